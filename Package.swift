@@ -1,0 +1,78 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// Every target is compiled in the Swift 6 language mode, which the tools version implies.
+
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
+let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
+let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
+let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+
+let package = Package(
+    name: "cygnet",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "IKEMessage", targets: ["IKEMessage"]),
+        .library(name: "IKE", targets: ["IKE"]),
+        .library(name: "ESP", targets: ["ESP"]),
+        .executable(name: "cygnet", targets: ["cygnet"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .target(name: "CLinux"),
+
+        .target(name: "Octets"),
+        .target(name: "IPPacket", dependencies: ["Octets"]),
+        .target(name: "IKEMessage", dependencies: ["Octets"]),
+        .target(name: "IPsecCrypto", dependencies: ["Octets", "COpenSSL", crypto, cryptoExtras]),
+        .target(name: "IPsecPolicy", dependencies: ["IPPacket"]),
+        .target(name: "Credentials", dependencies: ["IPPacket", "IPsecCrypto", crypto, cryptoExtras, x509, asn1]),
+        .target(name: "IKE", dependencies: ["IKEMessage", "IPsecCrypto", "IPsecPolicy", "Credentials"]),
+        .target(name: "ESP", dependencies: ["IPPacket", "IPsecCrypto", "IPsecPolicy"]),
+        .target(name: "Dataplane", dependencies: ["ESP", "CLinux"]),
+        .target(
+            name: "Gateway",
+            dependencies: [
+                "IKE", "Dataplane", log,
+                .product(name: "Yams", package: "Yams"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
+        .target(name: "Lab", dependencies: ["IPPacket", "CLinux"], path: "Lab"),
+        .executableTarget(
+            name: "cygnet",
+            dependencies: [
+                "Gateway", "Lab", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        .executableTarget(
+            name: "cygnet-bench",
+            dependencies: [
+                "IKE", "ESP", "Lab", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Benchmarks/cygnet-bench"),
+
+        .target(name: "Simulation", dependencies: ["IKE", "ESP"], path: "Tests/Simulation"),
+        .testTarget(name: "OctetsTests", dependencies: ["Octets"]),
+        .testTarget(name: "IPPacketTests", dependencies: ["IPPacket"]),
+        .testTarget(name: "IKEMessageTests", dependencies: ["IKEMessage"]),
+        .testTarget(name: "IPsecCryptoTests", dependencies: ["IPsecCrypto"]),
+        .testTarget(name: "IPsecPolicyTests", dependencies: ["IPsecPolicy"]),
+        .testTarget(name: "CredentialsTests", dependencies: ["Credentials"], resources: [.copy("Fixtures")]),
+        .testTarget(name: "IKETests", dependencies: ["IKE", "Simulation"]),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation"]),
+        .testTarget(name: "ESPTests", dependencies: ["ESP"]),
+        .testTarget(name: "DataplaneTests", dependencies: ["Dataplane"]),
+        .testTarget(name: "GatewayTests", dependencies: ["Gateway"], resources: [.copy("Fixtures")]),
+        .testTarget(name: "InteropTests", dependencies: ["Lab", "Gateway"]),
+    ]
+)

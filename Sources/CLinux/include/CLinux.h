@@ -1,0 +1,3 @@
+#ifndef CYGNET_CLINUX_H
+#define CYGNET_CLINUX_H
+#endif
