@@ -6,14 +6,16 @@ public enum IntegrityAlgorithm: UInt16, CaseIterable, Sendable, CustomStringConv
     case hmacSHA2_384_192 = 13
     case hmacSHA2_512_256 = 14
 
-    /// Octets of the key: the size of the hash (RFC 4868, section 2.1.1).
-    public var keyLength: Int {
+    var hmac: HMACSHA2 {
         switch self {
-        case .hmacSHA2_256_128: 32
-        case .hmacSHA2_384_192: 48
-        case .hmacSHA2_512_256: 64
+        case .hmacSHA2_256_128: .sha256
+        case .hmacSHA2_384_192: .sha384
+        case .hmacSHA2_512_256: .sha512
         }
     }
+
+    /// Octets of the key: the size of the hash (RFC 4868, section 2.1.1).
+    public var keyLength: Int { hmac.outputLength }
 
     /// Octets of the truncated integrity check value.
     public var icvLength: Int { keyLength / 2 }

@@ -1,0 +1,92 @@
+import Octets
+
+/// Seals and opens the ESP packets of one SA in place: the packet path (RFC 4303, section 2).
+///
+/// Everything that can be prepared is prepared when it is made. Sealing and opening neither allocate nor count references;
+/// libcrypto's HMAC, which copies a digest state for every packet, is the exception. One thread uses a cipher at a time.
+/// When it goes, the keys in it are wiped.
+///
+/// A packet in memory: SPI (4 octets), sequence number (4), IV, payload with padding, Pad Length and Next Header,
+/// integrity check value.
+public struct PacketCipher: ~Copyable, Sendable {
+    private enum Provider: ~Copyable, Sendable {
+        case combined(CombinedPacketCipher)
+        case separate(SeparatePacketCipher)
+    }
+
+    private let provider: Provider
+    /// Octets of the IV in each packet.
+    public let ivLength: Int
+    /// Octets of the integrity check value at the end of each packet.
+    public let icvLength: Int
+    /// Payload and ESP trailer together must be a multiple of so many octets; 1 for an AEAD. ESP asks for 4 besides
+    /// (RFC 4303, section 2.4).
+    public let blockSize: Int
+
+    /// - Parameters:
+    ///   - encryptionKey: the key, then the salt of an AEAD.
+    ///   - integrity: `nil` with an AEAD, needed otherwise; the same goes for its key.
+    /// - Throws: ``CryptoError/Code/invalidLength`` for a key that does not fit,
+    ///   ``CryptoError/Code/unsupportedAlgorithm`` for algorithms that do not go together,
+    ///   ``CryptoError/Code/libraryFailure`` if libcrypto has no such cipher.
+    public init(
+        encryption: EncryptionAlgorithm, encryptionKey: SecretOctets, integrity: IntegrityAlgorithm?,
+        integrityKey: SecretOctets?
+    ) throws(CryptoError) {
+        let material = try ProtectionKeys(
+            encryption: encryption, encryptionKey: encryptionKey, integrity: integrity, integrityKey: integrityKey)
+        switch material {
+        case .combined(let key, let salt):
+            provider = .combined(try CombinedPacketCipher(encryption, key: key, salt: salt))
+            icvLength = encryption.icvLength
+        case .separate(let key, let integrity, let integrityKey):
+            provider = .separate(
+                try SeparatePacketCipher(encryption, key: key, integrity: integrity, integrityKey: integrityKey))
+            icvLength = integrity.icvLength
+        }
+        ivLength = encryption.ivLength
+        blockSize = encryption.blockSize
+    }
+
+    /// Writes the IV, encrypts the payload in place and writes the integrity check value.
+    ///
+    /// The IV of a counter mode is the sequence number; that of CBC is unpredictable: the sequence number encrypted under a
+    /// key derived from the encryption key (NIST SP 800-38A, appendix C).
+    ///
+    /// - Parameters:
+    ///   - packet: the SPI, which the caller has written together with the low 32 bits of `sequence`.
+    ///   - count: octets of the whole packet, with room for the IV and the integrity check value.
+    ///   - sequence: never used before with this cipher: a counter mode loses all protection otherwise.
+    ///   - extended: whether the SA has extended sequence numbers.
+    /// - Returns: whether the packet may be sent. `false` if `count` cannot be that of a packet, or libcrypto failed.
+    public mutating func seal(
+        _ packet: UnsafeMutableRawPointer, count: Int, sequence: UInt64, extended: Bool
+    ) -> Bool {
+        switch provider {
+        case .combined(let cipher): cipher.seal(packet, count: count, sequence: sequence, extended: extended)
+        case .separate(let cipher): cipher.seal(packet, count: count, sequence: sequence, extended: extended)
+        }
+    }
+
+    /// Checks the integrity check value, in constant time, and decrypts the payload in place.
+    ///
+    /// - Parameters:
+    ///   - packet: the SPI of a packet as received.
+    ///   - count: octets of the whole packet.
+    ///   - sequenceHigh: the inferred high 32 bits of the sequence number (RFC 4303, appendix A); ignored unless `extended`.
+    /// - Returns: whether the packet is authentic. If not, no plaintext is left in it; its payload may have become zero.
+    public mutating func open(
+        _ packet: UnsafeMutableRawPointer, count: Int, sequenceHigh: UInt32, extended: Bool
+    ) -> Bool {
+        switch provider {
+        case .combined(let cipher): cipher.open(packet, count: count, sequenceHigh: sequenceHigh, extended: extended)
+        case .separate(let cipher): cipher.open(packet, count: count, sequenceHigh: sequenceHigh, extended: extended)
+        }
+    }
+}
+
+/// Where the fields of an ESP packet begin.
+enum ESPLayout {
+    static let sequence = 4
+    static let iv = 8
+}
