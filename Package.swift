@@ -34,7 +34,7 @@ let package = Package(
         .target(name: "Octets"),
         .target(name: "IPPacket", dependencies: ["Octets"]),
         .target(name: "IKEMessage", dependencies: ["Octets"]),
-        .target(name: "IPsecCrypto", dependencies: ["Octets", "COpenSSL", crypto, cryptoExtras]),
+        .target(name: "IPsecCrypto", dependencies: ["Octets", "COpenSSL", crypto, cryptoExtras, asn1]),
         .target(name: "IPsecPolicy", dependencies: ["IPPacket"]),
         .target(name: "Credentials", dependencies: ["IPPacket", "IPsecCrypto", crypto, cryptoExtras, x509, asn1]),
         .target(name: "IKE", dependencies: ["IKEMessage", "IPsecCrypto", "IPsecPolicy", "Credentials"]),
