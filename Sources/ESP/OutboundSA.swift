@@ -1,0 +1,206 @@
+import IPPacket
+import IPsecCrypto
+import IPsecPolicy
+
+/// What became of a packet to be sent.
+public struct SealResult: Sendable {
+    /// `nil` if the packet may be sent.
+    public var drop: DropReason?
+    /// Where the ESP packet begins, in the buffer the inner packet was given in.
+    public var offset = 0
+    /// Octets of the ESP packet, from SPI to integrity check value.
+    public var count = 0
+    /// TOS or traffic class for the outer header.
+    public var outerTrafficClass: UInt8 = 0
+    public var notices = SANotices()
+}
+
+/// A security association of ESP in tunnel mode that sends (RFC 4303): seals inner packets in place.
+///
+/// One thread owns it. Sealing allocates nothing, counts no references and takes no lock.
+public struct OutboundSA: ~Copyable, Sendable {
+    /// Octets a caller leaves free in front of an inner packet: enough for ESP header and IV of every algorithm, and for a
+    /// UDP header.
+    public static let headroom = 32
+    /// Octets a caller leaves free behind an inner packet, for padding, trailer and integrity check value of every
+    /// algorithm. Traffic flow confidentiality padding comes on top, as far as the buffer has room for it.
+    public static let tailroom = 64
+
+    public let spi: UInt32
+    public let isExtended: Bool
+    public private(set) var counters = SACounters()
+    public var options: SAOptions
+    /// The outer path; changes when the peer moves.
+    public private(set) var overhead: TunnelOverhead
+
+    private var cipher: PacketCipher
+    private let encryption: EncryptionAlgorithm
+    private let integrity: IntegrityAlgorithm?
+    private let selectors: SelectorSet
+    private var usage: UsageMeter
+    /// The last number used; 0 before the first packet (RFC 4303, section 3.3.3).
+    private var sequence: UInt64
+    private let lastSequence: UInt64
+    private let softSequence: UInt64
+
+    /// Where a numbering without extension asks to be replaced: at three quarters. At a million packets a second that leaves
+    /// 18 minutes.
+    static let softSequence: UInt64 = 3 << 30
+    static let softExtendedSequence: UInt64 = 3 << 62
+
+    /// - Parameter sequence: the last number already used, for an association that is taken over.
+    /// - Throws: if keys and algorithms do not fit together, or the SPI is below 256.
+    public init(_ parameters: SAParameters, sequence: UInt64 = 0) throws(CryptoError) {
+        try parameters.checkSPI()
+        cipher = try PacketCipher(
+            encryption: parameters.encryption, encryptionKey: parameters.encryptionKey,
+            integrity: parameters.integrity, integrityKey: parameters.integrityKey)
+        spi = parameters.spi
+        isExtended = parameters.extendedSequenceNumbers
+        options = parameters.options
+        encryption = parameters.encryption
+        integrity = parameters.integrity
+        overhead = TunnelOverhead(
+            outer: parameters.remote.address.family, encapsulation: parameters.encapsulation,
+            encryption: parameters.encryption, integrity: parameters.integrity)
+        selectors = SelectorSet(local: parameters.localSelectors, remote: parameters.remoteSelectors)
+        usage = UsageMeter(parameters.lifetime)
+        self.sequence = sequence
+        lastSequence = isExtended ? .max : UInt64(UInt32.max)
+        softSequence = isExtended ? Self.softExtendedSequence : Self.softSequence
+    }
+
+    /// Whether a packet lies within the selectors and so may use this association.
+    public func carries(_ packet: PacketSelector) -> Bool { selectors.match(packet, .outbound) == .yes }
+
+    /// Follows a peer or an own address that has changed.
+    public mutating func move(outer: IPFamily, encapsulation: Encapsulation) {
+        overhead = TunnelOverhead(
+            outer: outer, encapsulation: encapsulation, encryption: encryption, integrity: integrity)
+    }
+
+    /// Octets of the largest inner packet that fits outer packets of `outerMTU` octets.
+    public func maximumInnerSize(outerMTU: Int) -> Int { overhead.maximumInnerSize(outerMTU: outerMTU) }
+
+    /// Seals an inner packet in place.
+    ///
+    /// - Parameters:
+    ///   - buffer: memory of the caller's, and of nobody else's while this runs.
+    ///   - offset: where the inner packet begins; at least ``headroom`` from the start of the buffer.
+    ///   - count: octets of the inner packet; at least ``tailroom`` are free behind it.
+    public mutating func seal(_ buffer: UnsafeMutableRawBufferPointer, offset: Int, count: Int) -> SealResult {
+        guard let base = buffer.baseAddress, offset >= 0, count >= IPHeader.v4MinimumLength,
+            count <= buffer.count - offset
+        else { return dropped(.malformedInner) }
+        let inner = UnsafeRawPointer(base + offset)
+        let nextHeader: UInt8
+        let innerClass: UInt8
+        // The receiver tells the inner packet from padding by its own length, so that has to be right.
+        switch inner.octet(at: 0) >> 4 {
+        case 4 where Int(inner.networkUInt16(at: 2)) == count:
+            nextHeader = IPProtocol.ipv4
+            innerClass = TrafficClass.read(inner, .v4)
+        case 6 where count >= IPHeader.v6Length && Int(inner.networkUInt16(at: 4)) + IPHeader.v6Length == count:
+            nextHeader = IPProtocol.ipv6
+            innerClass = TrafficClass.read(inner, .v6)
+        default:
+            return dropped(.malformedInner)
+        }
+        var result = protect(buffer, offset: offset, count: count, nextHeader: nextHeader)
+        guard result.drop == nil else { return result }
+        result.outerTrafficClass =
+            (options.copyDSCP ? innerClass & 0xfc : options.dscp << 2) | (options.copyECN ? innerClass & 0x03 : 0)
+        counters.packets &+= 1
+        counters.octets &+= UInt64(count)
+        return result
+    }
+
+    /// Makes and seals a dummy packet, which the peer drops (RFC 4303, section 2.6).
+    ///
+    /// - Parameters:
+    ///   - offset: where an inner packet would begin, with headroom and tailroom as for ``seal(_:offset:count:)``.
+    ///   - count: octets of the packet it pretends to carry.
+    public mutating func sealDummy(_ buffer: UnsafeMutableRawBufferPointer, offset: Int, count: Int) -> SealResult {
+        guard let base = buffer.baseAddress, offset >= 0, count >= 0, count <= buffer.count - offset else {
+            return dropped(.noRoom)
+        }
+        // What stood in the buffer before shall not leave the host, sealed or not.
+        (base + offset).initializeMemory(as: UInt8.self, repeating: 0, count: count)
+        var result = protect(buffer, offset: offset, count: count, nextHeader: IPProtocol.noNextHeader)
+        guard result.drop == nil else { return result }
+        result.outerTrafficClass = options.dscp << 2
+        counters.dummiesSent &+= 1
+        return result
+    }
+
+    private mutating func dropped(_ reason: DropReason, _ notices: SANotices = []) -> SealResult {
+        counters.count(reason)
+        var result = SealResult()
+        result.drop = reason
+        result.notices = notices
+        return result
+    }
+
+    @inline(__always)
+    private mutating func protect(
+        _ buffer: UnsafeMutableRawBufferPointer, offset: Int, count: Int, nextHeader: UInt8
+    ) -> SealResult {
+        guard !usage.isExhausted else { return dropped(.lifetimeEnded, usage.tell(.hardLimit)) }
+        // A number used twice would undo counter modes, so the end is hard (RFC 4303, section 3.3.3).
+        guard sequence < lastSequence else { return dropped(.sequenceExhausted, usage.tell(.hardLimit)) }
+        let prefix = TunnelOverhead.espHeader + cipher.ivLength
+        let room = buffer.count - offset - cipher.icvLength
+        guard let base = buffer.baseAddress, offset >= prefix,
+            let payload = layOut(base + offset, count: count, room: room, nextHeader: nextHeader)
+        else { return dropped(.noRoom) }
+        // From here on the number counts as used, whatever happens.
+        sequence += 1
+        let packet = base + offset - prefix
+        packet.storeNetwork(spi, at: 0)
+        packet.storeNetwork(UInt32(truncatingIfNeeded: sequence), at: 4)
+        var result = SealResult()
+        result.offset = offset - prefix
+        result.count = prefix + payload + cipher.icvLength
+        result.notices = usage.use(octets: payload, isLate: sequence >= softSequence)
+        if sequence == lastSequence { result.notices.formUnion(usage.tell(.hardLimit)) }
+        guard cipher.seal(packet, count: result.count, sequence: sequence, extended: isExtended) else {
+            return dropped(.cipherFailure, result.notices)
+        }
+        return result
+    }
+
+    /// Writes traffic flow confidentiality padding, padding, Pad Length and Next Header behind an inner packet.
+    ///
+    /// - Returns: octets from the start of the inner packet to the end of Next Header; `nil` if there is no room.
+    @inline(__always)
+    private func layOut(_ inner: UnsafeMutableRawPointer, count: Int, room: Int, nextHeader: UInt8) -> Int? {
+        let alignment = overhead.alignment
+        func aligned(_ count: Int) -> Int { (count + TunnelOverhead.trailer + alignment - 1) / alignment * alignment }
+        var count = count
+        if let target = options.tfcPaddingTo, target > count {
+            // As far as the buffer goes, and the 16 bits of an IP packet's length.
+            let filled = min(target, 0xffff, room / alignment * alignment - TunnelOverhead.trailer)
+            if filled > count {
+                (inner + count).initializeMemory(as: UInt8.self, repeating: 0, count: filled - count)
+                count = filled
+            }
+        }
+        let payload = aligned(count)
+        guard payload <= room else { return nil }
+        let padding = payload - TunnelOverhead.trailer - count
+        for index in 0..<padding {
+            inner.storeOctet(UInt8(truncatingIfNeeded: index + 1), at: count + index)
+        }
+        inner.storeOctet(UInt8(truncatingIfNeeded: padding), at: payload - 2)
+        inner.storeOctet(nextHeader, at: payload - 1)
+        return payload
+    }
+}
+
+extension SAParameters {
+    func checkSPI() throws(CryptoError) {
+        guard spi >= 256 else {
+            throw CryptoError(.unsupportedAlgorithm, "SPI \(spi) is reserved (RFC 4303, section 2.1)")
+        }
+    }
+}
