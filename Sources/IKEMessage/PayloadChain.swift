@@ -1,0 +1,211 @@
+import Octets
+
+// A chain of payloads: each names the type of the next in its generic header (RFC 7296 section 3.2).
+
+extension Payload {
+    /// Octets of the generic payload header: next payload, critical bit and reserved bits, length.
+    static let headerOctetCount = 4
+
+    /// Reads a chain of payloads, to the end of the octets.
+    ///
+    /// - Parameters:
+    ///   - first: type of the first payload; `.none` for a chain without payloads.
+    ///   - offset: where the octets begin in the message, for the offsets of errors.
+    ///   - understanding: types that the caller reads from `.unknown` payloads, whose critical bit is therefore no error.
+    /// - Throws: ``MessageError``, with the first fault in the order of the octets.
+    public static func parseChain(
+        first: PayloadType, _ octets: [UInt8], offset: Int, understanding: Set<PayloadType> = []
+    ) throws(MessageError) -> [Payload] {
+        try parseChain(first: first, OctetReader(octets[...], offset: offset), understanding: understanding)
+    }
+
+    static func parseChain(
+        first: PayloadType, _ octets: OctetReader, understanding: Set<PayloadType>
+    ) throws(MessageError) -> [Payload] {
+        var reader = octets
+        var payloads: [Payload] = []
+        var type = first
+        while type != PayloadType.none {
+            guard payloads.count < Message.payloadLimit else {
+                throw MessageError(
+                    code: .tooManyPayloads, payload: type, offset: reader.offset,
+                    reason: "more than \(Message.payloadLimit) payloads")
+            }
+            let header = try GenericHeader(of: type, parsing: &reader)
+            switch type {
+            case .encrypted, .encryptedFragment:
+                guard reader.isAtEnd else {
+                    throw MessageError(
+                        code: .invalidSyntax, payload: type, offset: reader.offset,
+                        reason: "it must be the last payload, but \(reader.remaining) octets follow it")
+                }
+                // Next Payload names what is inside, so the chain ends here.
+                payloads.append(try Payload(type, header, innerFirst: header.next))
+                return payloads
+            default:
+                let payload = try Payload(type, header, innerFirst: .none)
+                if case .unknown(let raw) = payload, raw.isCritical, !understanding.contains(type) {
+                    throw MessageError(
+                        code: .unsupportedCriticalPayload(type), payload: type, offset: header.offset,
+                        reason: "the payload is critical and its type unknown")
+                }
+                payloads.append(payload)
+                type = header.next
+            }
+        }
+        guard reader.isAtEnd else {
+            throw MessageError(
+                code: .invalidSyntax, payload: nil, offset: reader.offset,
+                reason: "\(reader.remaining) octets follow the last payload")
+        }
+        return payloads
+    }
+
+    /// The generic payload header, and what its length embraces.
+    private struct GenericHeader {
+        let next: PayloadType
+        let isCritical: Bool
+        let offset: Int
+        let body: OctetReader
+
+        init(of type: PayloadType, parsing reader: inout OctetReader) throws(MessageError) {
+            do throws(OctetError) {
+                offset = reader.offset
+                next = PayloadType(rawValue: try reader.readUInt8("next payload"))
+                isCritical = try reader.readUInt8("critical bit") & 0x80 != 0
+                body = try reader.readBody(of: "payload", after: Payload.headerOctetCount)
+            } catch {
+                throw MessageError(error, in: type)
+            }
+        }
+    }
+
+    private init(_ type: PayloadType, _ header: GenericHeader, innerFirst: PayloadType) throws(MessageError) {
+        var reader = header.body
+        do throws(OctetError) {
+            self =
+                switch type {
+                case .securityAssociation: .securityAssociation(try SecurityAssociationPayload(parsing: &reader))
+                case .keyExchange: .keyExchange(try KeyExchangePayload(parsing: &reader))
+                case .identificationInitiator: .identificationInitiator(try IdentificationPayload(parsing: &reader))
+                case .identificationResponder: .identificationResponder(try IdentificationPayload(parsing: &reader))
+                case .certificate: .certificate(try CertificatePayload(parsing: &reader))
+                case .certificateRequest: .certificateRequest(try CertificateRequestPayload(parsing: &reader))
+                case .authentication: .authentication(try AuthenticationPayload(parsing: &reader))
+                case .nonce: .nonce(try Self.readNonce(&reader))
+                case .notify: .notify(try NotifyPayload(parsing: &reader))
+                case .delete: .delete(try DeletePayload(parsing: &reader))
+                case .vendorID: .vendorID(reader.readRest())
+                case .trafficSelectorInitiator: .trafficSelectorsInitiator(try TrafficSelectorPayload(parsing: &reader))
+                case .trafficSelectorResponder: .trafficSelectorsResponder(try TrafficSelectorPayload(parsing: &reader))
+                case .configuration: .configuration(try ConfigurationPayload(parsing: &reader))
+                case .eap: .eap(try EAPPayload(parsing: &reader))
+                case .encrypted: .encrypted(EncryptedPayload(innerFirst: innerFirst, parsing: &reader))
+                case .encryptedFragment:
+                    .encryptedFragment(try EncryptedFragmentPayload(innerFirst: innerFirst, parsing: &reader))
+                default:
+                    .unknown(RawPayload(type: type, isCritical: header.isCritical, body: reader.readRest()))
+                }
+            guard reader.isAtEnd else {
+                throw reader.invalid("end of the payload", "\(reader.remaining) octets follow the last field")
+            }
+        } catch {
+            throw MessageError(error, in: type)
+        }
+    }
+
+    private static func readNonce(_ reader: inout OctetReader) throws(OctetError) -> [UInt8] {
+        guard (16...256).contains(reader.remaining) else {
+            throw reader.invalid("nonce", "\(reader.remaining) octets; 16 to 256 are allowed")
+        }
+        return reader.readRest()
+    }
+
+    /// The octets of a chain of payloads, and the type of the first.
+    ///
+    /// What the format has no room for is left out: a body beyond 65 531 octets is cut there, as are SPIs of more than 255
+    /// octets and lists of more elements than their count can say. A chain ends with the first `.encrypted` or
+    /// `.encryptedFragment`.
+    public static func serializeChain(_ payloads: [Payload]) -> (first: PayloadType, octets: [UInt8]) {
+        var writer = OctetWriter()
+        writeChain(payloads, before: .none, to: &writer)
+        return (payloads.first?.type ?? .none, writer.octets)
+    }
+
+    /// - Parameter last: the type that the last payload names as its next.
+    static func writeChain(_ payloads: [Payload], before last: PayloadType, to writer: inout OctetWriter) {
+        for (index, payload) in payloads.enumerated() {
+            switch payload {
+            case .encrypted(let encrypted):
+                write(payload.body, next: encrypted.innerFirst, to: &writer)
+                return
+            case .encryptedFragment(let fragment):
+                write(payload.body, next: fragment.innerFirst, to: &writer)
+                return
+            case .unknown(let raw):
+                write(raw.body, next: type(after: index, in: payloads) ?? last, isCritical: raw.isCritical, to: &writer)
+            default:
+                write(payload.body, next: type(after: index, in: payloads) ?? last, to: &writer)
+            }
+        }
+    }
+
+    private static func type(after index: Int, in payloads: [Payload]) -> PayloadType? {
+        index + 1 < payloads.count ? payloads[index + 1].type : nil
+    }
+
+    private static func write(
+        _ body: [UInt8], next: PayloadType, isCritical: Bool = false, to writer: inout OctetWriter
+    ) {
+        let body = body.prefix(Int(UInt16.max) - headerOctetCount)
+        writer.write(next.rawValue)
+        writer.write(isCritical ? 0x80 : 0 as UInt8)
+        writer.write(UInt16(clamping: headerOctetCount + body.count))
+        writer.write(body)
+    }
+
+    /// What follows the generic payload header.
+    private var body: [UInt8] {
+        var writer = OctetWriter()
+        switch self {
+        case .securityAssociation(let payload): payload.write(to: &writer)
+        case .keyExchange(let payload): payload.write(to: &writer)
+        case .identificationInitiator(let payload), .identificationResponder(let payload):
+            return payload.serializedBody
+        case .certificate(let payload): payload.write(to: &writer)
+        case .certificateRequest(let payload): payload.write(to: &writer)
+        case .authentication(let payload): payload.write(to: &writer)
+        case .nonce(let octets), .vendorID(let octets): return octets
+        case .notify(let payload): payload.write(to: &writer)
+        case .delete(let payload): payload.write(to: &writer)
+        case .trafficSelectorsInitiator(let payload), .trafficSelectorsResponder(let payload):
+            payload.write(to: &writer)
+        case .configuration(let payload): payload.write(to: &writer)
+        case .eap(let payload): payload.write(to: &writer)
+        case .encrypted(let payload): return payload.body
+        case .encryptedFragment(let payload): payload.write(to: &writer)
+        case .unknown(let payload): return payload.body
+        }
+        return writer.octets
+    }
+}
+
+extension OctetReader {
+    /// Reads a 16-bit length that counts the `headerOctetCount` octets up to and including itself, and gives a reader over the
+    /// rest of what it embraces.
+    ///
+    /// Every length of this kind is read here, so that none below its own header ever gets as far as a subtraction.
+    mutating func readBody(of name: String, after headerOctetCount: Int) throws(OctetError) -> OctetReader {
+        let start = offset
+        let length = Int(try readUInt16("\(name) length"))
+        guard length >= headerOctetCount else {
+            throw invalid("\(name) length", "\(length) octets, less than its own header of \(headerOctetCount)", at: start)
+        }
+        guard length - headerOctetCount <= remaining else {
+            throw OctetError(
+                .truncated, field: "\(name) length", offset: start,
+                reason: "\(length) octets, but only \(remaining + headerOctetCount) are left")
+        }
+        return try reader(length: length - headerOctetCount, name)
+    }
+}
