@@ -1,1 +1,129 @@
-// Dataplane
+import ESP
+import IPPacket
+import IPsecPolicy
+
+/// What carries the packets: installs security associations and policies, moves datagrams between the network and the
+/// inside, and reports what it sees.
+///
+/// Calls may come from any thread. They return once the kernel has what it needs; workers take changes of security
+/// associations over in the order of the calls.
+public protocol Dataplane: Sendable {
+    /// Opens sockets and device and begins to work. Blocking rules a killed predecessor left stay in force until the
+    /// first ``apply(_:)``, which takes them over.
+    ///
+    /// - Throws: ``DataplaneError`` with the resource that could not be had.
+    func start() throws(DataplaneError)
+
+    /// Ends all work and removes rules, routes, addresses and devices. Events end.
+    func stop()
+
+    /// IKE datagrams and what happened to security associations. Bounded: what nobody takes in time is dropped and counted
+    /// in ``DataplaneStatistics/eventsDropped``. There is one stream for one reader.
+    var events: AsyncStream<DataplaneEvent> { get }
+
+    /// Sends an IKE datagram; a datagram that cannot be sent is lost and counted, as on any network.
+    ///
+    /// - Parameters:
+    ///   - local: the port selects the socket, the address becomes the source; an unspecified address leaves the choice
+    ///     to the kernel.
+    ///   - nonESPMarker: puts four zero octets in front, as RFC 3948, section 2.2, wants on the NAT port.
+    func send(_ datagram: [UInt8], from local: SocketAddress, to remote: SocketAddress, nonESPMarker: Bool)
+
+    /// Sends the keepalive of one octet 0xFF (RFC 3948, section 2.3) from the NAT port.
+    func sendKeepalive(from local: SocketAddress, to remote: SocketAddress)
+
+    /// Makes `policies` the whole security policy database, in this order. Rules in the kernel are brought to match
+    /// without a moment in which protected traffic could leave in clear.
+    ///
+    /// - Throws: ``DataplaneError`` if the kernel refuses; rules then protect at least what they did before.
+    func apply(_ policies: [InstalledPolicy]) throws(DataplaneError)
+
+    /// Replaces the addresses the device itself carries, such as those a peer assigned by configuration payload.
+    func setAddresses(_ addresses: [IPPrefix]) throws(DataplaneError)
+
+    /// Begins to receive on an association. Its SPI selects the slot: the low 16 bits are its index in the table, so two
+    /// live associations never share them.
+    ///
+    /// - Throws: ``DataplaneError`` if keys do not fit the algorithms, the SPI is below 256 or its slot is taken.
+    func installInbound(_ sa: SAParameters, policy: UInt32) throws(DataplaneError)
+
+    /// Begins to send on an association: from now on traffic of the policy that lies within its selectors goes there,
+    /// and an older association of the policy is used only for what the newer one cannot carry.
+    func activateOutbound(_ sa: SAParameters, policy: UInt32) throws(DataplaneError)
+
+    func removeInbound(spi: UInt32)
+    func removeOutbound(spi: UInt32, remote: IPAddress)
+
+    /// Moves a pair of associations to new outer addresses (NAT rebinding, MOBIKE).
+    func updateAddresses(inboundSPI: UInt32, outboundSPI: UInt32, local: SocketAddress, remote: SocketAddress)
+
+    func counters() async -> [SACountersReport]
+    func statistics() async -> DataplaneStatistics
+}
+
+/// A policy of the security policy database (RFC 4301, section 4.4.1) as the data plane is told it.
+public struct InstalledPolicy: Hashable, Sendable {
+    public var policy: SecurityPolicy
+    /// The source for traffic this host itself begins towards the remote side, if it has not chosen one. Without it the data
+    /// plane takes an own address within the local selectors, when there is one.
+    public var preferredSource: IPAddress?
+
+    public init(_ policy: SecurityPolicy, preferredSource: IPAddress? = nil) {
+        self.policy = policy
+        self.preferredSource = preferredSource
+    }
+}
+
+/// What the data plane tells the control side.
+public enum DataplaneEvent: Sendable {
+    /// A datagram for IKE; the non-ESP marker, if there was one, is taken off.
+    case ike(octets: [UInt8], local: SocketAddress, remote: SocketAddress, nonESPMarker: Bool)
+    /// A packet wanted protection and there is no association for it; at most once a second for each policy.
+    case acquire(policy: UInt32, packet: PacketSelector)
+    /// The first authentic packet came in on this association.
+    case inboundSeen(spi: UInt32)
+    /// Octets or packets have reached the limit at which to rekey. Once for each association.
+    case softLimit(spi: UInt32, direction: SADirection)
+    /// The association may not be used further and drops what it is given.
+    case hardLimit(spi: UInt32, direction: SADirection)
+    /// An authentic packet that was no replay came from another address or port than before (RFC 7296, section 2.23).
+    case peerMoved(spi: UInt32, remote: SocketAddress)
+    /// An ESP packet with an SPI of no association; limited in rate.
+    case unknownSPI(spi: UInt32, local: SocketAddress, from: SocketAddress)
+    /// Something in the surroundings keeps traffic from flowing, such as IP forwarding that is off; work goes on.
+    case warning(String)
+    /// The data plane cannot go on.
+    case failed(String)
+}
+
+/// The way an association carries packets.
+public enum SADirection: String, Hashable, Sendable, Codable {
+    case inbound, outbound
+}
+
+/// Why the data plane could not do what was asked.
+public struct DataplaneError: Error, Hashable, Sendable, CustomStringConvertible {
+    public enum Code: Hashable, Sendable {
+        /// The process lacks a right: CAP_NET_ADMIN, CAP_NET_RAW or the right to bind a low port.
+        case notPermitted
+        /// An address, port, device or slot is in use.
+        case inUse
+        /// The kernel refused for another reason, or lacks something.
+        case system
+        /// Keys, algorithms or selectors that do not fit together.
+        case invalid
+        /// Called in the wrong order: not started, or stopped.
+        case notRunning
+    }
+
+    public let code: Code
+    /// One sentence for a person: what was tried and why it failed.
+    public let reason: String
+
+    public init(_ code: Code, _ reason: String) {
+        self.code = code
+        self.reason = reason
+    }
+
+    public var description: String { reason }
+}

@@ -1,0 +1,51 @@
+import ESP
+import IPPacket
+
+/// Counters of one security association.
+public struct SACountersReport: Hashable, Sendable {
+    public var spi: UInt32
+    public var direction: SADirection
+    public var policy: UInt32
+    public var local: SocketAddress
+    public var remote: SocketAddress
+    public var counters: SACounters
+
+    public init(
+        spi: UInt32, direction: SADirection, policy: UInt32, local: SocketAddress, remote: SocketAddress,
+        counters: SACounters
+    ) {
+        self.spi = spi
+        self.direction = direction
+        self.policy = policy
+        self.local = local
+        self.remote = remote
+        self.counters = counters
+    }
+}
+
+/// What the data plane as a whole has done since its start.
+public struct DataplaneStatistics: Hashable, Sendable {
+    /// What one worker has moved.
+    public struct Worker: Hashable, Sendable {
+        /// Times it found something to do.
+        public var batches: UInt64 = 0
+        /// Packets or datagrams it took in.
+        public var packetsIn: UInt64 = 0
+        /// Packets or datagrams it passed on.
+        public var packetsOut: UInt64 = 0
+        public init() {}
+    }
+
+    /// From the network inwards.
+    public var inbound = Worker()
+    /// From the inside to the network.
+    public var outbound = Worker()
+    /// Packets dropped, by reason in words fit for a metric's label (`no-policy`, `replay`, …); zeros left out.
+    public var drops: [String: UInt64] = [:]
+    /// Events nobody took in time, IKE datagrams among them.
+    public var eventsDropped: UInt64 = 0
+    /// ICMP "too big" sent inwards.
+    public var tooBigSent: UInt64 = 0
+
+    public init() {}
+}
