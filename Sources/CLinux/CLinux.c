@@ -1,1 +1,307 @@
+#define _GNU_SOURCE
 #include "CLinux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/errqueue.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+// Room for packet information and a traffic class of either family.
+enum { CONTROL = 128 };
+
+typedef union {
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+} any_address;
+
+struct cygnet_batch {
+    unsigned capacity;
+    struct mmsghdr *headers;
+    struct iovec *vectors;
+    any_address *addresses;
+    union control {
+        struct cmsghdr aligned;
+        char octets[CONTROL];
+    } *controls;
+};
+
+cygnet_batch *cygnet_batch_make(unsigned capacity) {
+    cygnet_batch *batch = calloc(1, sizeof *batch);
+    if (!batch) return NULL;
+    batch->capacity = capacity;
+    batch->headers = calloc(capacity, sizeof *batch->headers);
+    batch->vectors = calloc(capacity, sizeof *batch->vectors);
+    batch->addresses = calloc(capacity, sizeof *batch->addresses);
+    batch->controls = calloc(capacity, sizeof *batch->controls);
+    if (!batch->headers || !batch->vectors || !batch->addresses || !batch->controls) {
+        cygnet_batch_free(batch);
+        return NULL;
+    }
+    for (unsigned i = 0; i < capacity; i++) {
+        struct msghdr *header = &batch->headers[i].msg_hdr;
+        header->msg_iov = &batch->vectors[i];
+        header->msg_iovlen = 1;
+        header->msg_name = &batch->addresses[i];
+        header->msg_control = batch->controls[i].octets;
+    }
+    return batch;
+}
+
+void cygnet_batch_free(cygnet_batch *batch) {
+    if (!batch) return;
+    free(batch->headers);
+    free(batch->vectors);
+    free(batch->addresses);
+    free(batch->controls);
+    free(batch);
+}
+
+static void read_address(const any_address *from, uint8_t *family, uint8_t *address, uint16_t *port) {
+    if (from->v4.sin_family == AF_INET) {
+        *family = 4;
+        memcpy(address, &from->v4.sin_addr, 4);
+        *port = ntohs(from->v4.sin_port);
+    } else {
+        *family = 6;
+        memcpy(address, &from->v6.sin6_addr, 16);
+        *port = ntohs(from->v6.sin6_port);
+    }
+}
+
+int cygnet_receive(cygnet_batch *batch, int socket, cygnet_datagram *datagrams, unsigned count) {
+    if (count > batch->capacity) count = batch->capacity;
+    for (unsigned i = 0; i < count; i++) {
+        struct msghdr *header = &batch->headers[i].msg_hdr;
+        batch->vectors[i].iov_base = datagrams[i].octets;
+        batch->vectors[i].iov_len = datagrams[i].capacity;
+        header->msg_namelen = sizeof(any_address);
+        header->msg_controllen = CONTROL;
+        header->msg_flags = 0;
+    }
+    int received = recvmmsg(socket, batch->headers, count, MSG_DONTWAIT, NULL);
+    if (received < 0) return -errno;
+    for (int i = 0; i < received; i++) {
+        struct msghdr *header = &batch->headers[i].msg_hdr;
+        cygnet_datagram *datagram = &datagrams[i];
+        datagram->count = batch->headers[i].msg_len;
+        datagram->truncated = (header->msg_flags & MSG_TRUNC) != 0;
+        datagram->has_local = 0;
+        datagram->traffic_class = 0;
+        datagram->interface = 0;
+        read_address(&batch->addresses[i], &datagram->family, datagram->remote, &datagram->remote_port);
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+            if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+                struct in_pktinfo info;
+                memcpy(&info, CMSG_DATA(c), sizeof info);
+                memcpy(datagram->local, &info.ipi_addr, 4);
+                datagram->interface = info.ipi_ifindex;
+                datagram->has_local = 1;
+            } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+                struct in6_pktinfo info;
+                memcpy(&info, CMSG_DATA(c), sizeof info);
+                memcpy(datagram->local, &info.ipi6_addr, 16);
+                datagram->interface = info.ipi6_ifindex;
+                datagram->has_local = 1;
+            } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) {
+                datagram->traffic_class = *CMSG_DATA(c);
+            } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS) {
+                int value;
+                memcpy(&value, CMSG_DATA(c), sizeof value);
+                datagram->traffic_class = (uint8_t)value;
+            }
+        }
+    }
+    return received;
+}
+
+static struct cmsghdr *add_control(struct msghdr *header, int level, int type, const void *data, size_t count) {
+    struct cmsghdr *c = (struct cmsghdr *)((char *)header->msg_control + header->msg_controllen);
+    c->cmsg_level = level;
+    c->cmsg_type = type;
+    c->cmsg_len = CMSG_LEN(count);
+    memcpy(CMSG_DATA(c), data, count);
+    header->msg_controllen += CMSG_SPACE(count);
+    return c;
+}
+
+int cygnet_send(cygnet_batch *batch, int socket, const cygnet_datagram *datagrams, unsigned count) {
+    if (count > batch->capacity) count = batch->capacity;
+    for (unsigned i = 0; i < count; i++) {
+        const cygnet_datagram *datagram = &datagrams[i];
+        struct msghdr *header = &batch->headers[i].msg_hdr;
+        any_address *to = &batch->addresses[i];
+        int class = datagram->traffic_class;
+        batch->vectors[i].iov_base = datagram->octets;
+        batch->vectors[i].iov_len = datagram->count;
+        header->msg_controllen = 0;
+        header->msg_flags = 0;
+        memset(to, 0, sizeof *to);
+        if (datagram->family == 4) {
+            to->v4.sin_family = AF_INET;
+            to->v4.sin_port = htons(datagram->remote_port);
+            memcpy(&to->v4.sin_addr, datagram->remote, 4);
+            header->msg_namelen = sizeof to->v4;
+            if (datagram->has_local) {
+                struct in_pktinfo info = {0};
+                memcpy(&info.ipi_spec_dst, datagram->local, 4);
+                add_control(header, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
+            }
+            add_control(header, IPPROTO_IP, IP_TOS, &class, sizeof class);
+        } else {
+            to->v6.sin6_family = AF_INET6;
+            to->v6.sin6_port = htons(datagram->remote_port);
+            memcpy(&to->v6.sin6_addr, datagram->remote, 16);
+            header->msg_namelen = sizeof to->v6;
+            if (datagram->has_local) {
+                struct in6_pktinfo info = {0};
+                memcpy(&info.ipi6_addr, datagram->local, 16);
+                info.ipi6_ifindex = datagram->interface;
+                add_control(header, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info);
+            }
+            add_control(header, IPPROTO_IPV6, IPV6_TCLASS, &class, sizeof class);
+        }
+    }
+    int sent = sendmmsg(socket, batch->headers, count, MSG_DONTWAIT);
+    return sent < 0 ? -errno : sent;
+}
+
+int cygnet_receive_error(int socket, uint8_t *octets, uint32_t capacity, cygnet_socket_error *error) {
+    any_address to;
+    union {
+        struct cmsghdr aligned;
+        char octets[512];
+    } control;
+    struct iovec vector = {.iov_base = octets, .iov_len = capacity};
+    struct msghdr header = {
+        .msg_name = &to, .msg_namelen = sizeof to, .msg_iov = &vector, .msg_iovlen = 1,
+        .msg_control = control.octets, .msg_controllen = sizeof control.octets,
+    };
+    memset(&to, 0, sizeof to);
+    memset(error, 0, sizeof *error);
+    ssize_t count = recvmsg(socket, &header, MSG_ERRQUEUE | MSG_DONTWAIT);
+    if (count < 0) return 0;
+    error->count = (uint32_t)count;
+    read_address(&to, &error->family, error->remote, &error->remote_port);
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(&header, c)) {
+        if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR)
+            || (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR)) {
+            struct sock_extended_err extended;
+            memcpy(&extended, CMSG_DATA(c), sizeof extended);
+            error->error = extended.ee_errno;
+            error->info = extended.ee_info;
+            error->origin = extended.ee_origin;
+            error->type = extended.ee_type;
+            error->code = extended.ee_code;
+        }
+    }
+    return 1;
+}
+
+static int set(int socket, int level, int option, int value) {
+    return setsockopt(socket, level, option, &value, sizeof value);
+}
+
+int cygnet_open_socket(uint8_t family, uint8_t ip_protocol, const uint8_t *address, uint16_t port, uint32_t mark, uint32_t buffer) {
+    int v4 = family == 4;
+    int type = ip_protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_RAW;
+    int s = socket(v4 ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, ip_protocol);
+    if (s < 0) return -errno;
+    any_address at;
+    memset(&at, 0, sizeof at);
+    // The forms with FORCE pass the limits of net.core and need CAP_NET_ADMIN; without it the limits hold.
+    if (set(s, SOL_SOCKET, SO_RCVBUFFORCE, (int)buffer)) set(s, SOL_SOCKET, SO_RCVBUF, (int)buffer);
+    if (set(s, SOL_SOCKET, SO_SNDBUFFORCE, (int)buffer)) set(s, SOL_SOCKET, SO_SNDBUF, (int)buffer);
+    int failed = set(s, SOL_SOCKET, SO_MARK, (int)mark);
+    if (v4) {
+        failed = failed || set(s, IPPROTO_IP, IP_PKTINFO, 1) || set(s, IPPROTO_IP, IP_RECVTOS, 1)
+            || set(s, IPPROTO_IP, IP_RECVERR, 1) || set(s, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+        at.v4.sin_family = AF_INET;
+        at.v4.sin_port = type == SOCK_RAW ? 0 : htons(port);
+        memcpy(&at.v4.sin_addr, address, 4);
+    } else {
+        failed = failed || set(s, IPPROTO_IPV6, IPV6_V6ONLY, 1) || set(s, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+            || set(s, IPPROTO_IPV6, IPV6_RECVTCLASS, 1) || set(s, IPPROTO_IPV6, IPV6_RECVERR, 1)
+            || set(s, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE) || set(s, IPPROTO_IPV6, IPV6_DONTFRAG, 1);
+        at.v6.sin6_family = AF_INET6;
+        at.v6.sin6_port = type == SOCK_RAW ? 0 : htons(port);
+        memcpy(&at.v6.sin6_addr, address, 16);
+    }
+    if (failed || bind(s, (struct sockaddr *)&at, v4 ? sizeof at.v4 : sizeof at.v6)) {
+        int error = errno;
+        close(s);
+        return -error;
+    }
+    return s;
+}
+
+uint16_t cygnet_socket_port(int socket) {
+    any_address at;
+    socklen_t count = sizeof at;
+    memset(&at, 0, sizeof at);
+    if (getsockname(socket, (struct sockaddr *)&at, &count)) return 0;
+    return ntohs(at.v4.sin_family == AF_INET ? at.v4.sin_port : at.v6.sin6_port);
+}
+
+int cygnet_open_tun(const char *name) {
+    struct ifreq request;
+    memset(&request, 0, sizeof request);
+    if (strlen(name) >= sizeof request.ifr_name) return -ENAMETOOLONG;
+    strcpy(request.ifr_name, name);
+    request.ifr_flags = IFF_TUN | IFF_NO_PI;
+    int tun = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    if (tun < 0) return -errno;
+    if (ioctl(tun, TUNSETIFF, &request) < 0) {
+        int error = errno;
+        close(tun);
+        return -error;
+    }
+    return tun;
+}
+
+int cygnet_open_netlink_route(void) {
+    int s = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    if (s < 0) return -errno;
+    struct sockaddr_nl at = {.nl_family = AF_NETLINK};
+    int one = 1;
+    // Dumps filtered by the kernel where it can, and whole acknowledgements with the reason in words.
+    setsockopt(s, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &one, sizeof one);
+    setsockopt(s, SOL_NETLINK, NETLINK_EXT_ACK, &one, sizeof one);
+    setsockopt(s, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof one);
+    if (bind(s, (struct sockaddr *)&at, sizeof at)) {
+        int error = errno;
+        close(s);
+        return -error;
+    }
+    return s;
+}
+
+int cygnet_make_event(void) {
+    int e = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return e < 0 ? -errno : e;
+}
+
+int cygnet_set_network_namespace(const char *path) {
+    int space = open(path, O_RDONLY | O_CLOEXEC);
+    if (space < 0) return -errno;
+    int result = setns(space, CLONE_NEWNET) ? -errno : 0;
+    close(space);
+    return result;
+}
+
+int64_t cygnet_monotonic_nanoseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}

@@ -83,9 +83,9 @@ public enum DataplaneEvent: Sendable {
     /// The first authentic packet came in on this association.
     case inboundSeen(spi: UInt32)
     /// Octets or packets have reached the limit at which to rekey. Once for each association.
-    case softLimit(spi: UInt32, direction: SADirection)
+    case softLimit(spi: UInt32, direction: TrafficDirection)
     /// The association may not be used further and drops what it is given.
-    case hardLimit(spi: UInt32, direction: SADirection)
+    case hardLimit(spi: UInt32, direction: TrafficDirection)
     /// An authentic packet that was no replay came from another address or port than before (RFC 7296, section 2.23).
     case peerMoved(spi: UInt32, remote: SocketAddress)
     /// An ESP packet with an SPI of no association; limited in rate.
@@ -94,11 +94,6 @@ public enum DataplaneEvent: Sendable {
     case warning(String)
     /// The data plane cannot go on.
     case failed(String)
-}
-
-/// The way an association carries packets.
-public enum SADirection: String, Hashable, Sendable, Codable {
-    case inbound, outbound
 }
 
 /// Why the data plane could not do what was asked.

@@ -1,17 +1,18 @@
 import ESP
 import IPPacket
+import IPsecPolicy
 
 /// Counters of one security association.
 public struct SACountersReport: Hashable, Sendable {
     public var spi: UInt32
-    public var direction: SADirection
+    public var direction: TrafficDirection
     public var policy: UInt32
     public var local: SocketAddress
     public var remote: SocketAddress
     public var counters: SACounters
 
     public init(
-        spi: UInt32, direction: SADirection, policy: UInt32, local: SocketAddress, remote: SocketAddress,
+        spi: UInt32, direction: TrafficDirection, policy: UInt32, local: SocketAddress, remote: SocketAddress,
         counters: SACounters
     ) {
         self.spi = spi

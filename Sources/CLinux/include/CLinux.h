@@ -1,3 +1,66 @@
+// What Swift cannot import from Linux: variadic calls, function-like macros, GNU extensions.
 #ifndef CYGNET_CLINUX_H
 #define CYGNET_CLINUX_H
+
+#include <stdint.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/fib_rules.h>
+
+// One datagram in a batch. Addresses are in network order, an IPv4 address in the first four octets; ports are in host order.
+typedef struct {
+    uint8_t *octets;
+    uint32_t capacity;      // room at `octets`, for receiving
+    uint32_t count;         // octets received or to send
+    uint32_t interface;     // index of the interface it came in by
+    uint16_t remote_port;
+    uint8_t family;         // 4 or 6
+    uint8_t traffic_class;  // TOS or traffic class
+    uint8_t has_local;      // whether `local` is known (receiving) or to be used as the source (sending)
+    uint8_t truncated;
+    uint8_t remote[16];
+    uint8_t local[16];
+} cygnet_datagram;
+
+// Message headers for up to `capacity` datagrams, made once and reused by one thread.
+typedef struct cygnet_batch cygnet_batch;
+cygnet_batch *cygnet_batch_make(unsigned capacity);
+void cygnet_batch_free(cygnet_batch *batch);
+
+// Receives up to `count` datagrams into `datagrams` without waiting. Returns their number, or -errno.
+int cygnet_receive(cygnet_batch *batch, int socket, cygnet_datagram *datagrams, unsigned count);
+// Sends `count` datagrams without waiting. Returns how many were taken before the first that failed, or -errno if that was the first.
+int cygnet_send(cygnet_batch *batch, int socket, const cygnet_datagram *datagrams, unsigned count);
+
+// What the error queue of a socket says of a datagram sent before.
+typedef struct {
+    uint32_t error;     // errno
+    uint32_t info;      // the path MTU for EMSGSIZE
+    uint32_t count;     // octets of the datagram's payload that were quoted
+    uint16_t remote_port;
+    uint8_t origin;     // SO_EE_ORIGIN_*
+    uint8_t type;       // of ICMP
+    uint8_t code;
+    uint8_t family;
+    uint8_t remote[16]; // where the datagram was sent
+} cygnet_socket_error;
+
+// Takes one entry off the error queue. Returns 1 if there was one, 0 if not.
+int cygnet_receive_error(int socket, uint8_t *octets, uint32_t capacity, cygnet_socket_error *error);
+
+// A UDP socket (ip_protocol 17) or raw socket bound to `address` (4 or 16 octets by family), marked, with packet information,
+// traffic class and error queue turned on, never fragmenting what it sends. Returns the descriptor or -errno.
+int cygnet_open_socket(uint8_t family, uint8_t ip_protocol, const uint8_t *address, uint16_t port, uint32_t mark, uint32_t buffer);
+// The port a socket is bound to.
+uint16_t cygnet_socket_port(int socket);
+
+// Opens or makes a TUN device that is gone with its descriptor. Returns the descriptor or -errno.
+int cygnet_open_tun(const char *name);
+int cygnet_open_netlink_route(void);
+int cygnet_make_event(void);
+int cygnet_set_network_namespace(const char *path);
+int64_t cygnet_monotonic_nanoseconds(void);
+
 #endif

@@ -1,0 +1,148 @@
+import CLinux
+import Glibc
+import IPPacket
+import IPsecPolicy
+
+/// Rules, routes and addresses in the kernel for one data plane.
+struct KernelRouting: ~Copyable {
+    private let configuration: UserspaceDataplane.Configuration
+    private let device: UInt32
+    private var socket: NetlinkSocket
+
+    /// Of two default routes the kernel takes the lower metric while its device is there.
+    private static let deviceMetric: UInt32 = 100
+    private static let blockingMetric: UInt32 = 0xffff_fff0
+
+    /// - Parameter device: index of the device, which is turned on here.
+    init(_ configuration: UserspaceDataplane.Configuration, device: UInt32) throws(DataplaneError) {
+        var socket = try NetlinkSocket()
+        try Links.bringUp(device, mtu: configuration.mtu, &socket)
+        Self.relaxReversePathFilter(configuration.deviceName)
+        for family in IPFamily.allCases {
+            try Route.reconcile(
+                Self.routes(family, sourceRoutes: [], device: device, configuration), family,
+                routeProtocol: configuration.routeProtocol, &socket)
+        }
+        self.configuration = configuration
+        self.device = device
+        self.socket = socket
+    }
+
+    private func table(_ family: IPFamily) -> RuleTable {
+        RuleTable(
+            family: family, routeProtocol: configuration.routeProtocol, priorities: configuration.rulePriorities)
+    }
+
+    private static func routes(
+        _ family: IPFamily, sourceRoutes: [RoutingPlan.SourceRoute], device: UInt32,
+        _ configuration: UserspaceDataplane.Configuration
+    ) -> Set<Route> {
+        let all = IPPrefix.all(family)
+        var routes: Set<Route> = [
+            Route(
+                family: family, table: configuration.routeTable, destination: all, metric: deviceMetric,
+                target: .device(index: device, source: nil))
+        ]
+        for table in [configuration.routeTable, configuration.sourceRouteTable] {
+            routes.insert(
+                Route(
+                    family: family, table: table, destination: all, metric: blockingMetric, target: .unreachable))
+        }
+        for route in sourceRoutes {
+            routes.insert(
+                Route(
+                    family: family, table: configuration.sourceRouteTable, destination: route.destination,
+                    metric: deviceMetric, target: .device(index: device, source: route.source)))
+        }
+        return routes
+    }
+
+    /// Makes rules and routes those of `policies`, and returns warnings about what would keep their traffic from flowing.
+    mutating func apply(_ policies: [InstalledPolicy]) throws(DataplaneError) -> [String] {
+        let own = try Links.addresses(&socket).filter(\.isGlobal).map(\.host)
+        for family in IPFamily.allCases {
+            let plan = RoutingPlan(
+                family, policies: policies, ownAddresses: own.filter { $0.family == family },
+                configuration: configuration)
+            try Route.reconcile(
+                Self.routes(family, sourceRoutes: plan.sourceRoutes, device: device, configuration), family,
+                routeProtocol: configuration.routeProtocol, &socket)
+            try table(family).reconcile(with: plan, &socket)
+        }
+        return IPFamily.allCases.compactMap { Self.forwardingWarning($0, policies, own) }
+    }
+
+    /// Makes the addresses of the device exactly these.
+    mutating func setAddresses(_ addresses: [IPPrefix]) throws(DataplaneError) {
+        let present = try Links.addresses(&socket).filter { $0.index == device }
+        for old in present where !addresses.contains(IPPrefix(old.host)) && old.isGlobal {
+            try Links.change(old.host, length: old.address.length, on: device, adding: false, &socket)
+        }
+        for new in addresses where !present.contains(where: { $0.host == new.address }) {
+            try Links.change(new.address, length: new.length, on: device, adding: true, &socket)
+        }
+    }
+
+    /// Removes all that is ours. Goes on past errors; what could not be removed is left for `cygnet cleanup`.
+    mutating func removeAll() {
+        _ = try? Self.removeAll(configuration, &socket)
+    }
+
+    /// Removes every rule and route with our protocol number, and returns them in words.
+    static func removeAll(
+        _ configuration: UserspaceDataplane.Configuration, _ socket: inout NetlinkSocket
+    ) throws(DataplaneError) -> [String] {
+        var removed: [String] = []
+        for family in IPFamily.allCases {
+            let table = RuleTable(
+                family: family, routeProtocol: configuration.routeProtocol, priorities: configuration.rulePriorities)
+            removed += try table.removeAll(&socket).map { "\(family) rule \($0)" }
+            let routes = try Route.installed(family, routeProtocol: configuration.routeProtocol, &socket)
+            try Route.reconcile([], family, routeProtocol: configuration.routeProtocol, &socket)
+            removed += routes.map { "\(family) route \($0)" }.sorted()
+        }
+        return removed
+    }
+
+    /// A warning if policies speak for others than this host and the kernel does not forward.
+    private static func forwardingWarning(
+        _ family: IPFamily, _ policies: [InstalledPolicy], _ own: [IPAddress]
+    ) -> String? {
+        let selectors = policies.filter { $0.policy.action == .protect }.flatMap(\.policy.local)
+            .filter { $0.family == family }
+        guard let behind = selectors.first(where: { $0.first != $0.last || !own.contains($0.first) }) else { return nil }
+        let key = family == .v4 ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding"
+        guard Kernel.setting(key) == "0" else { return nil }
+        return "\(behind) is behind this host, but it does not forward \(family): set \(key) to 1"
+    }
+
+    /// Where strict reverse path filtering is on for all devices, packets from the tunnel are let in if any route leads back.
+    private static func relaxReversePathFilter(_ device: String) {
+        guard Kernel.setting("net.ipv4.conf.all.rp_filter") == "1" else { return }
+        Kernel.set("net/ipv4/conf/\(device)/rp_filter", "2")
+    }
+}
+
+/// Settings of the kernel under /proc/sys, those of the network being of the calling thread's namespace.
+enum Kernel {
+    /// A key as sysctl(8) writes it; with slashes where a device's name may hold dots.
+    private static func path(_ key: String) -> String {
+        "/proc/sys/" + (key.contains("/") ? key : String(key.map { $0 == "." ? "/" : $0 }))
+    }
+
+    static func setting(_ key: String) -> String? {
+        let file = open(path(key), O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var buffer = [UInt8](repeating: 0, count: 64)
+        let count = read(file, &buffer, buffer.count)
+        return count > 0 ? String(decoding: buffer[..<count].prefix { $0 > 32 }, as: UTF8.self) : nil
+    }
+
+    static func set(_ key: String, _ value: String) {
+        let file = open(path(key), O_WRONLY | O_CLOEXEC)
+        guard file >= 0 else { return }
+        defer { close(file) }
+        _ = write(file, value, value.utf8.count)
+    }
+}

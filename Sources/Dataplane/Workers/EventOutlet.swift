@@ -1,0 +1,41 @@
+import Synchronization
+
+/// Where workers put events: a bounded stream that never makes them wait.
+final class EventOutlet: Sendable {
+    let stream: AsyncStream<DataplaneEvent>
+    private let continuation: AsyncStream<DataplaneEvent>.Continuation
+    private let lost = Atomic<UInt64>(0)
+
+    init(capacity: Int) {
+        (stream, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(capacity))
+    }
+
+    func emit(_ event: DataplaneEvent) {
+        if case .dropped = continuation.yield(event) { lost.wrappingAdd(1, ordering: .relaxed) }
+    }
+
+    var dropped: UInt64 { lost.load(ordering: .relaxed) }
+
+    func finish() { continuation.finish() }
+}
+
+/// Lets through so many a second, and no more at once.
+struct RateLimit {
+    private let interval: Int64
+    private let burst: Int64
+    /// When the last of those let through would be due if they came evenly.
+    private var due: Int64 = 0
+
+    init(perSecond: Int64, burst: Int64) {
+        interval = 1_000_000_000 / perSecond
+        self.burst = burst
+    }
+
+    /// - Parameter now: the monotonic clock in nanoseconds.
+    mutating func allows(at now: Int64) -> Bool {
+        let next = max(due, now - interval * burst) + interval
+        guard next <= now else { return false }
+        due = next
+        return true
+    }
+}
