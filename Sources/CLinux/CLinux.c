@@ -8,6 +8,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -298,6 +299,10 @@ int cygnet_set_network_namespace(const char *path) {
     int result = setns(space, CLONE_NEWNET) ? -errno : 0;
     close(space);
     return result;
+}
+
+void cygnet_name_thread(const char *name) {
+    pthread_setname_np(pthread_self(), name);
 }
 
 int64_t cygnet_monotonic_nanoseconds(void) {

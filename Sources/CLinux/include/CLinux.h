@@ -61,6 +61,7 @@ int cygnet_open_tun(const char *name);
 int cygnet_open_netlink_route(void);
 int cygnet_make_event(void);
 int cygnet_set_network_namespace(const char *path);
+void cygnet_name_thread(const char *name);
 int64_t cygnet_monotonic_nanoseconds(void);
 
 #endif

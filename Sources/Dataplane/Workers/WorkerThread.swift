@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// A thread that runs one function to its end.
@@ -13,7 +14,12 @@ struct WorkerThread: @unchecked Sendable {
     /// - Parameter name: at most 15 octets, seen in `top -H`.
     init(name: String, _ body: @escaping @Sendable () -> Void) throws(DataplaneError) {
         var thread = pthread_t()
-        let context = Unmanaged.passRetained(Entry(body)).toOpaque()
+        let context = Unmanaged.passRetained(
+            Entry {
+                cygnet_name_thread(name)
+                body()
+            }
+        ).toOpaque()
         let code = pthread_create(
             &thread, nil,
             { context in
@@ -24,7 +30,6 @@ struct WorkerThread: @unchecked Sendable {
             Unmanaged<Entry>.fromOpaque(context).release()
             throw .system(code, "make the thread \(name)")
         }
-        pthread_setname_np(thread, name)
         self.thread = thread
     }
 
