@@ -1,0 +1,95 @@
+import Foundation
+
+/// A certificate authority and what it issues, made by the openssl command, as files of a laboratory.
+package struct PKI: Sendable {
+    /// The files of one key with its certificate.
+    package struct Issued: Sendable {
+        package let certificate: String
+        package let key: String
+    }
+
+    package let directory: String
+    package var authority: String { "\(directory)/ca.pem" }
+
+    /// Makes the authority.
+    package init(in laboratory: Laboratory, name: String = "pki") async throws {
+        directory = try laboratory.makeDirectory(name)
+        try await openssl(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "\(directory)/ca.key"])
+        try await openssl([
+            "req", "-x509", "-new", "-key", "\(directory)/ca.key", "-sha256", "-days", "30", "-subj", "/O=Cygnet lab/CN=\(name) authority",
+            "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
+            "-out", authority,
+        ])
+    }
+
+    private func openssl(_ arguments: [String]) async throws(LabError) {
+        try await Command.run(["openssl"] + arguments, timeout: .seconds(30)).orThrow()
+    }
+
+    /// Issues a certificate for a domain name.
+    /// - Parameter isExpired: Makes its validity end yesterday.
+    package func issue(_ identity: String, _ kind: AuthenticationChoice, isExpired: Bool = false) async throws -> Issued {
+        let stem = "\(directory)/\(identity)-\(kind.rawValue.lowercased())\(isExpired ? "-expired" : "")"
+        let issued = Issued(certificate: "\(stem).pem", key: "\(stem).key")
+        let parameters: [String] =
+            switch kind {
+            case .preSharedKey: throw LabError("no certificate is issued for a pre-shared key")
+            case .rsa: ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]
+            case .ecdsa: ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
+            case .ed25519: ["-algorithm", "ED25519"]
+            }
+        try await openssl(["genpkey"] + parameters + ["-out", issued.key])
+        chmod(issued.key, 0o600)
+        try await openssl(["req", "-new", "-key", issued.key, "-subj", "/O=Cygnet lab/CN=\(identity)", "-out", "\(stem).csr"])
+
+        // The ca command and not x509: only it takes a validity in the past.
+        let configuration = """
+            [ca]
+            default_ca = lab
+            [lab]
+            database = \(stem).index
+            new_certs_dir = \(directory)
+            certificate = \(authority)
+            private_key = \(directory)/ca.key
+            rand_serial = yes
+            default_md = sha256
+            policy = any
+            x509_extensions = leaf
+            unique_subject = no
+            [any]
+            organizationName = optional
+            commonName = supplied
+            [leaf]
+            basicConstraints = critical,CA:FALSE
+            keyUsage = critical,digitalSignature
+            extendedKeyUsage = serverAuth,clientAuth
+            subjectAltName = DNS:\(identity)
+            subjectKeyIdentifier = hash
+            authorityKeyIdentifier = keyid
+
+            """
+        do {
+            try configuration.write(toFile: "\(stem).cnf", atomically: false, encoding: .utf8)
+            try "".write(toFile: "\(stem).index", atomically: false, encoding: .utf8)
+        } catch {
+            throw LabError("writing \(stem).cnf: \(error)")
+        }
+        let day = 86400.0
+        let now = Date().timeIntervalSince1970
+        let validity = isExpired ? (now - 10 * day, now - day) : (now - day, now + 10 * day)
+        try await openssl([
+            "ca", "-batch", "-notext", "-config", "\(stem).cnf", "-in", "\(stem).csr", "-out", issued.certificate,
+            "-startdate", Self.time(validity.0), "-enddate", Self.time(validity.1),
+        ])
+        return issued
+    }
+
+    /// YYYYMMDDHHMMSSZ.
+    private static func time(_ seconds: Double) -> String {
+        var seconds = time_t(seconds)
+        var parts = tm()
+        gmtime_r(&seconds, &parts)
+        let numbers = [parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec]
+        return "\(parts.tm_year + 1900)" + numbers.map { ($0 < 10 ? "0" : "") + "\($0)" }.joined() + "Z"
+    }
+}

@@ -1,0 +1,110 @@
+/// A `TunnelPlan` in strongSwan's words (swanctl.conf(5)).
+extension TunnelPlan {
+    /// - Parameters:
+    ///   - certificate: File names in the daemon's swanctl directory; `nil` for a pre-shared key.
+    ///   - startsAtOnce: Whether the daemon initiates by itself.
+    func strongSwanText(_ side: Side, certificate: String?, authority: String?) -> String {
+        let ikeProposal = "\(encryption.strongSwanIKE)-\(keyExchange.rawValue)"
+        // With the key exchange when the child is rekeyed, without it in IKE_AUTH.
+        let espProposal = "\(encryption.rawValue)-\(keyExchange.rawValue)"
+        let method = authentication == .preSharedKey ? "psk" : "pubkey"
+        return """
+            connections {
+                \(Self.connection) {
+                    version = 2
+                    mobike = no
+                    local_addrs = \(localAddress(side))
+                    remote_addrs = \(remoteAddress(side).map(\.description) ?? "%any")
+                    proposals = \(ikeProposal)
+                    rekey_time = \(ikeRekeySeconds[side] ?? 0)s
+                    over_time = 60s
+                    rand_time = 0s
+                    reauth_time = 0s
+                    dpd_delay = \(livenessSeconds[side] ?? 0)s
+                    local {
+                        auth = \(method)
+                        id = \(Self.identity(side))
+                        \(certificate.map { "certs = \($0)" } ?? "")
+                    }
+                    remote {
+                        auth = \(method)
+                        id = \(Self.identity(side.other))
+                        \(authority.map { "cacerts = \($0)" } ?? "")
+                    }
+                    children {
+                        \(Self.child) {
+                            mode = tunnel
+                            local_ts = \(network(side))
+                            remote_ts = \(network(side.other))
+                            esp_proposals = \(espProposal)
+                            rekey_time = \(childRekeySeconds[side] ?? 0)s
+                            life_time = 1h
+                            rand_time = 0s
+                            start_action = none
+                            dpd_action = clear
+                            close_action = none
+                        }
+                    }
+                }
+            }
+            secrets {
+                ike-lab {
+                    id-left = \(Self.identity(.left))
+                    id-right = \(Self.identity(.right))
+                    secret = "\(preSharedKey)"
+                }
+            }
+
+            """
+    }
+}
+
+/// The daemon's own settings (strongswan.conf(5)).
+enum StrongSwanSettings {
+    /// Only what the tests need: nothing else of the machine's configuration takes part. kernel-libipsec comes before kernel-netlink,
+    /// which then serves routes and addresses only.
+    private static let plugins =
+        "random nonce openssl pem pkcs1 pkcs8 x509 pubkey constraints sha1 sha2 hmac kdf aes gcm chapoly curve25519 "
+        + "counters kernel-libipsec kernel-netlink socket-default vici"
+
+    static func text(socket: String, logFile: String) -> String {
+        """
+        charon-systemd {
+            load = \(plugins)
+            retransmit_timeout = 1.0
+            retransmit_base = 1.4
+            retransmit_tries = 4
+            plugins {
+                vici {
+                    socket = unix://\(socket)
+                }
+            }
+            filelog {
+                lab {
+                    path = \(logFile)
+                    flush_line = yes
+                    default = 1
+                    ike = 2
+                    knl = 1
+                    esp = 1
+                }
+            }
+            journal {
+                default = -1
+            }
+            syslog {
+                daemon {
+                    default = -1
+                }
+                auth {
+                    default = -1
+                }
+            }
+        }
+        swanctl {
+            load = random openssl pem pkcs1 pkcs8 x509 pubkey sha1 sha2 curve25519
+        }
+
+        """
+    }
+}

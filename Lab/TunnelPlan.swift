@@ -1,0 +1,77 @@
+import IPPacket
+
+/// How the gateways of a scenario prove who they are.
+package enum AuthenticationChoice: String, Sendable, CaseIterable {
+    case preSharedKey = "PSK"
+    case rsa = "RSA"
+    case ecdsa = "ECDSA"
+    case ed25519 = "Ed25519"
+}
+
+/// What protects the packets, of IKE as of ESP.
+package enum EncryptionChoice: String, Sendable, CaseIterable {
+    case aes256gcm16 = "aes256gcm16"
+    case chacha20poly1305 = "chacha20poly1305"
+    case aes256sha256 = "aes256-sha256"
+
+    /// The algorithms of an IKE proposal, without the key exchange, as strongSwan writes them.
+    var strongSwanIKE: String { self == .aes256sha256 ? "aes256-sha256" : "\(rawValue)-prfsha256" }
+    /// What strongSwan calls the encryption algorithm in its reports.
+    package var strongSwanReport: String {
+        switch self {
+        case .aes256gcm16: "AES_GCM_16-256"
+        case .chacha20poly1305: "CHACHA20_POLY1305"
+        case .aes256sha256: "AES_CBC-256/HMAC_SHA2_256_128"
+        }
+    }
+}
+
+package enum KeyExchangeChoice: String, Sendable, CaseIterable {
+    case x25519
+    case ecp384
+    case modp3072
+
+    package var strongSwanReport: String {
+        switch self {
+        case .x25519: "CURVE_25519"
+        case .ecp384: "ECP_384"
+        case .modp3072: "MODP_3072"
+        }
+    }
+}
+
+/// One tunnel between the gateways of a `Topology`, described once and written out for whichever daemon runs at an end. Left initiates.
+package struct TunnelPlan: Sendable {
+    package var authentication = AuthenticationChoice.preSharedKey
+    package var encryption = EncryptionChoice.aes256gcm16
+    package var keyExchange = KeyExchangeChoice.x25519
+    package var inner = IPFamily.v4
+    package var outer = IPFamily.v4
+    package var isNATed = false
+    /// Seconds after which an end replaces its child SA or IKE SA; 0 for never in a test's time.
+    package var childRekeySeconds: [Side: Int] = [:]
+    package var ikeRekeySeconds: [Side: Int] = [:]
+    /// Seconds of silence after which an end asks whether the other lives; 0 for never.
+    package var livenessSeconds: [Side: Int] = [:]
+    package var preSharedKey = "correct horse battery staple"
+
+    package init() {}
+
+    /// What daemons call the connection and its child.
+    package static let connection = "office"
+    package static let child = "net"
+
+    package static func identity(_ side: Side) -> String { "\(side.rawValue).example.org" }
+
+    package func localAddress(_ side: Side) -> IPAddress { Topology.outerAddress(side, outer) }
+    /// Where an end finds the other; `nil` if a NAT hides it.
+    package func remoteAddress(_ side: Side) -> IPAddress? {
+        isNATed && side == .right ? nil : Topology.outerAddress(side.other, outer)
+    }
+    package func network(_ side: Side) -> IPPrefix { Topology.network(side, inner) }
+
+    /// The networks whose addresses must not be seen at the router.
+    package static let protectedNetworks: [IPPrefix] = Side.allCases.flatMap { side in
+        IPFamily.allCases.map { Topology.network(side, $0) }
+    }
+}
