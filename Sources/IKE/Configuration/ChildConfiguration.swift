@@ -1,0 +1,50 @@
+import IPsecPolicy
+
+/// A child SA that may be agreed within a connection.
+public struct ChildConfiguration: Sendable {
+    public var name: String
+    public var origin: Origin
+    /// The security policy that its packets match: the number the data plane knows it by.
+    public var policyID: UInt32
+    /// Our side's and the peer's side's traffic, as far as it may be protected by this child SA.
+    public var localSelectors: [TrafficSelector]
+    public var remoteSelectors: [TrafficSelector]
+    public var espProposals: [ESPProposal] = ESPProposal.defaults
+    /// `nil`: as the connection.
+    public var start: StartPolicy?
+    public var lifetime = ChildLifetime()
+    /// Size of the anti-replay window in packets, 0 (off) to 4096.
+    public var replayWindow = 1024
+    /// Inner packets are padded to this many octets where they are shorter; `nil`: only as the cipher needs.
+    public var tfcPadding: Int?
+    /// Whether the DSCP of inner packets is copied to the outer header.
+    public var copiesDSCP = true
+    public var origins: [String: Origin] = [:]
+
+    public init(
+        name: String, origin: Origin, policyID: UInt32, localSelectors: [TrafficSelector],
+        remoteSelectors: [TrafficSelector]
+    ) {
+        self.name = name
+        self.origin = origin
+        self.policyID = policyID
+        self.localSelectors = localSelectors
+        self.remoteSelectors = remoteSelectors
+    }
+
+    /// Where `key` was written, or where the child begins if it has its default.
+    public func origin(of key: String) -> Origin { origins[key] ?? origin }
+}
+
+/// When a child SA is replaced, and when it must no longer be used; whichever limit is met first.
+public struct ChildLifetime: Sendable, Hashable {
+    public var rekeyAfter: Duration? = .seconds(3600)
+    public var rekeyAfterOctets: UInt64?
+    public var rekeyAfterPackets: UInt64?
+    /// The largest fraction taken off each limit at random, 0 to 0.5.
+    public var jitter = 0.1
+    /// What is added to each limit, as a fraction of it, before use ends.
+    public var overtime = 0.1
+
+    public init() {}
+}

@@ -1,0 +1,132 @@
+import Credentials
+import IPPacket
+import IPsecCrypto
+import Octets
+
+/// When a connection or child SA is brought up.
+public enum StartPolicy: String, Sendable, CaseIterable {
+    /// At once, and again whenever it is lost.
+    case boot
+    /// By the first packet that its policy protects.
+    case demand
+    /// Only by the peer or by a person.
+    case none
+}
+
+/// What follows when the peer no longer answers.
+public enum DeadPeerAction: String, Sendable, CaseIterable {
+    /// Set the connection up again, for ever.
+    case restart
+    /// Forget it; the next protected packet sets it up again where `start` is `boot` or `demand`.
+    case clear
+}
+
+/// How ESP travels: in IP directly, or in UDP (RFC 3948).
+public enum EncapsulationPolicy: String, Sendable, CaseIterable {
+    /// UDP when a NAT is seen, else protocol 50.
+    case automatic = "auto"
+    /// Always UDP, by announcing a NAT that is not there.
+    case udp
+}
+
+/// One peer and what may be agreed with it: everything IKE needs to know of a configured connection.
+public struct ConnectionConfiguration: Sendable {
+    public var name: String
+    public var origin: Origin
+    /// Addresses of ours that the connection may use; empty for any.
+    public var localAddresses: [IPAddress] = []
+    /// The peer's addresses in order of preference, names already resolved; tried one after the other.
+    public var remoteAddresses: [IPAddress] = []
+    /// The peer may come from any address. With no `remoteAddresses` the connection can only be answered.
+    public var acceptsAnyRemoteAddress = false
+    /// The peer's IKE port for IKE_SA_INIT and its port for NAT traversal.
+    public var remotePort: UInt16 = 500
+    public var remoteNATPort: UInt16 = 4500
+    public var localIdentity: Identity
+    /// The identity the peer must prove; `nil` accepts any identity that its authentication allows.
+    public var remoteIdentity: Identity?
+    public var localAuthentication: LocalAuthentication
+    public var remoteAuthentication: RemoteAuthentication
+    public var ikeProposals: [IKEProposal] = IKEProposal.defaults
+    public var children: [ChildConfiguration] = []
+    public var start: StartPolicy = .none
+    public var timing = ConnectionTiming()
+    public var deadPeerAction: DeadPeerAction = .restart
+    public var encapsulation: EncapsulationPolicy = .automatic
+    /// Whether IKE fragmentation (RFC 7383) is offered.
+    public var fragmentation = true
+    /// Largest IP datagram of a fragment, in octets.
+    public var fragmentSize = 1280
+    /// Whether INITIAL_CONTACT is sent when we know of no other SA with the peer.
+    public var sendsInitialContact = true
+    /// Where each setting was written, by key path below the connection (`"ike"`, `"remote.id"`, …).
+    public var origins: [String: Origin] = [:]
+
+    public init(
+        name: String, origin: Origin, localIdentity: Identity, remoteIdentity: Identity?,
+        localAuthentication: LocalAuthentication, remoteAuthentication: RemoteAuthentication
+    ) {
+        self.name = name
+        self.origin = origin
+        self.localIdentity = localIdentity
+        self.remoteIdentity = remoteIdentity
+        self.localAuthentication = localAuthentication
+        self.remoteAuthentication = remoteAuthentication
+    }
+
+    /// Where `key` was written, or where the connection begins if it has its default.
+    public func origin(of key: String) -> Origin { origins[key] ?? origin }
+}
+
+/// How we prove our identity.
+public enum LocalAuthentication: Sendable {
+    case preSharedKey(SecretOctets)
+    case certificate(CertificateIdentity)
+}
+
+/// How the peer must prove its identity.
+public enum RemoteAuthentication: Sendable {
+    case preSharedKey(SecretOctets)
+    case certificate(TrustAnchors)
+}
+
+/// Durations of a connection.
+public struct ConnectionTiming: Sendable, Hashable {
+    /// The IKE SA is rekeyed after this long, less a random part of up to ``jitter``; `nil` for never.
+    public var rekeyAfter: Duration? = .seconds(4 * 3600)
+    /// The largest fraction of a lifetime that is taken off at random, 0 to 0.5.
+    public var jitter = 0.1
+    /// An SA that could not be rekeyed is closed after this fraction of its lifetime beyond the rekey time.
+    public var overtime = 0.1
+    /// Quiet time after which the peer is asked for a sign of life; `nil` for never.
+    public var livenessInterval: Duration? = .seconds(30)
+    public var retransmission = RetransmissionPolicy()
+    /// First pause before another attempt to set the connection up; doubled each time up to ``retryLimit``.
+    public var retryInitial: Duration = .seconds(1)
+    public var retryLimit: Duration = .seconds(60)
+    /// Interval of NAT keepalives (RFC 3948 section 4) while we are behind a NAT.
+    public var natKeepalive: Duration = .seconds(20)
+
+    public init() {}
+}
+
+/// When an unanswered request is sent again, and when the peer is given up (RFC 7296 section 2.4).
+public struct RetransmissionPolicy: Sendable, Hashable {
+    /// Time from the first sending to the second.
+    public var initial: Duration = .milliseconds(500)
+    /// Each wait is this many times the one before.
+    public var factor = 1.8
+    /// The longest wait.
+    public var limit: Duration = .seconds(30)
+    /// How often a request is sent again before the peer counts as dead.
+    public var tries = 8
+
+    public init() {}
+
+    /// The wait after sending number `attempt`, counted from 0.
+    func wait(afterAttempt attempt: Int) -> Duration {
+        var seconds = initial.inSeconds
+        for _ in 0..<min(attempt, 64) { seconds = min(seconds * factor, limit.inSeconds) }
+        return .nanoseconds(Int64(seconds * 1e9))
+    }
+}

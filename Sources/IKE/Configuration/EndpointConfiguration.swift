@@ -1,0 +1,22 @@
+import IPPacket
+import Octets
+
+/// What holds for the whole endpoint, whatever the connection.
+public struct EndpointConfiguration: Sendable {
+    /// Our ports for IKE and for NAT traversal.
+    public var ikePort: UInt16 = 500
+    public var natPort: UInt16 = 4500
+    /// With this many half-open SAs, an initiator must return a cookie first (RFC 7296 section 2.6).
+    public var cookieThreshold = 64
+    /// Half-open SAs allowed in all, and from one address.
+    public var halfOpenLimit = 1024
+    public var halfOpenLimitPerAddress = 32
+    /// A half-open SA that has not been authenticated by then is forgotten.
+    public var halfOpenTimeout: Duration = .seconds(30)
+    /// The wall clock's reading, in seconds since 1970, at ``Instant/origin``; used to judge certificates.
+    public var unixTimeAtOrigin: Int64 = 0
+    /// Whether keys are reported in events, for an analyser of captures. Off unless the operator asks.
+    public var exportsKeys = false
+
+    public init() {}
+}
