@@ -1,0 +1,145 @@
+import IKE
+import IPPacket
+import IPsecPolicy
+
+enum SequenceNumberWord: String, ConfigurationKey {
+    case yes, no, either
+
+    var values: [SequenceNumbers] {
+        switch self {
+        case .yes: [.extended]
+        case .no: [.sequential32]
+        case .either: [.extended, .sequential32]
+        }
+    }
+}
+
+enum ModeWord: String, ConfigurationKey {
+    case tunnel
+}
+
+/// Reads the children of a connection: those under `children`, or a single one named like the connection when its
+/// subnets stand under `local` and `remote`.
+struct ChildReader {
+    let connection: ConnectionReader
+
+    private var settings: LayeredMapping<ConnectionKey> { connection.settings }
+
+    func children(policyID: (String) -> UInt32) -> [ChildConfiguration] {
+        guard let node = settings[.children] else {
+            let child = child(
+                name: connection.entry.name, origin: connection.entry.origin, own: nil, policyID: policyID)
+            return child.map { [$0] } ?? []
+        }
+        let entries = node.namedEntries(expected: "children by name, as in lan: { local: 10.1.0.0/16, … }")
+        if entries.isEmpty, node.isMapping { node.error("there are no children; leave the key out or name one") }
+        return entries.compactMap { entry in
+            Self.checkName(entry)
+            let own = entry.value.isNull ? nil : entry.value.mapping(ChildKey.self, expected: "a child, a mapping")
+            return child(name: entry.name, origin: entry.origin, own: own, policyID: policyID)
+        }
+    }
+
+    /// Names appear in logs and on command lines.
+    static func checkName(_ entry: ConfigurationEntry) {
+        let isPlain = entry.name.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) }
+        guard isPlain, (1...63).contains(entry.name.count), !entry.name.hasPrefix("-") else {
+            entry.value.diagnostics.error(
+                "\(quoted(entry.name)) cannot be a name; expected at most 63 letters, digits, -, _ or .",
+                at: entry.origin)
+            return
+        }
+    }
+
+    private func child(
+        name: String, origin: Origin, own: ConfigurationMapping<ChildKey>?, policyID: (String) -> UInt32
+    ) -> ChildConfiguration? {
+        func value(_ key: ChildKey) -> ConfigurationNode? {
+            own?[key] ?? ConnectionKey(rawValue: key.rawValue).flatMap { settings[$0] }
+        }
+        let local = selectors(own?[.local] ?? connection.local[.subnets], .local, origin)
+        let remote = selectors(own?[.remote] ?? connection.remote[.subnets], .remote, origin)
+        let proposals = proposals(value)
+        _ = value(.mode)?.word(ModeWord.self, what: "mode")
+        let start = own?[.start]?.word(StartPolicy.self, what: "start")
+        let lifetime = lifetime(own)
+        let window = value(.replayWindow)?.integer(in: 0...4096)
+        let padding = value(.tfc)?.integer(in: 0...9000)
+        let copiesDSCP = value(.copyDSCP)?.bool()
+        guard let local, let remote else { return nil }
+        checkFamilies(local, remote, at: origin)
+        var child = ChildConfiguration(
+            name: name, origin: origin, policyID: policyID(name), localSelectors: local, remoteSelectors: remote)
+        if let proposals { child.espProposals = proposals }
+        child.start = start
+        child.lifetime = lifetime
+        if let window { child.replayWindow = window }
+        if let padding { child.tfcPadding = padding == 0 ? nil : padding }
+        if let copiesDSCP { child.copiesDSCP = copiesDSCP }
+        for key in ChildKey.allCases {
+            if let own, own[key] != nil {
+                child.origins[key.rawValue] = own.origin(of: key)
+            } else if key == .local || key == .remote {
+                child.origins[key.rawValue] =
+                    key == .local ? connection.local.origin(of: .subnets) : connection.remote.origin(of: .subnets)
+            } else if let key = ConnectionKey(rawValue: key.rawValue) {
+                child.origins[key.rawValue] = settings.origin(of: key)
+            }
+        }
+        return child
+    }
+
+    private func selectors(_ node: ConfigurationNode?, _ key: ChildKey, _ origin: Origin) -> [TrafficSelector]? {
+        guard let node else {
+            connection.diagnostics.error(
+                "the \(key.rawValue) subnets are missing; give \"\(key.rawValue): { subnets: 10.1.0.0/16 }\" in the connection, or \"\(key.rawValue)\" in each child",
+                at: origin)
+            return nil
+        }
+        return SelectorSyntax.list(node)
+    }
+
+    private func checkFamilies(_ local: [TrafficSelector], _ remote: [TrafficSelector], at origin: Origin) {
+        let families = (Set(local.map(\.family)), Set(remote.map(\.family)))
+        if families.0.isDisjoint(with: families.1) {
+            connection.diagnostics.error(
+                "the local and the remote subnets are of different families; expected IPv4 with IPv4 or IPv6 with IPv6",
+                at: origin)
+        }
+    }
+
+    private func proposals(_ value: (ChildKey) -> ConfigurationNode?) -> [ESPProposal]? {
+        let written = value(.esp).map {
+            ProposalSyntax.list($0, defaults: ESPProposal.defaults, read: ProposalSyntax.esp)
+        }
+        let numbers = value(.esn)?.word(SequenceNumberWord.self, what: "esn")
+        let forwardSecrecy = value(.pfs)?.bool()
+        guard var proposals = written ?? ESPProposal.defaults else { return nil }
+        for index in proposals.indices {
+            if let numbers { proposals[index].sequenceNumbers = numbers.values }
+            if forwardSecrecy == true, proposals[index].keyExchange.isEmpty {
+                proposals[index].keyExchange = [.curve25519, .ecp256, .ecp384, .modp3072]
+            } else if forwardSecrecy == false, !proposals[index].keyExchange.isEmpty {
+                value(.pfs)?.error(
+                    "pfs is off, but the ESP proposals name a key exchange; leave the one or the other out")
+                return nil
+            }
+        }
+        return proposals
+    }
+
+    private func lifetime(_ own: ConfigurationMapping<ChildKey>?) -> ChildLifetime {
+        var layers = settings.nested(.lifetimes, as: LifetimeKey.self).mappings
+        if let mapping = own?[.lifetimes]?.mapping(LifetimeKey.self) { layers.insert(mapping, at: 0) }
+        let lifetimes = LayeredMapping(mappings: layers)
+        var result = ChildLifetime()
+        if let node = lifetimes[.child], let time = node.timeOrNever(from: .seconds(5)) { result.rekeyAfter = time.value }
+        if let octets = lifetimes[.childOctets]?.octets() { result.rekeyAfterOctets = octets }
+        if let packets = lifetimes[.childPackets]?.integer(in: 1000...Int.max) {
+            result.rekeyAfterPackets = UInt64(packets)
+        }
+        if let fraction = lifetimes[.jitter]?.percentage(upTo: 50) { result.jitter = fraction }
+        if let fraction = lifetimes[.overtime]?.percentage(upTo: 100) { result.overtime = fraction }
+        return result
+    }
+}

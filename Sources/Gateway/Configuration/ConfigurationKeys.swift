@@ -1,0 +1,103 @@
+// Every key a configuration may hold, by the mapping it stands in. `docs/configuration.md` describes each.
+
+enum TopLevelKey: String, ConfigurationKey {
+    case include, daemon, authorities, defaults, connections, policies
+}
+
+enum DaemonKey: String, ConfigurationKey {
+    case ikePort = "ike-port"
+    case natPort = "nat-port"
+    case listen, device
+    case control
+    case logLevel = "log-level"
+    case limits
+}
+
+enum ControlKey: String, ConfigurationKey {
+    case socket, group
+}
+
+enum LimitKey: String, ConfigurationKey {
+    case halfOpen = "half-open"
+    case halfOpenPerAddress = "half-open-per-address"
+    case halfOpenTimeout = "half-open-timeout"
+    case cookieThreshold = "cookie-threshold"
+}
+
+enum ConnectionKey: String, ConfigurationKey {
+    case local, remote
+    case auth, secret, certificate, authorities
+    case ike, esp, pfs, esn, mode
+    case children, start, lifetimes
+    case deadPeer = "dead-peer"
+    case retry, retransmission
+    case encapsulation, fragmentation
+    case fragmentSize = "fragment-size"
+    case initialContact = "initial-contact"
+    case natKeepalive = "nat-keepalive"
+    case replayWindow = "replay-window"
+    case tfc
+    case copyDSCP = "copy-dscp"
+}
+
+enum LocalKey: String, ConfigurationKey {
+    case address, id, auth, secret, certificate, subnets
+}
+
+enum RemoteKey: String, ConfigurationKey {
+    case address, id, auth, secret, authorities, subnets, port
+    case natPort = "nat-port"
+}
+
+enum SecretKey: String, ConfigurationKey {
+    case file, encoding
+}
+
+enum CertificateKey: String, ConfigurationKey {
+    case file, key, intermediates
+}
+
+enum ChildKey: String, ConfigurationKey {
+    case local, remote, esp, pfs, esn, mode, start, lifetimes
+    case replayWindow = "replay-window"
+    case tfc
+    case copyDSCP = "copy-dscp"
+}
+
+enum LifetimeKey: String, ConfigurationKey {
+    case ike, child
+    case childOctets = "child-octets"
+    case childPackets = "child-packets"
+    case jitter, overtime
+}
+
+enum DeadPeerKey: String, ConfigurationKey {
+    case interval, action
+}
+
+enum RetryKey: String, ConfigurationKey {
+    case first, limit
+}
+
+enum RetransmissionKey: String, ConfigurationKey {
+    case first, factor, limit, tries
+}
+
+enum PolicyKey: String, ConfigurationKey {
+    case action, local, remote, place
+}
+
+/// What a configuration may hold, for those who document or complete it.
+package enum ConfigurationReference {
+    /// The keys of each mapping.
+    package static let keys: [String: [String]] = [
+        "the top level": TopLevelKey.words, "daemon": DaemonKey.words, "control": ControlKey.words,
+        "limits": LimitKey.words, "a connection": ConnectionKey.words, "local": LocalKey.words,
+        "remote": RemoteKey.words, "secret": SecretKey.words, "certificate": CertificateKey.words,
+        "a child": ChildKey.words, "lifetimes": LifetimeKey.words, "dead-peer": DeadPeerKey.words,
+        "retry": RetryKey.words, "retransmission": RetransmissionKey.words, "policies": PolicyKey.words,
+    ]
+
+    /// The words of proposals.
+    package static var algorithms: [String] { ProposalSyntax.allWords }
+}

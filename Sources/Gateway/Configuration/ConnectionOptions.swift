@@ -1,0 +1,83 @@
+import IKE
+
+/// The settings of a connection that stand by themselves; what is not set keeps its default.
+struct ConnectionOptions {
+    private var timing = ConnectionTiming()
+    private let proposals: [IKEProposal]?
+    private let start: StartPolicy?
+    private let deadPeerAction: DeadPeerAction?
+    private let encapsulation: EncapsulationPolicy?
+    private let fragmentation: Bool?
+    private let fragmentSize: Int?
+    private let initialContact: Bool?
+    private let port: Int?
+    private let natPort: Int?
+
+    init(_ settings: LayeredMapping<ConnectionKey>, _ remote: LayeredMapping<RemoteKey>) {
+        proposals = settings[.ike].flatMap {
+            ProposalSyntax.list($0, defaults: IKEProposal.defaults, read: ProposalSyntax.ike)
+        }
+        start = settings[.start]?.word(StartPolicy.self, what: "start")
+        encapsulation = settings[.encapsulation]?.word(EncapsulationPolicy.self, what: "encapsulation")
+        fragmentation = settings[.fragmentation]?.bool()
+        fragmentSize = settings[.fragmentSize]?.integer(in: 576...9000)
+        initialContact = settings[.initialContact]?.bool()
+        port = remote[.port]?.integer(in: 1...65535)
+        natPort = remote[.natPort]?.integer(in: 1...65535)
+        let deadPeer = settings.nested(.deadPeer, as: DeadPeerKey.self)
+        deadPeerAction = deadPeer[.action]?.word(DeadPeerAction.self, what: "action")
+        if let node = deadPeer[.interval], let time = node.timeOrNever(from: .seconds(1)) {
+            timing.livenessInterval = time.value
+        }
+        let lifetimes = settings.nested(.lifetimes, as: LifetimeKey.self)
+        if let node = lifetimes[.ike], let time = node.timeOrNever(from: .seconds(10)) { timing.rekeyAfter = time.value }
+        if let fraction = lifetimes[.jitter]?.percentage(upTo: 50) { timing.jitter = fraction }
+        if let fraction = lifetimes[.overtime]?.percentage(upTo: 100) { timing.overtime = fraction }
+        if let time = settings[.natKeepalive]?.duration(in: .seconds(1)...(.seconds(3600))) {
+            timing.natKeepalive = time
+        }
+        readRetry(settings.nested(.retry, as: RetryKey.self))
+        readRetransmission(settings.nested(.retransmission, as: RetransmissionKey.self))
+    }
+
+    private mutating func readRetry(_ retry: LayeredMapping<RetryKey>) {
+        if let time = retry[.first]?.duration(in: .milliseconds(100)...(.seconds(3600))) {
+            timing.retryInitial = time
+            timing.retryLimit = max(timing.retryLimit, time)
+        }
+        if let node = retry[.limit], let time = node.duration(in: .milliseconds(100)...(.seconds(86400))) {
+            timing.retryLimit = time
+            if time < timing.retryInitial {
+                node.error("the longest pause is shorter than the first, \(MeasureSyntax.describe(timing.retryInitial))")
+            }
+        }
+    }
+
+    private mutating func readRetransmission(_ retransmission: LayeredMapping<RetransmissionKey>) {
+        if let time = retransmission[.first]?.duration(in: .milliseconds(50)...(.seconds(60))) {
+            timing.retransmission.initial = time
+        }
+        if let time = retransmission[.limit]?.duration(in: .milliseconds(50)...(.seconds(600))) {
+            timing.retransmission.limit = time
+        }
+        if let tries = retransmission[.tries]?.integer(in: 0...100) { timing.retransmission.tries = tries }
+        if let factor = retransmission[.factor]?.decimal(in: 1...10) { timing.retransmission.factor = factor }
+    }
+
+    func apply(to connection: inout ConnectionConfiguration) {
+        connection.timing = timing
+        if let proposals { connection.ikeProposals = proposals }
+        if let start { connection.start = start }
+        if let deadPeerAction { connection.deadPeerAction = deadPeerAction }
+        if let encapsulation { connection.encapsulation = encapsulation }
+        if let fragmentation { connection.fragmentation = fragmentation }
+        if let fragmentSize { connection.fragmentSize = fragmentSize }
+        if let initialContact { connection.sendsInitialContact = initialContact }
+        if let port { connection.remotePort = UInt16(port) }
+        if let natPort { connection.remoteNATPort = UInt16(natPort) }
+    }
+}
+
+extension StartPolicy: ConfigurationKey {}
+extension DeadPeerAction: ConfigurationKey {}
+extension EncapsulationPolicy: ConfigurationKey {}

@@ -1,0 +1,207 @@
+import Credentials
+import IKE
+import IPPacket
+import IPsecPolicy
+
+/// Turns one entry of `connections` into what IKE needs to know.
+struct ConnectionReader {
+    let entry: ConfigurationEntry
+    let settings: LayeredMapping<ConnectionKey>
+    let local: LayeredMapping<LocalKey>
+    let remote: LayeredMapping<RemoteKey>
+    let diagnostics: Diagnostics
+    /// The authorities of the whole configuration; `nil` if they could not be read.
+    let authorities: TrustAnchors?
+
+    init?(
+        _ entry: ConfigurationEntry, defaults: ConfigurationMapping<ConnectionKey>?, authorities: TrustAnchors?
+    ) {
+        guard let own = entry.value.mapping(ConnectionKey.self, expected: "a connection, a mapping") else { return nil }
+        self.entry = entry
+        settings = LayeredMapping(mappings: [own] + (defaults.map { [$0] } ?? []))
+        local = settings.nested(.local, as: LocalKey.self)
+        remote = settings.nested(.remote, as: RemoteKey.self)
+        diagnostics = entry.value.diagnostics
+        self.authorities = authorities
+    }
+
+    /// The connection; `nil` with errors reported. `policyID` numbers the policy of a child of a given name.
+    func connection(policyID: (String) -> UInt32) -> GatewayConnection? {
+        let before = diagnostics.all.count
+        if settings[.remote] == nil {
+            diagnostics.error(
+                "\"remote\" is missing: the peer's address, identity and subnets", at: entry.origin)
+        }
+        // Where an end is no mapping, all that would be said to be missing in it is beside the point.
+        guard settings[.local] == nil || !local.mappings.isEmpty, settings[.remote] == nil || !remote.mappings.isEmpty
+        else { return nil }
+        let hosts = remoteHosts()
+        let localAddresses = local[.address]?.elements.compactMap { $0.address() } ?? []
+        let localAuthentication = localAuthentication()
+        let remoteAuthentication = remoteAuthentication(like: localAuthentication)
+        let localIdentity = localIdentity(addresses: localAddresses, localAuthentication)
+        let remoteIdentity = remoteIdentity(hosts, remoteAuthentication)
+        let children = ChildReader(connection: self).children(policyID: policyID)
+        let options = ConnectionOptions(settings, remote)
+        guard diagnostics.all[before...].allSatisfy({ $0.severity == .warning }),
+            let localIdentity, let localAuthentication, let remoteAuthentication
+        else { return nil }
+        var connection = ConnectionConfiguration(
+            name: entry.name, origin: entry.origin, localIdentity: localIdentity, remoteIdentity: remoteIdentity,
+            localAuthentication: localAuthentication, remoteAuthentication: remoteAuthentication)
+        connection.localAddresses = localAddresses
+        connection.remoteAddresses = hosts.compactMap(\.address)
+        connection.acceptsAnyRemoteAddress = hosts.contains(.any)
+        connection.children = children
+        connection.start = hosts == [.any] ? .none : .demand
+        connection.origins =
+            settings.origins().merging(local.origins(prefix: "local.")) { first, _ in first }
+            .merging(remote.origins(prefix: "remote.")) { first, _ in first }
+        options.apply(to: &connection)
+        return GatewayConnection(configuration: connection, hosts: hosts)
+    }
+
+    // MARK: Ends
+
+    private func remoteHosts() -> [RemoteHost] {
+        guard let node = remote[.address] else {
+            if settings[.start]?.node.scalar?.string == "boot" {
+                diagnostics.error(
+                    "\"start: boot\" needs \"remote.address\"; give the peer's address or name", at: entry.origin)
+            }
+            return [.any]
+        }
+        return node.elements.compactMap { element in
+            guard let text = element.text(expected: "an address, a host name or any") else { return nil }
+            guard let host = RemoteHost(text) else {
+                element.error(
+                    "\(quoted(text)) is neither an address nor a host name; expected for example 192.0.2.1, 2001:db8::1, gw.example.org or any"
+                )
+                return nil
+            }
+            return host
+        }
+    }
+
+    private func identity(_ node: ConfigurationNode) -> Identity? {
+        guard let text = node.text(expected: "an identity such as gw.example.org") else { return nil }
+        do {
+            return try Identity(configured: text)
+        } catch {
+            node.error("\(quoted(text)) is not an identity: \(error.reason)")
+            return nil
+        }
+    }
+
+    private func localIdentity(addresses: [IPAddress], _ authentication: LocalAuthentication?) -> Identity? {
+        if let node = local[.id] {
+            guard let identity = identity(node) else { return nil }
+            if case .certificate(let certificate) = authentication,
+                identity != certificate.subject, !certificate.subjectAltNames.contains(where: identity.matches)
+            {
+                let names = ([certificate.subject] + certificate.subjectAltNames).map(\.description)
+                node.error(
+                    "the certificate does not name \(identity); expected one of \(names.joined(separator: ", "))")
+            }
+            return identity
+        }
+        if case .certificate(let certificate) = authentication {
+            return certificate.subjectAltNames.first ?? certificate.subject
+        }
+        if addresses.count == 1, let address = addresses.first { return .address(address) }
+        diagnostics.error(
+            "\"local.id\" is missing: the identity we prove to the peer, such as gw.example.org", at: entry.origin)
+        return nil
+    }
+
+    /// `any`, or no way to tell, is `nil`: whatever the peer can prove.
+    private func remoteIdentity(_ hosts: [RemoteHost], _ authentication: RemoteAuthentication?) -> Identity? {
+        if let node = remote[.id] {
+            if node.node.scalar?.string == "any" {
+                if case .certificate = authentication { return nil }
+                node.warning("every peer that knows the secret is accepted, whatever its identity")
+                return nil
+            }
+            return identity(node)
+        }
+        switch hosts.first {
+        case .address(let address) where hosts.count == 1: return .address(address)
+        case .name(let name) where hosts.count == 1: return .fqdn(name)
+        default:
+            if settings[.remote] != nil {
+                diagnostics.error(
+                    "\"remote.id\" is missing: the identity the peer must prove, such as gw.example.org, or any",
+                    at: settings.origin(of: .remote) ?? entry.origin)
+            }
+            return nil
+        }
+    }
+
+    // MARK: Authentication
+
+    private func localAuthentication() -> LocalAuthentication? {
+        let secret = local[.secret] ?? settings[.secret]
+        let certificate = local[.certificate] ?? settings[.certificate]
+        let word = (local[.auth] ?? settings[.auth]).map { $0.word(AuthenticationWord.self, what: "authentication") }
+        if let word, word == nil { return nil }
+        switch (word ?? nil, secret, certificate) {
+        case (.psk, let secret?, _), (nil, let secret?, nil):
+            return AuthenticationReader.secret(secret).map { .preSharedKey($0) }
+        case (.certificate, _, let certificate?), (nil, nil, let certificate?):
+            return AuthenticationReader.certificate(certificate).map { .certificate($0) }
+        case (.psk, nil, _):
+            diagnostics.error("\"auth: psk\" needs \"secret: { file: PATH }\"", at: entry.origin)
+        case (.certificate, _, nil):
+            diagnostics.error("\"auth: certificate\" needs \"certificate: { file: PATH, key: PATH }\"", at: entry.origin)
+        case (nil, .some, .some):
+            diagnostics.error(
+                "both a secret and a certificate are given; say under local and remote which is used, with auth: psk or auth: certificate",
+                at: entry.origin)
+        case (nil, nil, nil):
+            diagnostics.error(
+                "nothing to prove our identity with; give \"secret: { file: PATH }\" or \"certificate: { file: PATH, key: PATH }\"",
+                at: entry.origin)
+        }
+        return nil
+    }
+
+    private func remoteAuthentication(like local: LocalAuthentication?) -> RemoteAuthentication? {
+        let secret = remote[.secret] ?? settings[.secret]
+        let word = (remote[.auth] ?? settings[.auth]).map { $0.word(AuthenticationWord.self, what: "authentication") }
+        if let word, word == nil { return nil }
+        let way: AuthenticationWord
+        if let word = word ?? nil {
+            way = word
+        } else if remote[.secret] != nil {
+            way = .psk
+        } else if remote[.authorities] != nil {
+            way = .certificate
+        } else {
+            switch local {
+            case .preSharedKey: way = .psk
+            case .certificate: way = .certificate
+            case nil: return nil
+            }
+        }
+        switch way {
+        case .psk:
+            guard let secret else {
+                diagnostics.error("the peer is to use a secret, but there is none; give \"secret: { file: PATH }\"", at: entry.origin)
+                return nil
+            }
+            return AuthenticationReader.secret(secret).map { .preSharedKey($0) }
+        case .certificate:
+            if let node = remote[.authorities] ?? settings[.authorities] {
+                return AuthenticationReader.authorities(node.elements).map { .certificate($0) }
+            }
+            guard let authorities else { return nil }
+            guard !authorities.isEmpty else {
+                diagnostics.error(
+                    "the peer is to use a certificate, but no authority is believed; list the files of CA certificates under \"authorities\"",
+                    at: entry.origin)
+                return nil
+            }
+            return .certificate(authorities)
+        }
+    }
+}

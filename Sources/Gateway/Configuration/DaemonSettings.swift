@@ -1,0 +1,82 @@
+import Glibc
+import IKE
+import IPPacket
+import Logging
+
+/// What holds for the daemon as a whole.
+public struct DaemonSettings: Sendable {
+    public static let defaultControlSocket = "/run/cygnet/control.sock"
+
+    public var endpoint = EndpointConfiguration()
+    /// Addresses to listen on; empty for all.
+    public var listen: [IPAddress] = []
+    public var device = "cygnet0"
+    public var controlSocket = DaemonSettings.defaultControlSocket
+    /// The group that may use the control socket besides root.
+    public var controlGroup: gid_t?
+    public var logLevel: Logger.Level = .info
+
+    public init() {}
+}
+
+enum LogLevelWord: String, ConfigurationKey {
+    case trace, debug, info, notice, warning, error, critical
+
+    var level: Logger.Level { Logger.Level(rawValue: rawValue) ?? .info }
+}
+
+extension DaemonSettings {
+    init(_ mapping: ConfigurationMapping<DaemonKey>?) {
+        self.init()
+        guard let mapping else { return }
+        if let port = mapping[.ikePort]?.integer(in: 1...65535) { endpoint.ikePort = UInt16(port) }
+        if let port = mapping[.natPort]?.integer(in: 1...65535) { endpoint.natPort = UInt16(port) }
+        if endpoint.ikePort == endpoint.natPort {
+            mapping.node.diagnostics.error(
+                "ike-port and nat-port are both \(endpoint.ikePort); expected two ports", at: mapping.origin(of: .natPort))
+        }
+        listen = mapping[.listen]?.elements.compactMap { $0.address() } ?? []
+        if let node = mapping[.device], let name = node.text(expected: "the name of a network device") {
+            if (1...15).contains(name.utf8.count), name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) }),
+                name != ".", name != ".."
+            {
+                device = name
+            } else {
+                node.error("\(quoted(name)) is not a name for a network device; expected 1 to 15 letters, digits, - or _")
+            }
+        }
+        if let node = mapping[.logLevel], let word = node.word(LogLevelWord.self, what: "log level") {
+            logLevel = word.level
+        }
+        readControl(mapping[.control]?.mapping(ControlKey.self))
+        readLimits(mapping[.limits]?.mapping(LimitKey.self))
+    }
+
+    private mutating func readControl(_ mapping: ConfigurationMapping<ControlKey>?) {
+        if let node = mapping?[.socket], let path = node.text(expected: "the path of a socket") {
+            if path.hasPrefix("/"), path.utf8.count < 108 {
+                controlSocket = path
+            } else {
+                node.error("\(quoted(path)) cannot be a socket; expected an absolute path of at most 107 octets")
+            }
+        }
+        if let node = mapping?[.group], let name = node.text(expected: "the name of a group") {
+            if let entry = getgrnam(name) {
+                controlGroup = entry.pointee.gr_gid
+            } else {
+                node.error("there is no group \(quoted(name)); create it with `groupadd --system NAME` or leave the key out")
+            }
+        }
+    }
+
+    private mutating func readLimits(_ mapping: ConfigurationMapping<LimitKey>?) {
+        if let count = mapping?[.halfOpen]?.integer(in: 1...1_000_000) { endpoint.halfOpenLimit = count }
+        if let count = mapping?[.halfOpenPerAddress]?.integer(in: 1...1_000_000) {
+            endpoint.halfOpenLimitPerAddress = count
+        }
+        if let time = mapping?[.halfOpenTimeout]?.duration(in: .seconds(1)...(.seconds(600))) {
+            endpoint.halfOpenTimeout = time
+        }
+        if let count = mapping?[.cookieThreshold]?.integer(in: 0...1_000_000) { endpoint.cookieThreshold = count }
+    }
+}

@@ -1,0 +1,62 @@
+import IKE
+import IPsecPolicy
+
+/// Finds children whose traffic overlaps, so that a packet's association would depend on chance.
+///
+/// The first matching policy protects a packet. A child may therefore lie wholly within a later one, as an exception to
+/// it; any other overlap is a mistake.
+enum OverlapCheck {
+    private struct Subject {
+        let name: String
+        let child: ChildConfiguration
+
+        var origin: Origin { child.origin(of: "remote") }
+    }
+
+    static func run(_ connections: [ConnectionConfiguration], _ diagnostics: Diagnostics) {
+        let subjects = connections.flatMap { connection in
+            connection.children.map { child in
+                Subject(
+                    name: child.name == connection.name ? connection.name : "\(connection.name), child \(child.name)",
+                    child: child)
+            }
+        }
+        for (index, later) in subjects.enumerated() {
+            for earlier in subjects[..<index] {
+                guard let overlap = overlap(earlier.child, later.child), !isWithin(earlier.child, later.child) else {
+                    continue
+                }
+                let place = "\(earlier.origin.file):\(earlier.origin.line)"
+                diagnostics.error(
+                    "\(overlap.local) to \(overlap.remote) is also protected by connection \(earlier.name) (\(place)); "
+                        + "make the subnets disjoint, or put the narrower of the two first",
+                    at: later.origin)
+            }
+        }
+    }
+
+    private static func overlap(
+        _ left: ChildConfiguration, _ right: ChildConfiguration
+    ) -> (local: TrafficSelector, remote: TrafficSelector)? {
+        func common(_ left: [TrafficSelector], _ right: [TrafficSelector]) -> [TrafficSelector] {
+            left.flatMap { selector in right.compactMap { selector.intersection($0) } }
+        }
+        let local = common(left.localSelectors, right.localSelectors)
+        let remote = common(left.remoteSelectors, right.remoteSelectors)
+        for ours in local {
+            if let theirs = remote.first(where: { $0.family == ours.family }) { return (ours, theirs) }
+        }
+        return nil
+    }
+
+    /// Whether every packet of `inner` would match `outer` too, and `outer` is larger.
+    private static func isWithin(_ inner: ChildConfiguration, _ outer: ChildConfiguration) -> Bool {
+        func covers(_ outer: [TrafficSelector], _ inner: [TrafficSelector]) -> Bool {
+            inner.allSatisfy { selector in outer.contains { $0.contains(selector) } }
+        }
+        return covers(outer.localSelectors, inner.localSelectors)
+            && covers(outer.remoteSelectors, inner.remoteSelectors)
+            && !(covers(inner.localSelectors, outer.localSelectors)
+                && covers(inner.remoteSelectors, outer.remoteSelectors))
+    }
+}

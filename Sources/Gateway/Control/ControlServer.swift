@@ -1,0 +1,97 @@
+import Glibc
+import Logging
+import NIOCore
+import NIOPosix
+
+/// Whoever carries out requests.
+protocol ControlResponder: Sendable {
+    /// Carries out a request; `reply` may be called several times and throws when the client has gone.
+    func respond(to request: ControlRequest, reply: @Sendable (ControlReply) async throws -> Void) async throws
+}
+
+/// Why the control socket could not be opened.
+struct ControlSocketError: Error {
+    let isPermission: Bool
+    let reason: String
+}
+
+/// Serves the control socket. Who may connect is the file's business: mode 0660, root and the configured group.
+final class ControlServer: Sendable {
+    private typealias Connection = NIOAsyncChannel<ByteBuffer, ByteBuffer>
+
+    private let path: String
+    private let listener: NIOAsyncChannel<Connection, Never>
+    private let logger: Logger
+
+    private static let clientLimit = 64
+
+    init(path: String, group: gid_t?, logger: Logger) async throws(ControlSocketError) {
+        self.path = path
+        self.logger = logger
+        let directory = path.split(separator: "/", omittingEmptySubsequences: true).dropLast().joined(separator: "/")
+        if !directory.isEmpty { mkdir("/" + directory, 0o755) }
+        guard !ControlClient.isAnswered(path) else {
+            throw ControlSocketError(
+                isPermission: false, reason: "another daemon already answers on \(path); stop it, or give another --socket")
+        }
+        // The daemon's umask lets no one else in between binding and changing the mode.
+        do {
+            listener = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+                .serverChannelOption(.backlog, value: 16)
+                .bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true) { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHandler(
+                            ByteToMessageHandler(ControlLineDecoder(limit: ControlCoding.requestLimit)))
+                        return try Connection(wrappingChannelSynchronously: channel)
+                    }
+                }
+        } catch {
+            let number = (error as? IOError)?.errnoCode ?? 0
+            throw ControlSocketError(
+                isPermission: number == EACCES || number == EPERM,
+                reason: "cannot open the control socket \(path): \(ReferencedFile.reason(number))")
+        }
+        if let group { chown(path, .max, group) }
+        chmod(path, 0o660)
+    }
+
+    /// Answers clients until the task is cancelled.
+    func run(_ responder: some ControlResponder) async {
+        do {
+            try await listener.executeThenClose { clients in
+                await withDiscardingTaskGroup { group in
+                    do {
+                        for try await client in clients {
+                            group.addTask { await self.serve(client, responder) }
+                        }
+                    } catch {
+                        if !Task.isCancelled { self.logger.error("control socket failed") }
+                    }
+                    group.cancelAll()
+                }
+            }
+        } catch {
+            logger.error("control socket failed")
+        }
+        unlink(path)
+    }
+
+    private func serve(_ client: Connection, _ responder: some ControlResponder) async {
+        do {
+            try await client.executeThenClose { requests, replies in
+                for try await line in requests {
+                    guard let request = try? ControlCoding.value(ControlRequest.self, from: line) else {
+                        try await replies.write(
+                            ControlCoding.line(ControlReply(.failed, lines: ["the request cannot be understood"])))
+                        continue
+                    }
+                    try await responder.respond(to: request) { reply in
+                        try await replies.write(ControlCoding.line(reply))
+                    }
+                }
+            }
+        } catch {
+            logger.debug("control client left early")
+        }
+    }
+}

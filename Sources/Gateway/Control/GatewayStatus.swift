@@ -1,0 +1,88 @@
+/// What the daemon is doing: what `cygnet status --json` prints. Fields are only ever added.
+public struct GatewayStatus: Codable, Hashable, Sendable {
+    public var version: String
+    /// Seconds since the daemon began.
+    public var uptime: Int
+    public var configuration: String
+    public var logLevel: String
+    /// Directory to which keys are written, if they are.
+    public var savesKeysTo: String?
+    /// Other things a person should know of.
+    public var warnings: [String] = []
+    public var connections: [ConnectionReport] = []
+    public var dataplane = TrafficReport()
+
+    public init(version: String, uptime: Int, configuration: String, logLevel: String) {
+        self.version = version
+        self.uptime = uptime
+        self.configuration = configuration
+        self.logLevel = logLevel
+    }
+
+    /// `success` if every connection that ought to be up is.
+    public var outcome: Outcome {
+        connections.allSatisfy { !$0.isWanted || $0.isUp } ? .success : .down
+    }
+}
+
+public struct ConnectionReport: Codable, Hashable, Sendable {
+    public var name: String
+    /// Whether it is configured to be up: `start: boot`.
+    public var isWanted: Bool
+    public var isUp: Bool
+    public var localIdentity: String
+    public var remoteIdentity: String
+    public var remoteHosts: [String]
+    /// Where `lastError` came from and what it says.
+    public var lastError: String?
+    public var securityAssociations: [IKESAReport] = []
+    public var children: [ChildReport] = []
+}
+
+public struct IKESAReport: Codable, Hashable, Sendable {
+    public var initiatorSPI: String
+    public var responderSPI: String
+    public var isInitiator: Bool
+    public var state: String
+    public var local: String
+    public var remote: String
+    public var peerIdentity: String?
+    public var suite: String?
+    /// Seconds since it was established, and until it is rekeyed.
+    public var age: Int?
+    public var rekeyIn: Int?
+}
+
+public struct ChildReport: Codable, Hashable, Sendable {
+    public var name: String
+    public var isUp: Bool
+    public var localSelectors: [String]
+    public var remoteSelectors: [String]
+    public var securityAssociations: [ChildSAReport] = []
+}
+
+public struct ChildSAReport: Codable, Hashable, Sendable {
+    public var inboundSPI: String
+    public var outboundSPI: String
+    public var suite: String
+    public var encapsulation: String
+    public var local: String
+    public var remote: String
+    public var packetsIn: UInt64 = 0
+    public var packetsOut: UInt64 = 0
+    public var octetsIn: UInt64 = 0
+    public var octetsOut: UInt64 = 0
+    /// Packets refused, by reason.
+    public var drops: [String: UInt64] = [:]
+    public var age: Int?
+    public var rekeyIn: Int?
+}
+
+public struct TrafficReport: Codable, Hashable, Sendable {
+    public var packetsIn: UInt64 = 0
+    public var packetsOut: UInt64 = 0
+    public var drops: [String: UInt64] = [:]
+    public var eventsDropped: UInt64 = 0
+
+    public init() {}
+}

@@ -1,0 +1,119 @@
+import Foundation
+import Gateway
+import IKE
+import IPPacket
+import IPsecPolicy
+import Testing
+
+struct ConfigurationTests {
+    private func read(_ name: String) throws -> GatewayConfiguration {
+        let fixtures = try FixtureDirectory()
+        let reading = GatewayConfiguration.read(path: "\(fixtures.path)/\(name)")
+        #expect(reading.diagnostics.isEmpty)
+        return try #require(reading.configuration)
+    }
+
+    @Test("The smallest connection takes no more than eight lines")
+    func smallest() throws {
+        let fixtures = try FixtureDirectory()
+        let text = try String(contentsOfFile: "\(fixtures.path)/good.yaml", encoding: .utf8)
+        #expect(text.split(separator: "\n").count <= 8)
+        let connection = try #require(try read("good.yaml").connections.first).configuration
+        #expect(connection.name == "office")
+        #expect(connection.localIdentity == .fqdn("left.example"))
+        #expect(connection.remoteAddresses == [try #require(IPAddress("192.0.2.2"))])
+        #expect(connection.start == .demand)
+        #expect(connection.ikeProposals == IKEProposal.defaults)
+        let child = try #require(connection.children.first)
+        #expect(child.name == "office")
+        #expect(child.localSelectors.map(\.description) == ["10.1.0.0/16"])
+        #expect(child.espProposals == ESPProposal.defaults)
+    }
+
+    @Test("Every setting of the daemon is taken over")
+    func daemon() throws {
+        let daemon = try read("everything.yaml").daemon
+        #expect(daemon.endpoint.ikePort == 1500)
+        #expect(daemon.endpoint.natPort == 14500)
+        #expect(daemon.listen.map(\.description) == ["192.0.2.1", "2001:db8::1"])
+        #expect(daemon.device == "ipsec0")
+        #expect(daemon.controlSocket == "/run/cygnet/other.sock")
+        #expect(daemon.controlGroup == 0)
+        #expect(daemon.logLevel == .debug)
+        #expect(daemon.endpoint.halfOpenLimit == 2000)
+        #expect(daemon.endpoint.halfOpenLimitPerAddress == 16)
+        #expect(daemon.endpoint.halfOpenTimeout == .seconds(20))
+        #expect(daemon.endpoint.cookieThreshold == 0)
+    }
+
+    @Test("A connection's own settings come before the defaults")
+    func layers() throws {
+        let connections = try read("everything.yaml").connections
+        #expect(connections.map(\.name) == ["office", "branch", "mixed"])
+        let office = connections[0].configuration
+        #expect(office.localIdentity == .fqdn("left.example"))
+        #expect(office.ikeProposals.count == 2)
+        #expect(office.ikeProposals[1].prf == [.hmacSHA2_256])
+        #expect(office.timing.rekeyAfter == .seconds(8 * 3600))
+        #expect(office.timing.jitter == 0.2)
+        #expect(office.timing.livenessInterval == .seconds(10))
+        #expect(office.deadPeerAction == .clear)
+        #expect(office.timing.retryLimit == .seconds(300))
+        #expect(office.timing.retransmission.tries == 5)
+        #expect(office.start == .boot)
+        #expect(office.encapsulation == .udp)
+        #expect(!office.fragmentation)
+        #expect(office.remotePort == 1500)
+        #expect(office.origin(of: "ike").line == 12)
+        #expect(office.origin(of: "start").line == 26)
+        #expect(connections[0].hosts.map(\.description) == ["192.0.2.2", "gw.right.example"])
+        #expect(office.children[0].lifetime.rekeyAfter == .seconds(5400))
+        #expect(office.children[0].lifetime.rekeyAfterOctets == 10_000_000_000)
+        #expect(office.children[0].espProposals.count == 1 + ESPProposal.defaults.count)
+    }
+
+    @Test("Children have settings of their own")
+    func children() throws {
+        let branch = try read("everything.yaml").connections[1].configuration
+        #expect(branch.acceptsAnyRemoteAddress)
+        #expect(branch.start == .none)
+        let web = branch.children[0]
+        #expect(web.localSelectors.map(\.description) == ["10.1.0.7 tcp/443"])
+        #expect(web.lifetime.rekeyAfter == nil)
+        #expect(web.replayWindow == 128)
+        #expect(web.tfcPadding == 1300)
+        #expect(!web.copiesDSCP)
+        #expect(web.espProposals.allSatisfy { $0.sequenceNumbers == [.sequential32] })
+        #expect(web.espProposals.allSatisfy { !$0.keyExchange.isEmpty })
+        guard case .preSharedKey(let secret) = branch.localAuthentication else {
+            Issue.record("expected a pre-shared key")
+            return
+        }
+        #expect(secret.count == 16)
+    }
+
+    @Test("Both sides may prove themselves in different ways")
+    func mixedAuthentication() throws {
+        let mixed = try read("everything.yaml").connections[2].configuration
+        guard case .certificate = mixed.localAuthentication, case .preSharedKey = mixed.remoteAuthentication else {
+            Issue.record("expected a certificate of ours and a secret of the peer's")
+            return
+        }
+    }
+
+    @Test("Policies keep their order and place")
+    func policies() throws {
+        let policies = try read("everything.yaml").policies
+        #expect(policies.map(\.action) == [.bypass, .discard])
+        #expect(policies.map(\.place) == [.before, .after])
+        #expect(policies[0].remote.map(\.description) == ["192.0.2.0/24 udp/123"])
+        #expect(policies[0].local.count == 2)
+    }
+
+    @Test("A policy keeps its number when other connections come and go")
+    func policyNumbers() throws {
+        let alone = try #require(try read("good.yaml").connections.first?.configuration.children.first)
+        let among = try #require(try read("everything.yaml").connections.first?.configuration.children.first)
+        #expect(alone.policyID == among.policyID)
+    }
+}
