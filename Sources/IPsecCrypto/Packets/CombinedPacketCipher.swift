@@ -54,7 +54,7 @@ struct CombinedPacketCipher: ~Copyable, Sendable {
 
     func seal(_ packet: UnsafeMutableRawPointer, count: Int, sequence: UInt64, extended: Bool) -> Bool {
         let payload = ESPLayout.iv + Self.ivLength
-        guard let length = Int32(exactly: count - payload - Self.icvLength), length >= 0 else { return false }
+        guard let length = ESPLayout.length(count, without: payload + Self.icvLength) else { return false }
         packet.storeBytes(of: sequence.bigEndian, toByteOffset: ESPLayout.iv, as: UInt64.self)
         return begin(sealing, packet, sequenceHigh: UInt32(truncatingIfNeeded: sequence >> 32), extended: extended)
             && sealing.process(packet + payload, to: packet + payload, count: length)
@@ -63,7 +63,7 @@ struct CombinedPacketCipher: ~Copyable, Sendable {
 
     func open(_ packet: UnsafeMutableRawPointer, count: Int, sequenceHigh: UInt32, extended: Bool) -> Bool {
         let payload = ESPLayout.iv + Self.ivLength
-        guard let length = Int32(exactly: count - payload - Self.icvLength), length >= 0 else { return false }
+        guard let length = ESPLayout.length(count, without: payload + Self.icvLength) else { return false }
         if begin(opening, packet, sequenceHigh: sequenceHigh, extended: extended)
             && opening.process(packet + payload, to: packet + payload, count: length)
             && opening.finish(expecting: packet + count - Self.icvLength, count: Int32(Self.icvLength))

@@ -89,4 +89,11 @@ public struct PacketCipher: ~Copyable, Sendable {
 enum ESPLayout {
     static let sequence = 4
     static let iv = 8
+
+    /// What `count` octets leave beside `overhead`, as libcrypto counts; `nil` if they are too few, or far too many.
+    @inline(__always)
+    static func length(_ count: Int, without overhead: Int) -> Int32? {
+        guard count >= overhead, count <= Int(Int32.max) else { return nil }
+        return Int32(truncatingIfNeeded: count - overhead)
+    }
 }

@@ -44,7 +44,7 @@ struct SeparatePacketCipher: ~Copyable, Sendable {
     /// Octets of ciphertext in a packet of so many octets, if it can be one.
     @inline(__always)
     private func ciphertextLength(_ count: Int) -> Int32? {
-        guard let length = Int32(exactly: count - ESPLayout.iv - Self.block - icvLength),
+        guard let length = ESPLayout.length(count, without: ESPLayout.iv + Self.block + icvLength),
             length > 0, length % Int32(Self.block) == 0
         else { return nil }
         return length
