@@ -55,7 +55,8 @@ struct CipherSuite: Sendable, CustomTestStringConvertible {
     }
 }
 
-/// A packet cipher that takes and gives arrays; a class, because the macros of the tests cannot hold what is not copyable.
+/// A packet cipher that takes and gives arrays; a class, because the macros of the tests cannot hold what is not
+/// copyable.
 final class ArrayPacketCipher {
     private var cipher: PacketCipher
     let ivLength, icvLength, blockSize: Int

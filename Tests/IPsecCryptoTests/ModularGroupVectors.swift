@@ -3,8 +3,8 @@ import IPsecCrypto
 /// Key exchanges in the MODP groups computed by plain integer arithmetic.
 ///
 /// RFC 3526 prints no exchange, so these come from the following program for Python 3, which builds the primes from the
-/// digits of pi as RFC 3526 defines them. The initiator's exponent is the octets 1, 2, 3 and so on, the responder's 101,
-/// 102, 103 and so on.
+/// digits of pi as RFC 3526 defines them. The initiator's exponent is the octets 1, 2, 3 and so on, the responder's
+/// 101, 102, 103 and so on.
 ///
 /// ```python
 /// def pi_floor(bits):

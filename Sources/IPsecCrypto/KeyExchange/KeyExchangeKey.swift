@@ -2,7 +2,7 @@ import Crypto
 import Octets
 
 /// One side's private key of a key exchange and the public value that goes with it.
-public struct KeyExchangeKey: Sendable {
+public struct KeyExchangeKey: Sendable, CustomStringConvertible {
     private enum PrivateKey {
         case modp(ModularGroup, exponent: SecretOctets)
         case ecp256(P256.KeyAgreement.PrivateKey)
@@ -67,7 +67,8 @@ public struct KeyExchangeKey: Sendable {
     ///
     /// - Parameter peerPublicValue: the Key Exchange Data as received.
     /// - Throws: ``CryptoError/Code/invalidLength`` for data of another length than the method has;
-    ///   ``CryptoError/Code/invalidPublicValue`` for a value that RFC 6989, section 2, or RFC 8031, section 5, has us refuse.
+    ///   ``CryptoError/Code/invalidPublicValue`` for a value that RFC 6989, section 2, or RFC 7748, section 6.1, has
+    ///   us refuse.
     public func sharedSecret(with peerPublicValue: [UInt8]) throws(CryptoError) -> SecretOctets {
         guard peerPublicValue.count == method.publicValueLength else {
             throw CryptoError(
@@ -102,6 +103,9 @@ public struct KeyExchangeKey: Sendable {
             throw invalidPublicValue
         }
     }
+
+    /// Tells the method and nothing of the private key.
+    public var description: String { "<private key of \(method)>" }
 
     private var invalidPublicValue: CryptoError {
         CryptoError(.invalidPublicValue, "the peer's octets are no acceptable public value of \(method)")

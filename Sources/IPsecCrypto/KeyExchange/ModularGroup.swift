@@ -70,8 +70,8 @@ final class ModularGroup: Sendable {
 
     /// peerPublicValue^exponent mod p, padded on the left to the size of p.
     ///
-    /// The peer's value must lie between 1 and p - 1, both excluded; for a safe prime this is all that RFC 6989, section 2.1,
-    /// asks for.
+    /// The peer's value must lie between 1 and p - 1, both excluded; for a safe prime this is all that RFC 6989,
+    /// section 2.1, asks for.
     func sharedSecret(peerPublicValue: [UInt8], exponent: SecretOctets) throws(CryptoError) -> SecretOctets {
         guard let peer = BN_bin2bn(peerPublicValue, Int32(peerPublicValue.count), nil) else { throw Self.failure }
         defer { BN_free(peer) }

@@ -3,8 +3,8 @@ import Octets
 
 /// ESP with an AEAD: AES-GCM (RFC 4106) or ChaCha20-Poly1305 (RFC 7634), computed by libcrypto.
 ///
-/// The nonce is salt, IV. The associated data are SPI and sequence number: the 32 bits of the header, or all 64 bits with
-/// extended sequence numbers (RFC 4106, section 5).
+/// The nonce is salt, IV. The associated data are SPI and sequence number: the 32 bits of the header, or all 64 bits
+/// with extended sequence numbers (RFC 4106, section 5).
 struct CombinedPacketCipher: ~Copyable, Sendable {
     private let sealing: CipherContext
     private let opening: CipherContext

@@ -45,9 +45,10 @@ struct CipherContext: ~Copyable, Sendable {
     func process(_ input: UnsafeRawPointer, to output: UnsafeMutableRawPointer, count: Int32) -> Bool {
         guard count > 0 else { return true }
         var done: Int32 = 0
-        return EVP_CipherUpdate(
-            context, output.assumingMemoryBound(to: UInt8.self), &done, input.assumingMemoryBound(to: UInt8.self), count)
-            == 1 && done == count
+        let updated = EVP_CipherUpdate(
+            context, output.assumingMemoryBound(to: UInt8.self), &done, input.assumingMemoryBound(to: UInt8.self),
+            count)
+        return updated == 1 && done == count
     }
 
     /// Ends the sealing of a packet and writes its tag.

@@ -2,9 +2,9 @@ import Octets
 
 /// Seals and opens the ESP packets of one SA in place: the packet path (RFC 4303, section 2).
 ///
-/// Everything that can be prepared is prepared when it is made. Sealing and opening neither allocate nor count references;
-/// libcrypto's HMAC, which copies a digest state for every packet, is the exception. One thread uses a cipher at a time.
-/// When it goes, the keys in it are wiped.
+/// Everything that can be prepared is prepared when it is made. Sealing and opening neither allocate nor count
+/// references; libcrypto's HMAC, which copies a digest state for every packet, is the exception. One thread uses a
+/// cipher at a time. When it goes, the keys in it are wiped.
 ///
 /// A packet in memory: SPI (4 octets), sequence number (4), IV, payload with padding, Pad Length and Next Header,
 /// integrity check value.
@@ -50,8 +50,8 @@ public struct PacketCipher: ~Copyable, Sendable {
 
     /// Writes the IV, encrypts the payload in place and writes the integrity check value.
     ///
-    /// The IV of a counter mode is the sequence number; that of CBC is unpredictable: the sequence number encrypted under a
-    /// key derived from the encryption key (NIST SP 800-38A, appendix C).
+    /// The IV of a counter mode is the sequence number; that of CBC is unpredictable: the sequence number encrypted
+    /// under a key derived from the encryption key (NIST SP 800-38A, appendix C).
     ///
     /// - Parameters:
     ///   - packet: the SPI, which the caller has written together with the low 32 bits of `sequence`.
@@ -73,8 +73,10 @@ public struct PacketCipher: ~Copyable, Sendable {
     /// - Parameters:
     ///   - packet: the SPI of a packet as received.
     ///   - count: octets of the whole packet.
-    ///   - sequenceHigh: the inferred high 32 bits of the sequence number (RFC 4303, appendix A); ignored unless `extended`.
-    /// - Returns: whether the packet is authentic. If not, no plaintext is left in it; its payload may have become zero.
+    ///   - sequenceHigh: the inferred high 32 bits of the sequence number (RFC 4303, appendix A); ignored unless
+    ///     `extended`.
+    /// - Returns: whether the packet is authentic. If not, no plaintext is left in it; its payload may have become
+    ///   zero.
     public mutating func open(
         _ packet: UnsafeMutableRawPointer, count: Int, sequenceHigh: UInt32, extended: Bool
     ) -> Bool {

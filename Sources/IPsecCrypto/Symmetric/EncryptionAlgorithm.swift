@@ -15,8 +15,8 @@ public struct EncryptionAlgorithm: Hashable, Sendable, CustomStringConvertible {
         self.keyBits = keyBits
     }
 
-    /// - Parameter keyBits: the Key Length attribute as received. It must be present for AES (RFC 7296, section 3.3.5) and
-    ///   absent for ChaCha20-Poly1305 (RFC 7634, section 4).
+    /// - Parameter keyBits: the Key Length attribute as received. It must be present for AES (RFC 7296, section 3.3.5)
+    ///   and absent for ChaCha20-Poly1305 (RFC 7634, section 4).
     /// - Returns: `nil` for a transform this suite does not implement, or a key size the transform does not have.
     public init?(transformID: UInt16, keyBits: UInt16?) {
         guard let kind = Kind(rawValue: transformID) else { return nil }
@@ -71,8 +71,8 @@ public struct EncryptionAlgorithm: Hashable, Sendable, CustomStringConvertible {
     /// Octets of the tag of an AEAD; 0 otherwise, where the ``IntegrityAlgorithm`` says it.
     public var icvLength: Int { isAEAD ? 16 : 0 }
 
-    /// The plaintext must be padded to a multiple of so many octets: 16 for CBC; 1 for an AEAD, which asks for no padding
-    /// (ESP itself aligns to 4 octets, RFC 4303, section 2.4).
+    /// The plaintext must be padded to a multiple of so many octets: 16 for CBC; 1 for an AEAD, which asks for no
+    /// padding (ESP itself aligns to 4 octets, RFC 4303, section 2.4).
     public var blockSize: Int { isAEAD ? 1 : 16 }
 
     /// For example `AES-GCM-256`.

@@ -16,7 +16,9 @@ enum HMACSHA2 {
     }
 
     /// Writes the code of the parts, taken as one octet string, into `output`; what does not fit is cut off.
-    func authenticate(_ parts: [UnsafeRawBufferPointer], key: SymmetricKey, into output: UnsafeMutableRawBufferPointer) {
+    func authenticate(
+        _ parts: [UnsafeRawBufferPointer], key: SymmetricKey, into output: UnsafeMutableRawBufferPointer
+    ) {
         switch self {
         case .sha256: Self.authenticate(SHA256.self, parts, key, output)
         case .sha384: Self.authenticate(SHA384.self, parts, key, output)

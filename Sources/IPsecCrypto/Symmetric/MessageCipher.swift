@@ -4,9 +4,9 @@ import Octets
 
 /// Protects what an Encrypted payload, or an Encrypted Fragment payload, carries (RFC 7296, section 3.14; RFC 7383).
 ///
-/// The protected body is IV, ciphertext, integrity check value. The ciphertext hides the plaintext, padding to the block
-/// size and the Pad Length octet. With an AEAD the octets of the message before the IV are associated data (RFC 5282,
-/// section 5.1); otherwise the integrity check value covers those octets, the IV and the ciphertext.
+/// The protected body is IV, ciphertext, integrity check value. The ciphertext hides the plaintext, padding to the
+/// block size and the Pad Length octet. With an AEAD the octets of the message before the IV are associated data (RFC
+/// 5282, section 5.1); otherwise the integrity check value covers those octets, the IV and the ciphertext.
 public struct MessageCipher: Sendable {
     private enum Keys {
         case aesGCM(SymmetricKey, salt: SecretOctets)

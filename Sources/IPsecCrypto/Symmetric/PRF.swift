@@ -36,8 +36,8 @@ public enum PRF: UInt16, CaseIterable, Sendable, CustomStringConvertible {
 
     /// prf+(key, seed), cut to `count` octets (RFC 7296, section 2.13).
     ///
-    /// - Throws: ``CryptoError/Code/limitExceeded`` when more than 255 blocks would be needed, since the counter has one
-    ///   octet; ``CryptoError/Code/invalidLength`` for a negative count.
+    /// - Throws: ``CryptoError/Code/limitExceeded`` when more than 255 blocks would be needed, since the counter has
+    ///   one octet; ``CryptoError/Code/invalidLength`` for a negative count.
     public func plus(key: SecretOctets, seed: [UInt8], count: Int) throws(CryptoError) -> SecretOctets {
         try checkExpansion(count)
         return seed.withUnsafeBytes { seed in expand(key.symmetricKey, seed, count) }

@@ -14,7 +14,7 @@ enum ProtectionKeys {
         guard encryptionKey.count == encryption.keyMaterialLength else {
             throw CryptoError(
                 .invalidLength,
-                "\(encryption) takes \(encryption.keyMaterialLength) octets of key material, not \(encryptionKey.count)")
+                "\(encryption) takes \(encryption.keyMaterialLength) octets of key, not \(encryptionKey.count)")
         }
         if encryption.isAEAD {
             guard integrity == nil, integrityKey == nil else {
