@@ -1,0 +1,50 @@
+import Octets
+
+/// The course of one negotiation, line by line, for a person who wants to know why it ended as it did.
+public struct Narrative: Sendable {
+    /// What a line tells.
+    public enum Kind: String, Sendable {
+        /// Something sent to the peer.
+        case sent
+        /// Something the peer sent.
+        case received
+        /// What one side offered.
+        case offered
+        /// What our configuration asks for.
+        case wanted
+        /// What was agreed.
+        case chosen
+        /// What was not acceptable, and to whom.
+        case refused
+        /// Anything else worth knowing.
+        case note
+    }
+
+    public struct Line: Sendable, Hashable {
+        public var at: Instant
+        public var kind: Kind
+        public var text: String
+        public var origin: Origin?
+    }
+
+    /// What was negotiated, for example `"IKE SA, as initiator, with 192.0.2.2"`.
+    public var title: String
+    public var began: Instant
+    public private(set) var lines: [Line] = []
+    /// `nil` while under way or when it succeeded.
+    public internal(set) var refusal: Refusal?
+    public internal(set) var isFinished = false
+
+    /// Lines kept at most; what is beyond is of no use to a reader.
+    static let limit = 400
+
+    init(title: String, at began: Instant) {
+        self.title = title
+        self.began = began
+    }
+
+    mutating func add(_ kind: Kind, _ text: String, at: Instant, origin: Origin? = nil) {
+        guard lines.count < Self.limit else { return }
+        lines.append(Line(at: at, kind: kind, text: text, origin: origin))
+    }
+}

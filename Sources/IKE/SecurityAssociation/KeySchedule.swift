@@ -1,0 +1,119 @@
+import IPsecCrypto
+import Octets
+
+/// The algorithms of an IKE SA.
+public struct IKESuite: Hashable, Sendable {
+    public var encryption: EncryptionAlgorithm
+    /// `nil` exactly when the encryption is AEAD.
+    public var integrity: IntegrityAlgorithm?
+    public var prf: PRF
+    public var keyExchange: KeyExchangeMethod
+}
+
+/// The algorithms of a child SA.
+public struct ChildSuite: Hashable, Sendable {
+    public var encryption: EncryptionAlgorithm
+    /// `nil` exactly when the encryption is AEAD.
+    public var integrity: IntegrityAlgorithm?
+    /// The key exchange of this child's own CREATE_CHILD_SA, if it had one.
+    public var keyExchange: KeyExchangeMethod?
+    public var sequenceNumbers: SequenceNumbers
+}
+
+/// The keys of an IKE SA (RFC 7296 section 2.14).
+struct IKEKeys: Sendable {
+    let suite: IKESuite
+    let skD: SecretOctets
+    let skAi: SecretOctets
+    let skAr: SecretOctets
+    let skEi: SecretOctets
+    let skEr: SecretOctets
+    let skPi: SecretOctets
+    let skPr: SecretOctets
+
+    /// - Parameter seed: SKEYSEED, already computed.
+    private init(
+        suite: IKESuite, seed: SecretOctets, nonces: [UInt8], initiatorSPI: UInt64, responderSPI: UInt64
+    ) throws(CryptoError) {
+        let prfLength = suite.prf.outputLength
+        let integrityLength = suite.integrity?.keyLength ?? 0
+        let encryptionLength = suite.encryption.keyMaterialLength
+        let material = try suite.prf.plus(
+            key: seed, seed: nonces + initiatorSPI.bigEndianOctets + responderSPI.bigEndianOctets,
+            count: 3 * prfLength + 2 * integrityLength + 2 * encryptionLength)
+        var offset = 0
+        func take(_ count: Int) -> SecretOctets {
+            defer { offset += count }
+            return material[offset..<offset + count]
+        }
+        self.suite = suite
+        skD = take(prfLength)
+        skAi = take(integrityLength)
+        skAr = take(integrityLength)
+        skEi = take(encryptionLength)
+        skEr = take(encryptionLength)
+        skPi = take(prfLength)
+        skPr = take(prfLength)
+    }
+
+    /// Keys of a new IKE SA: `SKEYSEED = prf(Ni | Nr, g^ir)`.
+    static func initial(
+        suite: IKESuite, sharedSecret: SecretOctets, initiatorNonce: [UInt8], responderNonce: [UInt8],
+        initiatorSPI: UInt64, responderSPI: UInt64
+    ) throws(CryptoError) -> IKEKeys {
+        let nonces = initiatorNonce + responderNonce
+        let seed = suite.prf.compute(key: SecretOctets(nonces), sharedSecret)
+        return try IKEKeys(
+            suite: suite, seed: seed, nonces: nonces, initiatorSPI: initiatorSPI, responderSPI: responderSPI)
+    }
+
+    /// Keys of the IKE SA that replaces one with these keys: `SKEYSEED = prf(SK_d (old), g^ir (new) | Ni | Nr)`, with the
+    /// PRF of the old SA (RFC 7296 section 2.18).
+    func rekeyed(
+        suite: IKESuite, sharedSecret: SecretOctets, initiatorNonce: [UInt8], responderNonce: [UInt8],
+        initiatorSPI: UInt64, responderSPI: UInt64
+    ) throws(CryptoError) -> IKEKeys {
+        let nonces = initiatorNonce + responderNonce
+        let seed = self.suite.prf.compute(key: skD, sharedSecret + SecretOctets(nonces))
+        return try IKEKeys(
+            suite: suite, seed: seed, nonces: nonces, initiatorSPI: initiatorSPI, responderSPI: responderSPI)
+    }
+
+    /// Protection of the messages that the original initiator, or responder, sends.
+    func cipher(ofInitiator initiator: Bool) throws(CryptoError) -> MessageCipher {
+        try MessageCipher(
+            encryption: suite.encryption, encryptionKey: initiator ? skEi : skEr, integrity: suite.integrity,
+            integrityKey: suite.integrity == nil ? nil : (initiator ? skAi : skAr))
+    }
+
+    /// Keying material of a child SA (RFC 7296 section 2.17): what the exchange's initiator sends with comes first.
+    func childKeys(
+        suite child: ChildSuite, sharedSecret: SecretOctets?, initiatorNonce: [UInt8], responderNonce: [UInt8]
+    ) throws(CryptoError) -> ChildKeys {
+        let encryptionLength = child.encryption.keyMaterialLength
+        let integrityLength = child.integrity?.keyLength ?? 0
+        var seed = initiatorNonce + responderNonce
+        if let sharedSecret { seed = sharedSecret.unprotected + seed }
+        let material = try suite.prf.plus(key: skD, seed: seed, count: 2 * (encryptionLength + integrityLength))
+        func keys(from start: Int) -> DirectionKeys {
+            DirectionKeys(
+                encryption: material[start..<start + encryptionLength],
+                integrity: child.integrity == nil
+                    ? nil : material[start + encryptionLength..<start + encryptionLength + integrityLength])
+        }
+        return ChildKeys(fromInitiator: keys(from: 0), fromResponder: keys(from: encryptionLength + integrityLength))
+    }
+}
+
+/// The keys of one direction of a child SA.
+public struct DirectionKeys: Hashable, Sendable {
+    /// The cipher's key, followed by the salt where the cipher has one.
+    public var encryption: SecretOctets
+    public var integrity: SecretOctets?
+}
+
+/// The keys of a child SA, named for the sides of the exchange that created it.
+struct ChildKeys: Sendable {
+    var fromInitiator: DirectionKeys
+    var fromResponder: DirectionKeys
+}
