@@ -59,6 +59,9 @@ public struct ConnectionConfiguration: Sendable {
     public var fragmentSize = 1280
     /// Whether INITIAL_CONTACT is sent when we know of no other SA with the peer.
     public var sendsInitialContact = true
+    /// Equal for two configurations exactly when nothing in them differs: whoever reads the configuration makes it. A
+    /// connection whose fingerprint is unchanged keeps running when the configuration is applied again.
+    public var fingerprint = ""
     /// Where each setting was written, by key path below the connection (`"ike"`, `"remote.id"`, …).
     public var origins: [String: Origin] = [:]
 

@@ -1,0 +1,159 @@
+import IKEMessage
+import IPPacket
+import Octets
+
+/// All IKE SAs of a host: a machine without sockets, clock or threads.
+///
+/// Datagrams, the data plane's reports, results of computations and the time go in; after each call ``nextOutput()`` is
+/// called until it returns `nil`, its outputs are executed in order, and ``handleTimeout(at:)`` is due at ``nextDeadline``.
+///
+/// An endpoint is used by one thread at a time.
+public final class Endpoint {
+    let context: EndpointContext
+    var sas: [UInt64: IKESA] = [:]
+    var connections: [String: ConnectionRecord] = [:]
+    /// Configured order, which decides where several connections fit.
+    var order: [String] = []
+    var deadlines = DeadlineQueue<DeadlineOwner>()
+    var halfOpen = HalfOpenTable()
+    var cookies = CookieJar()
+    var errorAnswers = RateLimit(perSecond: 50)
+
+    enum DeadlineOwner: Hashable {
+        case sa(UInt64)
+        case connection(String)
+    }
+
+    /// - Parameter random: the source of SPIs, nonces, IVs and private keys. A good one, except in a simulation.
+    public init(configuration: EndpointConfiguration, random: any RandomNumberGenerator) {
+        context = EndpointContext(configuration: configuration, random: random)
+    }
+
+    // MARK: The five calls
+
+    /// Takes in an IKE message, just as it arrived.
+    public func receive(_ datagram: IKEDatagram, at now: Instant) {
+        context.now = now
+        guard let message = parse(datagram) else { return settle(nil) }
+        let header = message.header
+        if header.exchangeType == .ikeSAInit, !header.flags.contains(.response) {
+            if header.responderSPI == 0, header.messageID == 0, header.flags.contains(.initiator) {
+                receiveInitRequest(message, datagram)
+            }
+            return settle(nil)
+        }
+        let localSPI = header.flags.contains(.initiator) ? header.responderSPI : header.initiatorSPI
+        guard let sa = sas[localSPI] else {
+            unknownSA(header, datagram)
+            return settle(nil)
+        }
+        if header.exchangeType == .ikeSAInit {
+            sa.receiveInitResponse(message, datagram)
+        } else if sa.remoteSPI == (header.flags.contains(.initiator) ? header.initiatorSPI : header.responderSPI) {
+            sa.receive(message, datagram)
+        }
+        settle(sa)
+    }
+
+    /// Does what is due.
+    public func handleTimeout(at now: Instant) {
+        context.now = now
+        while let owner = deadlines.popDue(at: now) {
+            switch owner {
+            case .sa(let spi):
+                guard let sa = sas[spi] else { continue }
+                if let due = sa.nextDeadline, due <= now { sa.handleTimeout() }
+                settle(sa)
+            case .connection(let name):
+                handleTimeout(ofConnection: name)
+                settle(nil)
+            }
+        }
+    }
+
+    /// Takes in the result of a computation that an output asked for.
+    public func complete(_ job: Job.ID, with result: JobResult, at now: Instant) {
+        context.now = now
+        guard let owner = context.takeOwner(of: job), let sa = sas[owner] else { return }
+        sa.complete(job, result)
+        settle(sa)
+    }
+
+    /// The next thing to do; `nil` when everything is done.
+    public func nextOutput() -> Output? { context.popOutput() }
+
+    /// When ``handleTimeout(at:)`` is due; `nil`: never, as things are.
+    public var nextDeadline: Instant? { deadlines.next }
+
+    // MARK: Demultiplexing
+
+    private func parse(_ datagram: IKEDatagram) -> Message? {
+        var reader = OctetReader(datagram.octets)
+        guard let header = try? IKEHeader(parsing: &reader) else { return nil }
+        guard header.majorVersion == 2 else {
+            if header.majorVersion > 2, !header.flags.contains(.response) {
+                answerUnprotected(
+                    header, datagram, [.notify(NotifyPayload(type: .invalidMajorVersion))], id: header.messageID)
+            }
+            return nil
+        }
+        guard Int(header.length) == datagram.octets.count else { return nil }
+        do {
+            return try Message(parsing: datagram.octets)
+        } catch {
+            // Nothing is known of the sender: only a request that would begin an SA gets an answer.
+            if header.exchangeType == .ikeSAInit, !header.flags.contains(.response), header.responderSPI == 0 {
+                var answer = NotifyPayload(type: .invalidSyntax)
+                if case .unsupportedCriticalPayload(let type) = error.code {
+                    answer = NotifyPayload(type: .unsupportedCriticalPayload, data: [type.rawValue])
+                }
+                answerUnprotected(header, datagram, [.notify(answer)], id: 0)
+            }
+            return nil
+        }
+    }
+
+    /// An answer that leaves no state behind, within a rate and never longer than it must be.
+    func answerUnprotected(
+        _ header: IKEHeader, _ datagram: IKEDatagram, _ payloads: [Payload], id: UInt32
+    ) {
+        guard errorAnswers.allows(at: context.now) else { return }
+        var flags: IKEHeader.Flags = .response
+        if !header.flags.contains(.initiator) { flags.insert(.initiator) }
+        let answer = Message(
+            header: IKEHeader(
+                initiatorSPI: header.initiatorSPI, responderSPI: header.responderSPI,
+                exchangeType: header.exchangeType, flags: flags, messageID: id),
+            payloads: payloads)
+        context.emit(
+            .send(
+                IKEDatagram(
+                    octets: answer.serialized(), local: datagram.local, remote: datagram.remote,
+                    nonESPMarker: datagram.nonESPMarker)))
+    }
+
+    private func unknownSA(_ header: IKEHeader, _ datagram: IKEDatagram) {
+        guard !header.flags.contains(.response) else { return }
+        answerUnprotected(header, datagram, [.notify(NotifyPayload(type: .invalidIKESPI))], id: header.messageID)
+    }
+
+    // MARK: After each call
+
+    /// Handles what SAs have told, and enters their deadlines.
+    func settle(_ touched: IKESA?) {
+        var touched = touched.map { [$0] } ?? []
+        while !context.signals.isEmpty {
+            let signals = context.signals
+            context.signals = []
+            for signal in signals { touched += handle(signal) }
+        }
+        for sa in touched {
+            halfOpen.update(sa)
+            if let deadline = sa.nextDeadline, sas[sa.localSPI] != nil {
+                deadlines.insert(.sa(sa.localSPI), at: deadline)
+            }
+        }
+    }
+
+    func register(_ sa: IKESA) { sas[sa.localSPI] = sa }
+}

@@ -1,0 +1,84 @@
+import IPsecCrypto
+import Octets
+
+/// What all SAs of an endpoint share: the time of the current call, random octets, and the queue of outputs.
+///
+/// It belongs to one ``Endpoint`` and is never used by two threads at once.
+final class EndpointContext {
+    var now: Instant = .origin
+    var configuration: EndpointConfiguration
+    var random: any RandomNumberGenerator
+    private(set) var outputs: [Output] = []
+    private var nextOutput = 0
+    /// Things an SA tells the endpoint; handled before the call returns.
+    var signals: [Signal] = []
+    private var jobCounter: UInt64 = 0
+    /// Which SA a job belongs to, by our SPI.
+    private var jobOwners: [Job.ID: UInt64] = [:]
+    var ikeSPIs = SPIAllocator()
+    var childSPIs = ChildSPIAllocator()
+
+    /// What an IKE SA tells the endpoint that owns it.
+    enum Signal {
+        case established(IKESA)
+        /// The SA is gone. `refusal`: why, when that was a failure.
+        case closed(IKESA, refusal: Refusal?, reason: String)
+        /// A rekey made this SA, which takes the children of `old`.
+        case replaced(old: IKESA, new: IKESA)
+        /// No child SA is left that carries `child`.
+        case childLost(IKESA, child: String, refusal: Refusal?)
+        case childUp(IKESA, child: String)
+    }
+
+    init(configuration: EndpointConfiguration, random: any RandomNumberGenerator) {
+        self.configuration = configuration
+        self.random = random
+    }
+
+    func emit(_ output: Output) { outputs.append(output) }
+    func emit(_ event: IKEEvent) { outputs.append(.event(event)) }
+
+    func popOutput() -> Output? {
+        guard nextOutput < outputs.count else {
+            outputs.removeAll(keepingCapacity: true)
+            nextOutput = 0
+            return nil
+        }
+        defer { nextOutput += 1 }
+        return outputs[nextOutput]
+    }
+
+    func randomOctets(_ count: Int) -> [UInt8] {
+        var octets: [UInt8] = []
+        octets.reserveCapacity(count + 7)
+        while octets.count < count {
+            octets.append(contentsOf: (random.next() as UInt64).bigEndianOctets)
+        }
+        octets.removeLast(octets.count - count)
+        return octets
+    }
+
+    /// Seeds for a key: several, as some octets are no valid scalar for a NIST curve.
+    func seeds(for method: KeyExchangeMethod) -> [SecretOctets] {
+        (0..<4).map { _ in SecretOctets(randomOctets(method.privateSeedLength)) }
+    }
+
+    func start(_ work: Job.Work, for localSPI: UInt64) -> Job.ID {
+        jobCounter += 1
+        let id = Job.ID(number: jobCounter)
+        jobOwners[id] = localSPI
+        emit(.compute(Job(id: id, work: work)))
+        return id
+    }
+
+    /// Whose job that was; forgotten with this call.
+    func takeOwner(of job: Job.ID) -> UInt64? { jobOwners.removeValue(forKey: job) }
+
+    func wallClock() -> Int64 { configuration.unixTimeAtOrigin + now.nanoseconds / 1_000_000_000 }
+
+    /// `duration` less a random part of up to `fraction` of it.
+    func jittered(_ duration: Duration, by fraction: Double) -> Duration {
+        let most = duration.inSeconds * min(max(fraction, 0), 0.5)
+        return .nanoseconds(Int64((duration.inSeconds - Double.random(in: 0...1, using: &random) * most) * 1e9))
+    }
+}

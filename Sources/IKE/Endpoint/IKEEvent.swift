@@ -1,0 +1,86 @@
+import Octets
+
+/// What happened, for logs, status and explanations.
+public enum IKEEvent: Sendable {
+    case ikeEstablished(connection: String, IKESAStatus)
+    case ikeRekeyed(connection: String, IKESAStatus)
+    case ikeClosed(connection: String, localSPI: UInt64, reason: String)
+    case childEstablished(connection: String, ChildSAStatus)
+    case childRekeyed(connection: String, old: UInt32, ChildSAStatus)
+    case childClosed(connection: String, child: String, inboundSPI: UInt32, reason: String)
+    /// An attempt failed. `nextAttempt`: when it is made again, if it is.
+    case failed(connection: String?, Refusal, nextAttempt: Instant?)
+    /// A negotiation ended, well or badly. `connection` is `nil` where no configured connection fitted.
+    case negotiated(connection: String?, Narrative)
+    /// The peer did not answer and counts as dead.
+    case peerDead(connection: String)
+    /// Something was ignored that an operator may want to know of.
+    case warning(connection: String?, String)
+    /// Keys, for an analyser of captures; only if the configuration exports them.
+    case keys(ExportedKeys)
+}
+
+/// The keys of one SA, in the terms of an analyser.
+public enum ExportedKeys: Sendable {
+    case ike(initiatorSPI: UInt64, responderSPI: UInt64, suite: IKESuite, skEi: SecretOctets, skEr: SecretOctets,
+        skAi: SecretOctets, skAr: SecretOctets)
+    case child(ChildSADescription)
+}
+
+/// An IKE SA as a person sees it.
+public struct IKESAStatus: Sendable {
+    public var localSPI: UInt64
+    public var remoteSPI: UInt64
+    public var isInitiator: Bool
+    public var local: String
+    public var remote: String
+    public var localIdentity: String
+    public var remoteIdentity: String
+    public var suite: IKESuite
+    public var isBehindNAT: Bool
+    public var isPeerBehindNAT: Bool
+    public var establishedAt: Instant
+    public var rekeyAt: Instant?
+    public var expiresAt: Instant?
+}
+
+/// A child SA as a person sees it.
+public struct ChildSAStatus: Sendable {
+    public var name: String
+    public var inboundSPI: UInt32
+    public var outboundSPI: UInt32
+    public var suite: ChildSuite
+    public var localSelectors: String
+    public var remoteSelectors: String
+    public var isEncapsulatedInUDP: Bool
+    public var establishedAt: Instant
+    public var rekeyAt: Instant?
+    public var expiresAt: Instant?
+    /// `"installed"`, `"rekeying"`, `"rekeyed"` or `"deleting"`.
+    public var state: String
+}
+
+/// The state of a configured connection: one of a few, since when, and why.
+public struct ConnectionStatus: Sendable {
+    public enum State: String, Sendable, CaseIterable {
+        /// Not up, and nothing is to be done about it but by the peer or a person.
+        case idle
+        /// Waits for the first packet.
+        case waiting
+        case connecting
+        case up
+        /// The last attempt failed; another follows.
+        case retrying
+        /// The last attempt failed and none follows.
+        case failed
+    }
+
+    public var name: String
+    public var state: State
+    public var since: Instant
+    public var reason: String
+    public var nextAttempt: Instant?
+    public var refusal: Refusal?
+    public var ikeSAs: [IKESAStatus]
+    public var children: [ChildSAStatus]
+}

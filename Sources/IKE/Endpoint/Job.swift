@@ -1,0 +1,105 @@
+import Credentials
+import IPsecCrypto
+import Octets
+
+/// A computation that takes too long for the machine's own thread: public-key work and certificate paths.
+///
+/// The driver runs it wherever it likes and gives the result to ``Endpoint/complete(_:with:at:)``.
+public struct Job: Sendable {
+    public struct ID: Hashable, Sendable {
+        let number: UInt64
+    }
+
+    enum Work: Sendable {
+        /// Makes a key exchange key from the first seed that is usable.
+        case makeKey(KeyExchangeMethod, seeds: [SecretOctets])
+        /// The same, and agrees with the peer's public value at once: what a responder does.
+        case makeKeyAndAgree(KeyExchangeMethod, seeds: [SecretOctets], peerPublicValue: [UInt8])
+        case agree(KeyExchangeKey, peerPublicValue: [UInt8])
+        case sign(SigningKey, SignatureAlgorithm, octets: [UInt8])
+        case verify(PeerProof)
+    }
+
+    public let id: ID
+    let work: Work
+
+    /// Does the computation.
+    public func run() async -> JobResult {
+        do {
+            switch work {
+            case .makeKey(let method, let seeds):
+                return JobResult(.key(try Self.makeKey(method, seeds)))
+            case .makeKeyAndAgree(let method, let seeds, let peer):
+                let key = try Self.makeKey(method, seeds)
+                return JobResult(.agreement(publicValue: key.publicValue, secret: try key.sharedSecret(with: peer)))
+            case .agree(let key, let peer):
+                return JobResult(.secret(try key.sharedSecret(with: peer)))
+            case .sign(let key, let algorithm, let octets):
+                return JobResult(.signature(try key.sign(octets, with: algorithm)))
+            case .verify(let proof):
+                return JobResult(.verification(await proof.verify()))
+            }
+        } catch let error as CryptoError {
+            return JobResult(.failure(error.reason))
+        } catch {
+            return JobResult(.failure("\(error)"))
+        }
+    }
+
+    private static func makeKey(
+        _ method: KeyExchangeMethod, _ seeds: [SecretOctets]
+    ) throws(CryptoError) -> KeyExchangeKey {
+        var last = CryptoError(.unusableSeed, "no random octets for a \(method.name) key")
+        for seed in seeds {
+            do {
+                return try method.makeKey(seed: seed)
+            } catch {
+                last = error
+            }
+        }
+        throw last
+    }
+}
+
+/// What a peer sent to prove its identity by certificate, to be checked away from the machine's thread.
+struct PeerProof: Sendable {
+    var chain: [[UInt8]]
+    var anchors: TrustAnchors
+    var identity: Identity
+    var signature: [UInt8]
+    var algorithm: SignatureAlgorithm
+    var signedOctets: [UInt8]
+    var unixTime: Int64
+
+    func verify() async -> Result<Void, Refusal> {
+        switch await CertificatePathValidator(anchors: anchors).validate(chainDER: chain, claiming: identity, at: unixTime) {
+        case .failure(let error):
+            return .failure(Refusal(.certificate, error.reason, notify: .authenticationFailed))
+        case .success(let key):
+            guard key.isValid(signature, of: signedOctets, with: algorithm) else {
+                return .failure(
+                    Refusal(
+                        .authenticationFailed,
+                        "the signature (\(algorithm)) does not verify with the certificate of \(identity)",
+                        notify: .authenticationFailed))
+            }
+            return .success(())
+        }
+    }
+}
+
+/// The result of a ``Job``.
+public struct JobResult: Sendable {
+    enum Value: Sendable {
+        case key(KeyExchangeKey)
+        case agreement(publicValue: [UInt8], secret: SecretOctets)
+        case secret(SecretOctets)
+        case signature([UInt8])
+        case verification(Result<Void, Refusal>)
+        case failure(String)
+    }
+
+    let value: Value
+
+    init(_ value: Value) { self.value = value }
+}

@@ -1,0 +1,78 @@
+import IPPacket
+import IPsecPolicy
+import Octets
+
+/// What the endpoint wants done, in this order.
+public enum Output: Sendable {
+    case send(IKEDatagram)
+    /// Begin to accept packets of a child SA. Comes before the message that lets the peer use it.
+    case installInbound(ChildSADescription)
+    /// Begin, or switch, to send a policy's packets through a child SA.
+    case activateOutbound(ChildSADescription)
+    case removeInbound(spi: UInt32)
+    case removeOutbound(spi: UInt32, remote: IPAddress)
+    /// The peer, or a NAT before it, is now at another address.
+    case updateAddresses(inboundSPI: UInt32, outboundSPI: UInt32, local: SocketAddress, remote: SocketAddress)
+    /// One octet 0xFF that keeps a NAT's mapping alive (RFC 3948 section 2.3).
+    case sendKeepalive(from: SocketAddress, to: SocketAddress)
+    case compute(Job)
+    case event(IKEEvent)
+}
+
+/// An IKE message on its way, or just arrived.
+public struct IKEDatagram: Sendable, Hashable {
+    /// The message from the IKE header on, without the non-ESP marker.
+    public var octets: [UInt8]
+    public var local: SocketAddress
+    public var remote: SocketAddress
+    /// Whether four zero octets go before the message (RFC 3948 section 2.2): it uses the NAT traversal port.
+    public var nonESPMarker: Bool
+
+    public init(octets: [UInt8], local: SocketAddress, remote: SocketAddress, nonESPMarker: Bool) {
+        self.octets = octets
+        self.local = local
+        self.remote = remote
+        self.nonESPMarker = nonESPMarker
+    }
+}
+
+/// A child SA as the data plane needs it.
+public struct ChildSADescription: Sendable {
+    public var connection: String
+    public var child: String
+    public var policyID: UInt32
+    /// The SPI in the packets we receive, chosen by us, and the one in the packets we send, chosen by the peer.
+    public var inboundSPI: UInt32
+    public var outboundSPI: UInt32
+    public var suite: ChildSuite
+    public var inboundKeys: DirectionKeys
+    public var outboundKeys: DirectionKeys
+    public var local: SocketAddress
+    public var remote: SocketAddress
+    /// ESP in UDP (RFC 3948) between ``local`` and ``remote``; otherwise protocol 50.
+    public var isEncapsulatedInUDP: Bool
+    public var localSelectors: [TrafficSelector]
+    public var remoteSelectors: [TrafficSelector]
+    public var lifetime: ChildLifetime
+    public var replayWindow: Int
+    public var tfcPadding: Int?
+    public var copiesDSCP: Bool
+}
+
+/// What the data plane reports.
+public enum DataplaneReport: Sendable {
+    /// A packet met a policy that has no child SA.
+    case acquire(policyID: UInt32, description: String)
+    /// The first authentic packet arrived on a new inbound SA.
+    case inboundSeen(spi: UInt32)
+    /// Authentic packets arrived on an inbound SA since the last report: the peer is alive.
+    case inboundActivity(spi: UInt32)
+    /// A volume limit: rekey.
+    case softLimit(spi: UInt32)
+    /// A volume limit: the SA must no longer be used.
+    case hardLimit(spi: UInt32)
+    /// Authentic packets now come from another address or port.
+    case peerMoved(spi: UInt32, remote: SocketAddress)
+    /// An SA could not be installed.
+    case installationFailed(spi: UInt32, reason: String)
+}

@@ -1,0 +1,21 @@
+import Octets
+
+/// Allows an action so many times a second and no more: for answers to what nobody has authenticated.
+struct RateLimit {
+    private let perSecond: Int
+    private var second: Int64 = -1
+    private var used = 0
+
+    init(perSecond: Int) { self.perSecond = perSecond }
+
+    mutating func allows(at now: Instant) -> Bool {
+        let current = now.nanoseconds / 1_000_000_000
+        if current != second {
+            second = current
+            used = 0
+        }
+        guard used < perSecond else { return false }
+        used += 1
+        return true
+    }
+}

@@ -1,0 +1,20 @@
+import Octets
+
+extension Endpoint {
+    /// Every configured connection, in configured order.
+    public func status() -> [ConnectionStatus] {
+        order.compactMap { name in
+            guard let record = connections[name] else { return nil }
+            let live = record.sas.compactMap { sas[$0] }
+            return ConnectionStatus(
+                name: name, state: record.state, since: record.since, reason: record.reason,
+                nextAttempt: record.nextAttempt, refusal: record.refusal, ikeSAs: live.compactMap { $0.status() },
+                children: live.flatMap { $0.established?.children.map { $0.status() } ?? [] })
+        }
+    }
+
+    /// Number of IKE SAs, in any state.
+    public var saCount: Int { sas.count }
+    /// Number of SAs that a peer has begun and not authenticated.
+    public var halfOpenCount: Int { halfOpen.count }
+}

@@ -1,0 +1,433 @@
+import IKEMessage
+import IPPacket
+import Octets
+
+/// Why a request of a person could not be followed.
+public enum ControlError: Error, Hashable, Sendable, CustomStringConvertible {
+    case unknownConnection(String)
+    case unknownChild(String, connection: String)
+    case notUp(String)
+    /// The connection has no address of the peer to send to.
+    case noRemoteAddress(String)
+
+    public var description: String {
+        switch self {
+        case .unknownConnection(let name): "no connection is named \"\(name)\""
+        case .unknownChild(let name, let connection): "connection \(connection) has no child named \"\(name)\""
+        case .notUp(let name): "connection \(name) is not up"
+        case .noRemoteAddress(let name): "connection \(name) has no remote address to call; it can only be called"
+        }
+    }
+}
+
+// Setting connections up, and up again.
+extension Endpoint {
+    // MARK: What people and configurations ask for
+
+    /// Makes these the configured connections. Those whose fingerprint is unchanged keep running; others are ended and,
+    /// where they are still configured, begun anew.
+    public func apply(_ configurations: [ConnectionConfiguration], at now: Instant) {
+        context.now = now
+        let names = Set(configurations.map(\.name))
+        for name in order where !names.contains(name) {
+            end(name, reason: "no longer configured")
+            connections[name] = nil
+        }
+        order = configurations.map(\.name)
+        for configuration in configurations {
+            if let record = connections[configuration.name] {
+                if record.configuration.fingerprint == configuration.fingerprint { continue }
+                end(configuration.name, reason: "its configuration has changed")
+            }
+            connections[configuration.name] = ConnectionRecord(configuration, at: now)
+            if configuration.isStartedAtBoot { attempt(configuration.name) }
+        }
+        settle(nil)
+    }
+
+    /// Gives a connection the addresses its peer's name has now; an SA that is up stays where it is.
+    public func updateRemoteAddresses(of name: String, _ addresses: [IPAddress], at now: Instant) {
+        context.now = now
+        guard var record = connections[name], record.configuration.remoteAddresses != addresses else { return }
+        record.configuration.remoteAddresses = addresses
+        record.addressIndex = 0
+        let waits = record.isWanted && record.sas.isEmpty
+        connections[name] = record
+        if waits { attempt(name) }
+        settle(nil)
+    }
+
+    /// Brings a connection, or one child of it, up.
+    public func initiate(_ name: String, child: String? = nil, at now: Instant) throws(ControlError) {
+        context.now = now
+        guard var record = connections[name] else { throw .unknownConnection(name) }
+        let configuration = record.configuration
+        if let child, !configuration.children.contains(where: { $0.name == child }) {
+            throw .unknownChild(child, connection: name)
+        }
+        guard !configuration.remoteAddresses.isEmpty || !record.sas.isEmpty else { throw .noRemoteAddress(name) }
+        let wanted = child.map { [$0] } ?? configuration.children.map(\.name)
+        if let sa = establishedSA(record) {
+            for wish in wanted {
+                if let config = configuration.children.first(where: { $0.name == wish }) { sa.enqueue(.createChild(config)) }
+            }
+            settle(sa)
+            return
+        }
+        record.requested.formUnion(wanted)
+        record.attempt = 0
+        let isTrying = !record.sas.isEmpty
+        connections[name] = record
+        if !isTrying { attempt(name) }
+        settle(nil)
+    }
+
+    /// Takes a connection, or one child of it, down and leaves it down.
+    public func terminate(_ name: String, child: String? = nil, at now: Instant) throws(ControlError) {
+        context.now = now
+        guard var record = connections[name] else { throw .unknownConnection(name) }
+        if let child {
+            guard record.configuration.children.contains(where: { $0.name == child }) else {
+                throw .unknownChild(child, connection: name)
+            }
+            record.missing[child] = nil
+            connections[name] = record
+            for spi in record.sas {
+                guard let sa = sas[spi], let established = sa.established else { continue }
+                for pair in established.children where pair.configuration.name == child {
+                    sa.enqueue(.deleteChild(inboundSPI: pair.inboundSPI, reason: "taken down"))
+                }
+                settle(sa)
+            }
+            return
+        }
+        record.isWanted = false
+        record.requested = []
+        record.nextAttempt = nil
+        record.missing = [:]
+        record.enter(record.configuration.restingState, "taken down", at: now)
+        connections[name] = record
+        for spi in record.sas {
+            guard let sa = sas[spi] else { continue }
+            if sa.isEstablished {
+                sa.enqueue(.deleteIKE(reason: "taken down"))
+            } else {
+                sa.close(Refusal(.administrative, "taken down"), tellPeer: false)
+            }
+            settle(sa)
+        }
+        settle(nil)
+    }
+
+    /// Replaces the keys of a connection's IKE SA, or of one child.
+    public func rekey(_ name: String, child: String? = nil, at now: Instant) throws(ControlError) {
+        context.now = now
+        guard let record = connections[name] else { throw .unknownConnection(name) }
+        guard let sa = establishedSA(record), let established = sa.established else { throw .notUp(name) }
+        if let child {
+            guard let pair = established.children.last(where: { $0.configuration.name == child && $0.state == .installed })
+            else { throw .unknownChild(child, connection: name) }
+            sa.requestRekey(ofChild: pair.inboundSPI)
+            sa.runNextTask()
+        } else {
+            sa.enqueue(.rekeyIKE)
+        }
+        settle(sa)
+    }
+
+    /// Ends everything, telling peers once.
+    public func shutDown(at now: Instant) {
+        context.now = now
+        for name in order { end(name, reason: "shutting down") }
+        settle(nil)
+    }
+
+    private func end(_ name: String, reason: String) {
+        guard var record = connections[name] else { return }
+        record.isWanted = false
+        record.requested = []
+        record.nextAttempt = nil
+        connections[name] = record
+        for spi in record.sas { sas[spi]?.close(nil, reason: reason, tellPeer: true) }
+        // Now, and not with the next settlement, so that what follows finds no trace of the old SAs.
+        settle(nil)
+    }
+
+    // MARK: The data plane's reports
+
+    /// Takes in what the data plane has seen.
+    public func handle(_ report: DataplaneReport, at now: Instant) {
+        context.now = now
+        switch report {
+        case .acquire(let policyID, let description): acquire(policyID, description)
+        case .inboundSeen(let spi):
+            withOwner(of: spi) { sa, _ in
+                sa.lastHeard = now
+                sa.activateOutbound(spi)
+            }
+        case .inboundActivity(let spi): withOwner(of: spi) { sa, _ in sa.lastHeard = now }
+        case .softLimit(let spi):
+            withOwner(of: spi) { sa, child in
+                sa.requestRekey(ofChild: child.inboundSPI)
+                sa.runNextTask()
+            }
+        case .hardLimit(let spi):
+            withOwner(of: spi) { sa, child in
+                sa.enqueue(.deleteChild(inboundSPI: child.inboundSPI, reason: "its volume limit is reached"))
+            }
+        case .installationFailed(let spi, let reason):
+            withOwner(of: spi) { sa, child in
+                self.context.emit(
+                    .warning(connection: sa.connection?.name, "child \(child.configuration.name) could not be installed: \(reason)"))
+                sa.enqueue(.deleteChild(inboundSPI: child.inboundSPI, reason: reason))
+            }
+        case .peerMoved(let spi, let remote):
+            withOwner(of: spi) { sa, child in
+                guard sa.path.isPeerBehindNAT, child.description.isEncapsulatedInUDP else { return }
+                self.context.emit(
+                    .updateAddresses(
+                        inboundSPI: child.inboundSPI, outboundSPI: child.outboundSPI, local: sa.path.local,
+                        remote: remote))
+            }
+        }
+    }
+
+    /// The child with this SPI, inbound or outbound, and its IKE SA.
+    private func withOwner(of spi: UInt32, _ body: (IKESA, ChildSA) -> Void) {
+        for sa in sas.values {
+            guard let established = sa.established,
+                let child = established.child(inboundSPI: spi) ?? established.child(outboundSPI: spi)
+            else { continue }
+            body(sa, child)
+            settle(sa)
+            return
+        }
+    }
+
+    private func acquire(_ policyID: UInt32, _ description: String) {
+        for name in order {
+            guard var record = connections[name],
+                let child = record.configuration.children.first(where: { $0.policyID == policyID })
+            else { continue }
+            guard record.configuration.start(of: child) != .none else { return }
+            if let sa = establishedSA(record) {
+                guard record.missing[child.name] == nil else { return }
+                sa.enqueue(.createChild(child))
+                settle(sa)
+            } else if record.sas.isEmpty, record.nextAttempt == nil, !record.configuration.remoteAddresses.isEmpty {
+                record.requested.insert(child.name)
+                record.reason = "asked for by \(description)"
+                connections[name] = record
+                attempt(name)
+                settle(nil)
+            }
+            return
+        }
+    }
+
+    // MARK: Attempts
+
+    func establishedSA(_ record: ConnectionRecord) -> IKESA? {
+        record.sas.lazy.compactMap { self.sas[$0] }.last { $0.isEstablished && !($0.established?.isReplaced ?? true) }
+    }
+
+    private func attempt(_ name: String) {
+        guard var record = connections[name] else { return }
+        record.nextAttempt = nil
+        let configuration = record.configuration
+        guard !configuration.remoteAddresses.isEmpty else {
+            // A peer with a name is called when the name is resolved; any other can only call us.
+            record.enter(.idle, "waits for the peer", at: context.now)
+            connections[name] = record
+            return
+        }
+        let remote = configuration.remoteAddresses[record.addressIndex % configuration.remoteAddresses.count]
+        let local = configuration.localAddresses.first { $0.family == remote.family }
+            ?? (configuration.localAddresses.isEmpty ? context.configuration.sourceAddress(remote) : nil)
+        guard let local else {
+            connections[name] = record
+            failed(
+                name,
+                Refusal(
+                    .local, "there is no route to \(remote), or no local address of its family",
+                    at: [configuration.origin(of: "local.address")]))
+            return
+        }
+        let children = configuration.children.filter {
+            record.requested.contains($0.name) || configuration.start(of: $0) == .boot
+        }
+        let path = Path(
+            local: SocketAddress(local, port: context.configuration.ikePort),
+            remote: SocketAddress(remote, port: configuration.remotePort), usesNATPort: false)
+        let spi = context.ikeSPIs.allocate(using: &context.random)
+        guard
+            let sa = IKESA.initiate(
+                configuration, children: children.isEmpty ? configuration.children : children, path: path,
+                localSPI: spi, context: context)
+        else { return }
+        register(sa)
+        record.sas.append(spi)
+        record.enter(.connecting, "calling \(remote)", at: context.now)
+        connections[name] = record
+        settle(sa)
+    }
+
+    /// An attempt failed, or an SA was lost: plan the next attempt, if there is to be one.
+    private func failed(_ name: String, _ refusal: Refusal, at once: Bool = false) {
+        guard var record = connections[name] else { return }
+        record.refusal = refusal
+        if refusal.cause == .peerSilent { record.addressIndex += 1 }
+        if record.isWanted {
+            let pause = ConnectionRecord.pause(record.configuration.timing, attempt: record.attempt)
+            let next = once ? context.now : context.now + context.jittered(pause, by: 0.2)
+            record.attempt += 1
+            record.nextAttempt = next
+            record.enter(.retrying, refusal.reason, at: context.now)
+            deadlines.insert(.connection(name), at: next)
+        } else {
+            record.requested = []
+            record.enter(.failed, refusal.reason, at: context.now)
+        }
+        connections[name] = record
+        context.emit(.failed(connection: name, refusal, nextAttempt: record.nextAttempt))
+    }
+
+    func handleTimeout(ofConnection name: String) {
+        guard let record = connections[name] else { return }
+        if let next = record.nextAttempt {
+            if next <= context.now { attempt(name) } else { deadlines.insert(.connection(name), at: next) }
+        }
+        guard let sa = establishedSA(record) else { return }
+        for (child, plan) in record.missing {
+            guard plan.at <= context.now else {
+                deadlines.insert(.connection(name), at: plan.at)
+                continue
+            }
+            connections[name]?.missing[child]?.at = context.now + .seconds(3600)
+            if let configuration = record.configuration.children.first(where: { $0.name == child }) {
+                sa.enqueue(.createChild(configuration))
+            }
+        }
+        settle(sa)
+    }
+
+    // MARK: What SAs tell
+
+    /// Handles a signal; returns the SAs it concerned.
+    func handle(_ signal: EndpointContext.Signal) -> [IKESA] {
+        switch signal {
+        case .established(let sa):
+            established(sa)
+            return [sa]
+        case .replaced(let old, let new):
+            register(new)
+            if let name = new.connection?.name { connections[name]?.sas.append(new.localSPI) }
+            return [old, new]
+        case .childUp(let sa, let child):
+            guard let name = sa.connection?.name else { return [sa] }
+            connections[name]?.missing[child] = nil
+            connections[name]?.refusal = nil
+            connections[name]?.enter(.up, "established", at: context.now)
+            return [sa]
+        case .childLost(let sa, let child, let refusal):
+            childLost(sa, child, refusal)
+            return [sa]
+        case .closed(let sa, let refusal, let reason):
+            closed(sa, refusal, reason)
+            return [sa]
+        }
+    }
+
+    private func established(_ sa: IKESA) {
+        guard let name = sa.connection?.name, var record = connections[name] else { return }
+        if !record.sas.contains(sa.localSPI) { record.sas.append(sa.localSPI) }
+        record.attempt = 0
+        record.nextAttempt = nil
+        record.requested = []
+        record.refusal = nil
+        if record.configuration.deadPeerAction == .restart, !record.configuration.remoteAddresses.isEmpty,
+            sa.isInitiator || record.configuration.isStartedAtBoot
+        {
+            record.isWanted = true
+        }
+        record.enter(.up, "established", at: context.now)
+        connections[name] = record
+        settleDuplicates(of: sa, record)
+    }
+
+    /// Two SAs with one peer: the older is a left-over of a peer that lost it, unless both sides called at once.
+    private func settleDuplicates(of sa: IKESA, _ record: ConnectionRecord) {
+        guard let identity = sa.established?.remoteIdentity else { return }
+        let simultaneous: Duration = .seconds(10)
+        for spi in record.sas where spi != sa.localSPI {
+            guard let other = sas[spi], let state = other.established, !state.isReplaced,
+                state.remoteIdentity == identity
+            else { continue }
+            if other.createdAt + simultaneous <= context.now || other.isInitiator == sa.isInitiator {
+                let knows = !sa.receivedInitialContact
+                other.close(nil, reason: "the peer has set up another IKE SA", tellPeer: knows)
+            } else {
+                // Both sides know all SPIs, so both choose the same loser; the side that began it deletes it.
+                let loser = sa.initiatorSPI < other.initiatorSPI ? other : sa
+                if loser.isInitiator { loser.enqueue(.deleteIKE(reason: "both sides called at once")) }
+            }
+        }
+    }
+
+    private func childLost(_ sa: IKESA, _ child: String, _ refusal: Refusal?) {
+        guard let name = sa.connection?.name, var record = connections[name], sa.isEstablished,
+            let configuration = record.configuration.children.first(where: { $0.name == child })
+        else { return }
+        if let refusal {
+            record.refusal = refusal
+            context.emit(.failed(connection: name, refusal, nextAttempt: nil))
+        }
+        let hasChildren = !(sa.established?.children.isEmpty ?? true)
+        if record.isWanted, record.configuration.start(of: configuration) == .boot, sa.isInitiator || refusal == nil {
+            let attempt = (record.missing[child]?.attempt ?? -1) + 1
+            let at = context.now + ConnectionRecord.pause(record.configuration.timing, attempt: attempt)
+            record.missing[child] = (attempt, at)
+            deadlines.insert(.connection(name), at: at)
+            if !hasChildren { record.enter(.retrying, refusal?.reason ?? "child \(child) was lost", at: context.now) }
+        } else if !hasChildren {
+            record.enter(
+                refusal == nil ? record.configuration.restingState : .failed,
+                refusal?.reason ?? "child \(child) was deleted", at: context.now)
+        }
+        connections[name] = record
+    }
+
+    private func closed(_ sa: IKESA, _ refusal: Refusal?, _ reason: String) {
+        sas[sa.localSPI] = nil
+        context.ikeSPIs.release(sa.localSPI)
+        guard let name = sa.connection?.name, var record = connections[name],
+            let index = record.sas.firstIndex(of: sa.localSPI)
+        else { return }
+        record.sas.remove(at: index)
+        connections[name] = record
+        if let other = establishedSA(record) {
+            // The data plane may have sent through a child of the SA that is gone.
+            for child in other.established?.children ?? [] where child.isOutboundActive {
+                context.emit(.activateOutbound(child.description))
+            }
+            return
+        }
+        guard record.sas.isEmpty else { return }
+        if refusal?.cause == .administrative || (!record.isWanted && refusal == nil) {
+            record.enter(record.configuration.restingState, reason, at: context.now)
+            connections[name] = record
+            return
+        }
+        if record.state == .up, refusal?.cause == .peerSilent, record.configuration.deadPeerAction == .clear,
+            !record.configuration.isStartedAtBoot
+        {
+            record.isWanted = false
+            record.enter(record.configuration.restingState, reason, at: context.now)
+            connections[name] = record
+            return
+        }
+        failed(
+            name, refusal ?? Refusal(.refusedByPeer, by: .peer, reason),
+            at: record.state == .up && refusal?.cause == .peerSilent)
+    }
+}

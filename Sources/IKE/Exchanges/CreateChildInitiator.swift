@@ -1,0 +1,209 @@
+import IKEMessage
+import IPsecCrypto
+import Octets
+
+/// A CREATE_CHILD_SA exchange of ours that makes a child SA, new or as a replacement (RFC 7296 sections 1.3.1, 1.3.3).
+struct ChildCreation {
+    enum Phase {
+        case makingKey(Job.ID)
+        case awaitingAnswer(KeyExchangeKey?)
+        case agreeing(Job.ID, ChildTerms, responderNonce: [UInt8])
+    }
+
+    let configuration: ChildConfiguration
+    /// Inbound SPI of the child that is to be replaced.
+    let replaces: UInt32?
+    let inboundSPI: UInt32
+    let nonce: [UInt8]
+    var method: KeyExchangeMethod?
+    var triedMethods: Set<KeyExchangeMethod>
+    var phase: Phase
+}
+
+extension IKESA {
+    func beginChildCreation(_ child: ChildConfiguration, replaces: UInt32?) {
+        guard let spi = context.childSPIs.allocate(using: &context.random) else {
+            context.signals.append(
+                .childLost(self, child: child.name, refusal: Refusal(.local, "all SPIs are in use")))
+            return
+        }
+        narrative = Narrative(
+            title: "child SA \(child.name)\(replaces == nil ? "" : " (rekey)") as initiator, \(path.local) to \(path.remote)",
+            at: context.now)
+        let previous = replaces.flatMap { established?.child(inboundSPI: $0)?.description.suite.keyExchange }
+        let method = previous ?? child.espProposals.lazy.flatMap(\.keyExchange).first
+        var creation = ChildCreation(
+            configuration: child, replaces: replaces, inboundSPI: spi, nonce: context.randomOctets(32), method: method,
+            triedMethods: Set(method.map { [$0] } ?? []), phase: .awaitingAnswer(nil))
+        if let replaces { setChildState(replaces, .rekeying) }
+        if let method {
+            creation.phase = .makingKey(
+                context.start(.makeKey(method, seeds: context.seeds(for: method)), for: localSPI))
+            _ = withEstablished { $0.outgoing = .child(creation) }
+        } else {
+            sendChildCreation(creation, nil)
+        }
+    }
+
+    func setChildState(_ inboundSPI: UInt32, _ state: ChildSA.State) {
+        _ = withEstablished { established in
+            if let index = established.children.firstIndex(where: { $0.inboundSPI == inboundSPI }) {
+                established.children[index].state = state
+            }
+        }
+    }
+
+    private func sendChildCreation(_ creation: ChildCreation, _ key: KeyExchangeKey?) {
+        var creation = creation
+        creation.phase = .awaitingAnswer(key)
+        _ = withEstablished { $0.outgoing = .child(creation) }
+        var payloads: [Payload] = []
+        if let replaces = creation.replaces {
+            payloads.append(
+                .notify(
+                    NotifyPayload(protocolID: .esp, spi: replaces.bigEndianOctets, type: .rekeySA, data: [])))
+        }
+        var offer = childOffer(creation.configuration, spi: creation.inboundSPI, withKeyExchange: true)
+        offer.insert(.nonce(creation.nonce), at: 1)
+        if let key {
+            offer.insert(.keyExchange(KeyExchangePayload(method: key.method.rawValue, data: key.publicValue)), at: 2)
+        }
+        request(.createChildSA, payloads + offer)
+    }
+
+    func completeChildCreation(_ job: Job.ID, _ result: JobResult, _ creation: ChildCreation) {
+        switch (creation.phase, result.value) {
+        case (.makingKey(job), .key(let key)):
+            sendChildCreation(creation, key)
+        case (.agreeing(job, let terms, let nonce), .secret(let secret)):
+            finishChildCreation(creation, terms, secret, responderNonce: nonce)
+        case (.makingKey(job), .failure(let reason)), (.agreeing(job, _, _), .failure(let reason)):
+            failChildCreation(creation, Refusal(.local, "key exchange for child \(creation.configuration.name): \(reason)"))
+        default: break
+        }
+    }
+
+    func handleChildCreationResponse(_ message: Authenticated, _ creation: ChildCreation) {
+        guard case .awaitingAnswer(let key) = creation.phase else { return }
+        let payloads = message.payloads
+        if payloads.securityAssociation == nil, let error = payloads.errorNotification {
+            childCreationRefused(creation, error)
+            return
+        }
+        do {
+            let terms = try readChildAnswer(payloads, creation.configuration, withKeyExchange: true)
+            guard let nonce = payloads.nonce else {
+                throw Refusal(.protocolViolation, "the peer's CREATE_CHILD_SA response lacks a nonce")
+            }
+            guard let key, terms.suite.keyExchange != nil else {
+                guard terms.suite.keyExchange == nil else {
+                    throw Refusal(.protocolViolation, "the peer chose a key exchange we sent no key for")
+                }
+                finishChildCreation(creation, terms, nil, responderNonce: nonce)
+                return
+            }
+            guard let exchange = payloads.keyExchange, exchange.method == key.method.rawValue,
+                terms.suite.keyExchange == key.method
+            else { throw Refusal(.protocolViolation, "the peer's KE payload does not fit our \(key.method.name) key") }
+            var next = creation
+            next.phase = .agreeing(
+                context.start(.agree(key, peerPublicValue: exchange.data), for: localSPI), terms, responderNonce: nonce)
+            _ = withEstablished { $0.outgoing = .child(next) }
+        } catch {
+            if payloads.securityAssociation != nil {
+                _ = withEstablished {
+                    $0.tasks.insert(.deleteChild(inboundSPI: creation.inboundSPI, reason: error.reason), at: 0)
+                }
+            }
+            failChildCreation(creation, error, keepsSPI: payloads.securityAssociation != nil)
+        }
+    }
+
+    private func childCreationRefused(_ creation: ChildCreation, _ error: NotifyPayload) {
+        let child = creation.configuration
+        switch error.type {
+        case .invalidKEPayload:
+            let number = error.data.count == 2 ? UInt16(error.data[0]) << 8 | UInt16(error.data[1]) : 0
+            guard let method = KeyExchangeMethod(rawValue: number), !creation.triedMethods.contains(method),
+                child.espProposals.contains(where: { $0.keyExchange.contains(method) })
+            else {
+                failChildCreation(creation, peerRefusedChild(.noProposalChosen, child))
+                return
+            }
+            var next = creation
+            next.method = method
+            next.triedMethods.insert(method)
+            next.phase = .makingKey(
+                context.start(.makeKey(method, seeds: context.seeds(for: method)), for: localSPI))
+            _ = withEstablished { $0.outgoing = .child(next) }
+        case .childSANotFound where creation.replaces != nil:
+            // The peer no longer has the child (RFC 7296 section 2.25): forget it and make a new one.
+            if let old = creation.replaces { removeChild(old, reason: "the peer no longer has it", lingers: false) }
+            endOutgoing()
+            context.childSPIs.release(creation.inboundSPI)
+            _ = withEstablished { established in
+                let isCovered = established.children.contains { $0.configuration.name == child.name }
+                if !isCovered { established.tasks.insert(.createChild(child), at: 0) }
+            }
+            runNextTask()
+        default:
+            failChildCreation(creation, peerRefusedChild(error.type, child), isTemporary: error.type == .temporaryFailure)
+        }
+    }
+
+    private func failChildCreation(
+        _ creation: ChildCreation, _ refusal: Refusal, isTemporary: Bool = false, keepsSPI: Bool = false
+    ) {
+        endOutgoing()
+        if !keepsSPI { context.childSPIs.release(creation.inboundSPI) }
+        finishNarrative(refusal)
+        if let old = creation.replaces {
+            // The old pair works until its lifetime ends; try again before that.
+            let pause = context.jittered(.seconds(isTemporary ? 4 : 30), by: 0.5)
+            _ = withEstablished { established in
+                if let index = established.children.firstIndex(where: { $0.inboundSPI == old }),
+                    established.children[index].state == .rekeying
+                {
+                    established.children[index].state = .installed
+                    established.children[index].rekeyAt = context.now + pause
+                }
+            }
+            if !isTemporary {
+                context.emit(.failed(connection: connection?.name, refusal, nextAttempt: context.now + pause))
+            }
+        } else {
+            context.signals.append(.childLost(self, child: creation.configuration.name, refusal: refusal))
+        }
+        runNextTask()
+    }
+
+    private func finishChildCreation(
+        _ creation: ChildCreation, _ terms: ChildTerms, _ secret: SecretOctets?, responderNonce: [UInt8]
+    ) {
+        guard let keys else { return }
+        let childKeys: ChildKeys
+        do {
+            childKeys = try keys.childKeys(
+                suite: terms.suite, sharedSecret: secret, initiatorNonce: creation.nonce,
+                responderNonce: responderNonce)
+        } catch {
+            failChildCreation(creation, Refusal(.local, "cannot derive the child's keys: \(error.reason)"))
+            return
+        }
+        var child = makeChild(
+            creation.configuration, terms, inboundSPI: creation.inboundSPI, inbound: childKeys.fromResponder,
+            outbound: childKeys.fromInitiator)
+        child.replaces = creation.replaces
+        add(child)
+        endOutgoing()
+        finishNarrative(nil)
+        if let old = creation.replaces, established?.child(inboundSPI: old) != nil {
+            let lowest = isLower(creation.nonce, than: responderNonce) ? creation.nonce : responderNonce
+            ownReplacementIsReady(
+                old: old, ChildSA.Replacement(inboundSPI: child.inboundSPI, lowestNonce: lowest))
+        } else {
+            activateOutbound(child.inboundSPI)
+        }
+        runNextTask()
+    }
+}

@@ -1,0 +1,159 @@
+import IKEMessage
+import IPsecCrypto
+import Octets
+
+/// A peer's CREATE_CHILD_SA request for a child SA, whose answer waits for the key exchange.
+struct ChildAnswer {
+    let job: Job.ID
+    let agreed: SelectedChild
+    let replaces: UInt32?
+    let initiatorNonce: [UInt8]
+}
+
+extension IKESA {
+    func handleCreateChildSARequest(_ message: Authenticated) {
+        guard let established else { return }
+        let payloads = message.payloads
+        let isIKERekey = payloads.securityAssociation?.proposals.contains { $0.protocolID == .ike } ?? false
+        narrative = Narrative(
+            title: "\(isIKERekey ? "IKE SA rekey" : "child SA") as responder, \(path.remote) to \(path.local)", at: context.now)
+        tell(.received, "CREATE_CHILD_SA request: \(payloads.summary)")
+        if let type = mustWait(established, forIKERekey: isIKERekey) {
+            answer(.createChildSA, [.notify(NotifyPayload(type: type))])
+            return
+        }
+        if isIKERekey {
+            handleIKERekeyRequest(message)
+        } else {
+            handleChildRequest(message, established)
+        }
+    }
+
+    /// The error that keeps crossing exchanges apart (RFC 7296 section 2.25), if one is due.
+    private func mustWait(_ established: Established, forIKERekey: Bool) -> NotifyType? {
+        if established.isReplaced { return .temporaryFailure }
+        switch established.outgoing {
+        case .deleteIKE: return .temporaryFailure
+        case .rekeyIKE: return forIKERekey ? nil : .temporaryFailure
+        case .child, .deleteChild: return forIKERekey ? .temporaryFailure : nil
+        case .liveness, nil: return nil
+        }
+    }
+
+    private func handleChildRequest(_ message: Authenticated, _ established: Established) {
+        let payloads = message.payloads
+        do {
+            guard let initiatorNonce = payloads.nonce else {
+                throw Refusal(.protocolViolation, "the CREATE_CHILD_SA request lacks a nonce", notify: .invalidSyntax)
+            }
+            var old: ChildSA?
+            if let rekey = payloads.notification(.rekeySA) {
+                guard rekey.protocolID == .esp, let spi = Self.spi(rekey.spi),
+                    let child = established.child(outboundSPI: spi)
+                else {
+                    answer(
+                        .createChildSA,
+                        [
+                            .notify(
+                                NotifyPayload(
+                                    protocolID: .esp, spi: Array(rekey.spi.prefix(4)), type: .childSANotFound, data: []))
+                        ])
+                    return
+                }
+                guard child.state != .deleting, child.peerReplacement == nil else {
+                    throw Refusal(.refusedByPeer, "child \(child.configuration.name) is being deleted", notify: .temporaryFailure)
+                }
+                old = child
+            }
+            let agreed = try selectChild(
+                payloads, withKeyExchange: true, preferring: payloads.keyExchange?.method, only: old?.configuration)
+            guard let method = agreed.suite.keyExchange else {
+                finishChildAnswer(agreed, replaces: old?.inboundSPI, nil, publicValue: nil, initiatorNonce)
+                return
+            }
+            guard let exchange = payloads.keyExchange, exchange.method == method.rawValue else {
+                answer(
+                    .createChildSA,
+                    [.notify(NotifyPayload(type: .invalidKEPayload, data: method.rawValue.bigEndianOctets))])
+                return
+            }
+            let job = context.start(
+                .makeKeyAndAgree(method, seeds: context.seeds(for: method), peerPublicValue: exchange.data),
+                for: localSPI)
+            _ = withEstablished {
+                $0.incoming = .child(
+                    ChildAnswer(
+                        job: job, agreed: agreed, replaces: old?.inboundSPI, initiatorNonce: initiatorNonce))
+            }
+        } catch {
+            refuseChildRequest(error)
+        }
+    }
+
+    private func refuseChildRequest(_ refusal: Refusal) {
+        answer(.createChildSA, [.notify(NotifyPayload(type: refusal.notify ?? .noProposalChosen))])
+        guard refusal.notify != .temporaryFailure else { return }
+        finishNarrative(refusal)
+        context.emit(.failed(connection: connection?.name, refusal, nextAttempt: nil))
+    }
+
+    func completeChildAnswer(_ job: Job.ID, _ result: JobResult, _ pending: ChildAnswer) {
+        guard pending.job == job else { return }
+        _ = withEstablished { $0.incoming = nil }
+        switch result.value {
+        case .agreement(let publicValue, let secret):
+            // The old child may have gone while the key was computed.
+            if let old = pending.replaces, established?.child(inboundSPI: old) == nil {
+                answer(.createChildSA, [.notify(NotifyPayload(type: .temporaryFailure))])
+                return
+            }
+            finishChildAnswer(
+                pending.agreed, replaces: pending.replaces, secret, publicValue: publicValue, pending.initiatorNonce)
+        case .failure(let reason):
+            refuseChildRequest(
+                Refusal(.protocolViolation, "the peer's key exchange value: \(reason)", notify: .invalidSyntax))
+        default: break
+        }
+    }
+
+    private func finishChildAnswer(
+        _ agreed: SelectedChild, replaces: UInt32?, _ secret: SecretOctets?, publicValue: [UInt8]?,
+        _ initiatorNonce: [UInt8]
+    ) {
+        guard let keys, let spi = context.childSPIs.allocate(using: &context.random) else {
+            refuseChildRequest(Refusal(.local, "all SPIs are in use", notify: .noAdditionalSAs))
+            return
+        }
+        let nonce = context.randomOctets(32)
+        let childKeys: ChildKeys
+        do {
+            childKeys = try keys.childKeys(
+                suite: agreed.suite, sharedSecret: secret, initiatorNonce: initiatorNonce, responderNonce: nonce)
+        } catch {
+            context.childSPIs.release(spi)
+            refuseChildRequest(Refusal(.local, "cannot derive the child's keys: \(error.reason)", notify: .noProposalChosen))
+            return
+        }
+        var child = makeChild(
+            agreed.configuration, agreed.terms, inboundSPI: spi, inbound: childKeys.fromInitiator,
+            outbound: childKeys.fromResponder)
+        child.replaces = replaces
+        add(child)
+        var payloads = childAcceptance(agreed, spi: spi)
+        payloads.insert(.nonce(nonce), at: 1)
+        if let publicValue, let method = agreed.suite.keyExchange {
+            payloads.insert(.keyExchange(KeyExchangePayload(method: method.rawValue, data: publicValue)), at: 2)
+        }
+        answer(.createChildSA, payloads)
+        finishNarrative(nil)
+        if let replaces {
+            // The peer has its new inbound SA only when it has our answer: go on with the old pair until we hear of that.
+            peerReplacementIsReady(
+                old: replaces,
+                ChildSA.Replacement(
+                    inboundSPI: spi, lowestNonce: isLower(initiatorNonce, than: nonce) ? initiatorNonce : nonce))
+        } else {
+            activateOutbound(spi)
+        }
+    }
+}

@@ -1,0 +1,281 @@
+import Credentials
+import IKEMessage
+import IPsecCrypto
+import Octets
+
+/// IKE_AUTH as the initiator sees it (RFC 7296 section 1.2).
+struct InitiatorAuth {
+    /// What IKE_SA_INIT left behind.
+    struct Foundation {
+        let request: [UInt8]
+        let response: [UInt8]
+        let initiatorNonce: [UInt8]
+        let responderNonce: [UInt8]
+        let children: [ChildConfiguration]
+    }
+
+    enum Phase {
+        case signing(Job.ID, AuthenticationMethod, SignatureAlgorithm)
+        case awaitingAnswer
+        case verifying(Job.ID, Authenticated, Identity)
+    }
+
+    let foundation: Foundation
+    var phase: Phase
+    /// The first child, and the SPI it will receive with.
+    var child: (configuration: ChildConfiguration, inboundSPI: UInt32)?
+}
+
+extension IKESA {
+    func beginAuthentication(_ foundation: InitiatorAuth.Foundation) {
+        guard let connection, let keys else { return }
+        var proving = InitiatorAuth(foundation: foundation, phase: .awaitingAnswer)
+        if let first = foundation.children.first,
+            let spi = context.childSPIs.allocate(using: &context.random)
+        {
+            proving.child = (first, spi)
+        }
+        let octets = AuthenticationOctets.signed(
+            message: foundation.request, otherNonce: foundation.responderNonce,
+            identityBody: connection.localIdentity.payload.serializedBody, key: keys.skPi, prf: keys.suite.prf)
+        switch connection.localAuthentication {
+        case .preSharedKey(let secret):
+            let proof = AuthenticationOctets.sharedKeyProof(secret, octets: octets, prf: keys.suite.prf)
+            sendAuth(proving, AuthenticationPayload(method: .sharedKey, data: proof.unprotected))
+        case .certificate(let certificate):
+            do {
+                let (method, algorithm) = try SignatureAuthentication.choose(
+                    for: certificate.signingKey, peerHashes: peerHashes)
+                let job = context.start(.sign(certificate.signingKey, algorithm, octets: octets), for: localSPI)
+                proving.phase = .signing(job, method, algorithm)
+                state = .proving(proving)
+            } catch {
+                var refusal = error
+                refusal.origins = [connection.origin(of: "local.auth")]
+                releaseChild(proving)
+                close(refusal, tellPeer: true)
+            }
+        }
+    }
+
+    func completeInitiatorAuth(_ job: Job.ID, _ result: JobResult, _ proving: InitiatorAuth) {
+        switch (proving.phase, result.value) {
+        case (.signing(job, let method, let algorithm), .signature(let signature)):
+            guard let payload = SignatureAuthentication.payload(method, algorithm, signature: signature) else { return }
+            tell(.note, "we sign with \(algorithm)")
+            sendAuth(proving, payload)
+        case (.verifying(job, let answer, let identity), .verification(let verdict)):
+            switch verdict {
+            case .success: finishAuth(proving, answer, identity)
+            case .failure(let refusal): refuseResponder(proving, refusal)
+            }
+        case (.signing(job, _, _), .failure(let reason)), (.verifying(job, _, _), .failure(let reason)):
+            releaseChild(proving)
+            close(Refusal(.local, "authentication cannot be computed: \(reason)"), tellPeer: true)
+        default: break
+        }
+    }
+
+    private func sendAuth(_ proving: InitiatorAuth, _ authentication: AuthenticationPayload) {
+        guard let connection else { return }
+        var proving = proving
+        proving.phase = .awaitingAnswer
+        state = .proving(proving)
+        var payloads: [Payload] = [.identificationInitiator(connection.localIdentity.payload)]
+        if case .certificate(let certificate) = connection.localAuthentication {
+            payloads += certificate.payloads
+        }
+        if let request = CertificateRequest.payload(for: [connection]) { payloads.append(request) }
+        if let identity = connection.remoteIdentity { payloads.append(.identificationResponder(identity.payload)) }
+        payloads.append(.authentication(authentication))
+        if connection.sendsInitialContact {
+            payloads.append(.notify(NotifyPayload(type: .initialContact)))
+        }
+        tell(.wanted, "we are \(connection.localIdentity), the peer is to be \(connection.remoteIdentity?.description ?? "anyone")", origin: connection.origin(of: "local.id"))
+        if let child = proving.child {
+            payloads += childOffer(child.configuration, spi: child.inboundSPI, withKeyExchange: false)
+        }
+        request(.ikeAuth, payloads)
+    }
+
+    func handleAuthResponse(_ message: Authenticated, _ proving: InitiatorAuth) {
+        guard case .awaitingAnswer = proving.phase, let connection, let keys else { return }
+        let payloads = message.payloads
+        guard let authentication = payloads.authentication,
+            let identification = payloads.identification(ofInitiator: false)
+        else {
+            releaseChild(proving)
+            let type = payloads.errorNotification?.type
+            close(peerRefusedAuth(type), tellPeer: type == nil)
+            return
+        }
+        do {
+            let identity = try Identity(payload: identification)
+            if let wanted = connection.remoteIdentity, !wanted.matches(identity) {
+                throw Refusal(
+                    .authenticationFailed, "the peer says it is \(identity); \(wanted) was expected",
+                    at: [connection.origin(of: "remote.id")], notify: .authenticationFailed)
+            }
+            let foundation = proving.foundation
+            let octets = AuthenticationOctets.signed(
+                message: foundation.response, otherNonce: foundation.initiatorNonce,
+                identityBody: identification.serializedBody, key: keys.skPr, prf: keys.suite.prf)
+            switch try check(
+                authentication, payloads, identity, octets: octets, by: connection.remoteAuthentication,
+                origin: connection.origin(of: "remote.auth"), prf: keys.suite.prf)
+            {
+            case nil: finishAuth(proving, message, identity)
+            case let proof?:
+                var next = proving
+                next.phase = .verifying(context.start(.verify(proof), for: localSPI), message, identity)
+                state = .proving(next)
+            }
+        } catch {
+            refuseResponder(proving, error)
+        }
+    }
+
+    /// Checks a pre-shared key proof at once; for a certificate, returns what remains to be verified.
+    func check(
+        _ authentication: AuthenticationPayload, _ payloads: [Payload], _ identity: Identity, octets: [UInt8],
+        by wanted: RemoteAuthentication, origin: Origin, prf: PRF
+    ) throws(Refusal) -> PeerProof? {
+        switch wanted {
+        case .preSharedKey(let secret):
+            guard authentication.method == .sharedKey else {
+                throw Refusal(
+                    .authenticationFailed,
+                    "the peer authenticated by \(authentication.method); a pre-shared key is configured", at: [origin],
+                    notify: .authenticationFailed)
+            }
+            let proof = AuthenticationOctets.sharedKeyProof(secret, octets: octets, prf: prf)
+            guard proof == SecretOctets(authentication.data) else {
+                throw Refusal(
+                    .authenticationFailed,
+                    "the pre-shared key of \(identity) is not the one configured here", at: [origin],
+                    notify: .authenticationFailed)
+            }
+            return nil
+        case .certificate(let anchors):
+            guard authentication.method != .sharedKey else {
+                throw Refusal(
+                    .authenticationFailed,
+                    "the peer authenticated by a pre-shared key; a certificate is wanted", at: [origin],
+                    notify: .authenticationFailed)
+            }
+            let (algorithm, signature) = try SignatureAuthentication.read(authentication)
+            guard !payloads.certificates.isEmpty else {
+                throw Refusal(
+                    .certificate, "the peer sent no certificate for \(identity)", at: [origin],
+                    notify: .authenticationFailed)
+            }
+            tell(.note, "the peer signs with \(algorithm) and sent \(payloads.certificates.count) certificate(s)")
+            return PeerProof(
+                chain: payloads.certificates, anchors: anchors, identity: identity, signature: signature,
+                algorithm: algorithm, signedOctets: octets, unixTime: context.wallClock())
+        }
+    }
+
+    private func refuseResponder(_ proving: InitiatorAuth, _ refusal: Refusal) {
+        releaseChild(proving)
+        var refusal = refusal
+        if refusal.origins.isEmpty, let connection { refusal.origins = [connection.origin(of: "remote.auth")] }
+        // The responder believes the SA to be up: tell it why not, and that it ends (RFC 7296 section 2.21.2).
+        request(.informational, [.notify(NotifyPayload(type: .authenticationFailed))])
+        close(refusal, tellPeer: true)
+    }
+
+    private func peerRefusedAuth(_ type: NotifyType?) -> Refusal {
+        guard let connection else { return Refusal(.local, "no connection") }
+        switch type {
+        case NotifyType.authenticationFailed?:
+            return Refusal(
+                .authenticationFailed, by: .peer,
+                "the peer answered AUTHENTICATION_FAILED: our identity \(connection.localIdentity), our secret or certificate, or the identity we asked for (\(connection.remoteIdentity?.description ?? "none")) does not fit its configuration; compare these lines with the peer's",
+                at: [
+                    connection.origin(of: "local.id"), connection.origin(of: "local.auth"),
+                    connection.origin(of: "remote.id"),
+                ])
+        case let type?:
+            return Refusal(.refusedByPeer, by: .peer, "the peer answered \(type) to IKE_AUTH", at: [connection.origin])
+        case nil:
+            return Refusal(.protocolViolation, "the peer's IKE_AUTH response has neither AUTH nor an error")
+        }
+    }
+
+    private func releaseChild(_ proving: InitiatorAuth) {
+        if let child = proving.child { context.childSPIs.release(child.inboundSPI) }
+    }
+
+    private func finishAuth(_ proving: InitiatorAuth, _ answer: Authenticated, _ identity: Identity) {
+        guard let connection else { return }
+        tell(.chosen, "the peer is \(identity)", origin: connection.origin(of: "remote.id"))
+        establish(remote: identity)
+        var refusal: Refusal?
+        if let child = proving.child {
+            do {
+                try acceptFirstChild(child.configuration, spi: child.inboundSPI, answer.payloads, proving.foundation)
+            } catch {
+                refusal = error
+                if error.decidedBy == .us, answer.payloads.securityAssociation != nil {
+                    // The peer has set up a child that we cannot accept: it must go there too.
+                    _ = withEstablished {
+                        $0.tasks.append(.deleteChild(inboundSPI: child.inboundSPI, reason: error.reason))
+                    }
+                } else {
+                    releaseChild(proving)
+                }
+                context.signals.append(.childLost(self, child: child.configuration.name, refusal: error))
+            }
+        }
+        finishNarrative(refusal)
+        for child in proving.foundation.children.dropFirst() {
+            _ = withEstablished { $0.tasks.append(.createChild(child)) }
+        }
+        runNextTask()
+    }
+
+    private func acceptFirstChild(
+        _ configuration: ChildConfiguration, spi: UInt32, _ payloads: [Payload], _ foundation: InitiatorAuth.Foundation
+    ) throws(Refusal) {
+        guard let keys else { return }
+        let agreed = try readChildAnswer(payloads, configuration, withKeyExchange: false)
+        let childKeys: ChildKeys
+        do {
+            childKeys = try keys.childKeys(
+                suite: agreed.suite, sharedSecret: nil, initiatorNonce: foundation.initiatorNonce,
+                responderNonce: foundation.responderNonce)
+        } catch {
+            throw Refusal(.local, "cannot derive the child's keys: \(error.reason)")
+        }
+        let child = makeChild(
+            configuration, agreed, inboundSPI: spi, inbound: childKeys.fromResponder, outbound: childKeys.fromInitiator)
+        add(child)
+        activateOutbound(child.inboundSPI)
+    }
+}
+
+extension Identity {
+    /// The identity as an IDi or IDr payload has it.
+    var payload: IdentificationPayload {
+        IdentificationPayload(type: IdentificationType(rawValue: type), data: data)
+    }
+
+    init(payload: IdentificationPayload) throws(Refusal) {
+        guard let identity = Identity(type: payload.type.rawValue, data: payload.data) else {
+            throw Refusal(
+                .authenticationFailed, "the peer's identity of type \(payload.type) cannot be read",
+                notify: .authenticationFailed)
+        }
+        self = identity
+    }
+}
+
+extension CertificateIdentity {
+    /// The certificates as CERT payloads, our own first (RFC 7296 section 3.6).
+    var payloads: [Payload] {
+        ([leafDER] + intermediatesDER).map {
+            .certificate(CertificatePayload(encoding: .x509Signature, data: $0))
+        }
+    }
+}

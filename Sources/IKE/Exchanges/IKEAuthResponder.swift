@@ -1,0 +1,237 @@
+import Credentials
+import IKEMessage
+import IPsecCrypto
+import Octets
+
+/// IKE_AUTH as the responder sees it: the peer is checked first, then we prove ourselves.
+struct ResponderAuth {
+    enum Phase {
+        case verifying(Job.ID)
+        case signing(Job.ID, AuthenticationMethod, SignatureAlgorithm)
+    }
+
+    let initial: ResponderInit
+    let connection: ConnectionConfiguration
+    let remoteIdentity: Identity
+    let request: Authenticated
+    var phase: Phase
+}
+
+extension IKESA {
+    /// The initiator's IKE_AUTH request.
+    func admit(_ message: Authenticated, _ initial: ResponderInit) {
+        guard case .awaitingAuth = initial.phase, let keys else { return }
+        let payloads = message.payloads
+        guard let identification = payloads.identification(ofInitiator: true) else {
+            refuseInitiator(Refusal(.protocolViolation, "the IKE_AUTH request lacks IDi", notify: .invalidSyntax))
+            return
+        }
+        guard let authentication = payloads.authentication else {
+            refuseInitiator(
+                Refusal(
+                    .authenticationFailed, "the peer asks for EAP, which no connection here offers",
+                    notify: .authenticationFailed))
+            return
+        }
+        do {
+            let identity = try Identity(payload: identification)
+            let wanted = try payloads.identification(ofInitiator: false).map { payload throws(Refusal) in
+                try Identity(payload: payload)
+            }
+            tell(.received, "the peer says it is \(identity)\(wanted.map { " and asks for \($0)" } ?? ""), by \(authentication.method)")
+            let connection = try choose(among: initial.candidates, identity, wanted, authentication, payloads)
+            self.connection = connection
+            let octets = AuthenticationOctets.signed(
+                message: initial.request, otherNonce: initial.responderNonce,
+                identityBody: identification.serializedBody, key: keys.skPi, prf: keys.suite.prf)
+            var proof: PeerProof?
+            proof = try check(
+                authentication, payloads, identity, octets: octets, by: connection.remoteAuthentication,
+                origin: connection.origin(of: "remote.auth"), prf: keys.suite.prf)
+            let job = proof.map { context.start(.verify($0), for: localSPI) }
+            let admitting = ResponderAuth(
+                initial: initial, connection: connection, remoteIdentity: identity, request: message,
+                phase: .verifying(job ?? Job.ID(number: 0)))
+            state = .admitting(admitting)
+            if job == nil { proveOurselves(admitting) }
+        } catch {
+            refuseInitiator(error)
+        }
+    }
+
+    func completeResponderAuth(_ job: Job.ID, _ result: JobResult, _ admitting: ResponderAuth) {
+        switch (admitting.phase, result.value) {
+        case (.verifying(job), .verification(.success)):
+            proveOurselves(admitting)
+        case (.verifying(job), .verification(.failure(let refusal))):
+            var refusal = refusal
+            refusal.origins = [admitting.connection.origin(of: "remote.auth")]
+            refuseInitiator(refusal)
+        case (.signing(job, let method, let algorithm), .signature(let signature)):
+            guard let payload = SignatureAuthentication.payload(method, algorithm, signature: signature) else { return }
+            tell(.note, "we sign with \(algorithm)")
+            finishAdmission(admitting, payload)
+        case (.verifying(job), .failure(let reason)), (.signing(job, _, _), .failure(let reason)):
+            refuseInitiator(
+                Refusal(.local, "authentication cannot be computed: \(reason)", notify: .authenticationFailed))
+        default: break
+        }
+    }
+
+    /// The connection for these identities and this way of authentication.
+    private func choose(
+        among candidates: [ConnectionConfiguration], _ identity: Identity, _ wanted: Identity?,
+        _ authentication: AuthenticationPayload, _ payloads: [Payload]
+    ) throws(Refusal) -> ConnectionConfiguration {
+        var reasons: [(String, Origin)] = []
+        var fitting: [ConnectionConfiguration] = []
+        for candidate in candidates {
+            if let expected = candidate.remoteIdentity, !expected.matches(identity) {
+                reasons.append(("\(candidate.name) wants the peer to be \(expected)", candidate.origin(of: "remote.id")))
+            } else if let wanted, !candidate.localIdentity.matches(wanted) {
+                reasons.append(("\(candidate.name) is ours as \(candidate.localIdentity)", candidate.origin(of: "local.id")))
+            } else {
+                fitting.append(candidate)
+            }
+        }
+        let byMethod = fitting.filter {
+            switch $0.remoteAuthentication {
+            case .preSharedKey: authentication.method == .sharedKey
+            case .certificate: authentication.method != .sharedKey
+            }
+        }
+        // With the method wrong for all, the check that follows says so with the line that decides.
+        let remaining = byMethod.isEmpty ? fitting : byMethod
+        let bySelectors = remaining.first { candidate in
+            candidate.children.contains { narrowed($0, payloads) != nil }
+        }
+        if let chosen = bySelectors ?? remaining.first { return chosen }
+        for (reason, origin) in reasons { tell(.refused, reason, origin: origin) }
+        throw Refusal(
+            .authenticationFailed,
+            "no connection here is for the peer \(identity)\(wanted.map { " with us as \($0)" } ?? ""): "
+                + reasons.map(\.0).joined(separator: "; "),
+            at: reasons.map(\.1), notify: .authenticationFailed)
+    }
+
+    private func refuseInitiator(_ refusal: Refusal) {
+        answer(.ikeAuth, [.notify(NotifyPayload(type: refusal.notify ?? .authenticationFailed))])
+        finishNarrative(refusal)
+        context.emit(.failed(connection: connection?.name, refusal, nextAttempt: nil))
+        // Kept for a while, as the answer may have to be repeated.
+        state = .closing(until: context.now + context.configuration.halfOpenTimeout)
+    }
+
+    private func proveOurselves(_ admitting: ResponderAuth) {
+        guard let keys else { return }
+        let connection = admitting.connection
+        let octets = AuthenticationOctets.signed(
+            message: admitting.initial.response, otherNonce: admitting.initial.initiatorNonce,
+            identityBody: connection.localIdentity.payload.serializedBody, key: keys.skPr, prf: keys.suite.prf)
+        switch connection.localAuthentication {
+        case .preSharedKey(let secret):
+            let proof = AuthenticationOctets.sharedKeyProof(secret, octets: octets, prf: keys.suite.prf)
+            finishAdmission(admitting, AuthenticationPayload(method: .sharedKey, data: proof.unprotected))
+        case .certificate(let certificate):
+            do {
+                let (method, algorithm) = try SignatureAuthentication.choose(
+                    for: certificate.signingKey, peerHashes: peerHashes)
+                var next = admitting
+                next.phase = .signing(
+                    context.start(.sign(certificate.signingKey, algorithm, octets: octets), for: localSPI), method,
+                    algorithm)
+                state = .admitting(next)
+            } catch {
+                var refusal = error
+                refusal.origins = [connection.origin(of: "local.auth")]
+                refuseInitiator(refusal)
+            }
+        }
+    }
+
+    private func finishAdmission(_ admitting: ResponderAuth, _ authentication: AuthenticationPayload) {
+        let connection = admitting.connection
+        tell(.chosen, "the peer is \(admitting.remoteIdentity)", origin: connection.origin(of: "remote.id"))
+        establish(remote: admitting.remoteIdentity)
+        receivedInitialContact = admitting.request.payloads.notification(.initialContact) != nil
+        var payloads: [Payload] = [.identificationResponder(connection.localIdentity.payload)]
+        if case .certificate(let certificate) = connection.localAuthentication { payloads += certificate.payloads }
+        payloads.append(.authentication(authentication))
+        var added: UInt32?
+        var refusal: Refusal?
+        if admitting.request.payloads.securityAssociation != nil {
+            do {
+                let (child, answer) = try answerFirstChild(admitting)
+                payloads += answer
+                add(child)
+                added = child.inboundSPI
+            } catch {
+                refusal = error
+                payloads.append(.notify(NotifyPayload(type: error.notify ?? .noProposalChosen)))
+                context.emit(.failed(connection: connection.name, error, nextAttempt: nil))
+            }
+        }
+        answer(.ikeAuth, payloads)
+        if let added { activateOutbound(added) }
+        finishNarrative(refusal)
+        runNextTask()
+    }
+
+    private func answerFirstChild(
+        _ admitting: ResponderAuth
+    ) throws(Refusal) -> (ChildSA, [Payload]) {
+        guard let keys else { throw Refusal(.local, "no keys") }
+        let agreed = try selectChild(admitting.request.payloads, withKeyExchange: false, preferring: nil)
+        guard let spi = context.childSPIs.allocate(using: &context.random) else {
+            throw Refusal(.local, "all SPIs are in use", notify: .noAdditionalSAs)
+        }
+        do {
+            let childKeys = try keys.childKeys(
+                suite: agreed.suite, sharedSecret: nil, initiatorNonce: admitting.initial.initiatorNonce,
+                responderNonce: admitting.initial.responderNonce)
+            let child = makeChild(
+                agreed.configuration, agreed.terms, inboundSPI: spi, inbound: childKeys.fromInitiator,
+                outbound: childKeys.fromResponder)
+            return (child, childAcceptance(agreed, spi: spi))
+        } catch {
+            context.childSPIs.release(spi)
+            throw Refusal(.local, "cannot derive the child's keys: \(error.reason)", notify: .noProposalChosen)
+        }
+    }
+}
+
+extension IKESA {
+    /// Both sides are authenticated.
+    func establish(remote identity: Identity) {
+        guard let connection, let suite = keys?.suite else { return }
+        var established = Established(
+            localIdentity: connection.localIdentity, remoteIdentity: identity, at: context.now)
+        scheduleLifetime(&established)
+        state = .established(established)
+        tell(.chosen, "IKE SA established: \(suite)")
+        if let status = status() { context.emit(.ikeEstablished(connection: connection.name, status)) }
+        context.signals.append(.established(self))
+    }
+
+    /// Gives a finished computation to the exchange that waits for it.
+    func complete(_ job: Job.ID, _ result: JobResult) {
+        switch state {
+        case .initiating(let initial): completeInitiatorInit(job, result, initial)
+        case .proving(let proving): completeInitiatorAuth(job, result, proving)
+        case .answering(let initial): completeResponderInit(job, result, initial)
+        case .admitting(let admitting): completeResponderAuth(job, result, admitting)
+        case .established(let established):
+            switch established.outgoing {
+            case .child(let creation): completeChildCreation(job, result, creation)
+            case .rekeyIKE(let rekey): completeIKERekey(job, result, rekey)
+            default: break
+            }
+            switch established.incoming {
+            case .child(let pending): completeChildAnswer(job, result, pending)
+            case .rekeyIKE(let pending): completeIKERekeyAnswer(job, result, pending)
+            case nil: break
+            }
+        case .closing, .closed: break
+        }
+    }
+}

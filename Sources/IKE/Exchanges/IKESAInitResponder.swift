@@ -1,0 +1,174 @@
+import IKEMessage
+import IPPacket
+import IPsecCrypto
+import Octets
+
+/// IKE_SA_INIT as the responder sees it: from the request to the time IKE_AUTH arrives.
+struct ResponderInit {
+    enum Phase {
+        case agreeing(Job.ID)
+        case awaitingAuth
+    }
+
+    var phase: Phase
+    let suite: IKESuite
+    let proposalNumber: UInt8
+    let request: [UInt8]
+    let initiatorNonce: [UInt8]
+    let responderNonce: [UInt8]
+    /// Connections that fit the addresses and accept the suite; IKE_AUTH decides among them.
+    let candidates: [ConnectionConfiguration]
+    var response: [UInt8] = []
+}
+
+extension IKESA {
+    /// What is to be done about an IKE_SA_INIT request.
+    enum InitAnswer {
+        /// An SA has been begun; its answer follows.
+        case begun(IKESA)
+        /// An unprotected answer that leaves no state behind.
+        case stateless([Payload])
+        case ignored
+    }
+
+    /// Answers an IKE_SA_INIT request that has passed cookies and limits.
+    ///
+    /// - Parameter candidates: the connections whose addresses fit, the most specific first.
+    static func answerInit(
+        _ message: Message, _ datagram: IKEDatagram, candidates: [ConnectionConfiguration], context: EndpointContext
+    ) -> InitAnswer {
+        let payloads = message.payloads
+        let initiatorSPI = message.header.initiatorSPI
+        var narrative = Narrative(
+            title: "IKE SA \(initiatorSPI.bigEndianOctets.hexadecimal) as responder, \(datagram.remote) to \(datagram.local)",
+            at: context.now)
+        func tell(_ kind: Narrative.Kind, _ text: String, _ origin: Origin? = nil) {
+            narrative.add(kind, text, at: context.now, origin: origin)
+        }
+        func refuse(_ refusal: Refusal, connection: String?) {
+            tell(.refused, refusal.reason, refusal.origins.first)
+            narrative.refusal = refusal
+            narrative.isFinished = true
+            context.emit(.negotiated(connection: connection, narrative))
+            context.emit(.failed(connection: connection, refusal, nextAttempt: nil))
+        }
+
+        tell(.received, "IKE_SA_INIT request: \(payloads.summary)")
+        guard let association = payloads.securityAssociation, let exchange = payloads.keyExchange,
+            let initiatorNonce = payloads.nonce, !association.proposals.isEmpty
+        else { return .stateless([.notify(NotifyPayload(type: .invalidSyntax))]) }
+        for proposal in association.proposals { tell(.offered, proposal.summary) }
+        guard !candidates.isEmpty else {
+            refuse(
+                Refusal(
+                    .noConnection,
+                    "no configured connection fits an initiator at \(datagram.remote.address) calling \(datagram.local.address)"),
+                connection: nil)
+            return .stateless([.notify(NotifyPayload(type: .noProposalChosen))])
+        }
+
+        var choice: ProposalSelection.Choice<IKESuite>?
+        for candidate in candidates where choice == nil {
+            choice = ProposalSelection.selectIKE(
+                from: association.proposals, configured: candidate.ikeProposals, preferring: exchange.method)
+        }
+        guard let choice else {
+            for candidate in candidates {
+                let wanted = candidate.ikeProposals.map { $0.payload(number: 0) }
+                for (proposal, own) in zip(wanted, candidate.ikeProposals) {
+                    tell(.wanted, proposal.summary, own.origin ?? candidate.origin(of: "ike"))
+                }
+                for line in ProposalSelection.explainMismatch(offered: association.proposals, wanted: wanted) {
+                    tell(.refused, line)
+                }
+            }
+            refuse(
+                Refusal(
+                    .noProposal, "no IKE proposal in common with \(datagram.remote.address)",
+                    at: candidates.map { $0.origin(of: "ike") }),
+                connection: candidates.count == 1 ? candidates[0].name : nil)
+            return .stateless([.notify(NotifyPayload(type: .noProposalChosen))])
+        }
+        let method = choice.suite.keyExchange
+        guard exchange.method == method.rawValue else {
+            return .stateless([.notify(NotifyPayload(type: .invalidKEPayload, data: method.rawValue.bigEndianOctets))])
+        }
+        guard exchange.data.count == method.publicValueLength else {
+            return .stateless([.notify(NotifyPayload(type: .invalidSyntax))])
+        }
+        tell(.chosen, "\(choice.suite)", choice.origin)
+
+        let localSPI = context.ikeSPIs.allocate(using: &context.random)
+        let fitting = candidates.filter { candidate in
+            ProposalSelection.selectIKE(
+                from: [choice.suite.payload(number: 1)], configured: candidate.ikeProposals, preferring: nil) != nil
+        }
+        let job = context.start(
+            .makeKeyAndAgree(method, seeds: context.seeds(for: method), peerPublicValue: exchange.data), for: localSPI)
+        let path = Path(local: datagram.local, remote: datagram.remote, usesNATPort: datagram.nonESPMarker)
+        let sa = IKESA(
+            context: context, isInitiator: false, localSPI: localSPI, remoteSPI: initiatorSPI, path: path,
+            state: .answering(
+                ResponderInit(
+                    phase: .agreeing(job), suite: choice.suite, proposalNumber: choice.number, request: datagram.octets,
+                    initiatorNonce: initiatorNonce, responderNonce: context.randomOctets(32), candidates: fitting)),
+            connection: nil, title: narrative.title)
+        sa.narrative = narrative
+        sa.window.expectedID = 1
+        // The hashes were made before there was a responder SPI.
+        sa.path.detectNAT(in: payloads, initiatorSPI, 0)
+        InitCapabilities.read(payloads, into: sa)
+        return .begun(sa)
+    }
+
+    func completeResponderInit(_ job: Job.ID, _ result: JobResult, _ initial: ResponderInit) {
+        guard case .agreeing(job) = initial.phase else { return }
+        guard case .agreement(let publicValue, let secret) = result.value else {
+            if case .failure(let reason) = result.value {
+                close(
+                    Refusal(
+                        .protocolViolation, "key exchange \(initial.suite.keyExchange.name) failed: \(reason)"),
+                    tellPeer: false)
+            }
+            return
+        }
+        do {
+            try secure(
+                with: IKEKeys.initial(
+                    suite: initial.suite, sharedSecret: secret, initiatorNonce: initial.initiatorNonce,
+                    responderNonce: initial.responderNonce, initiatorSPI: initiatorSPI, responderSPI: responderSPI))
+        } catch {
+            close(Refusal(.local, "cannot derive keys: \(error.reason)"), tellPeer: false)
+            return
+        }
+        let forcesUDP = initial.candidates.contains { $0.encapsulation == .udp }
+        if forcesUDP { path.isBehindNAT = true }
+        var payloads: [Payload] = [
+            .securityAssociation(
+                SecurityAssociationPayload(proposals: [initial.suite.payload(number: initial.proposalNumber)])),
+            .keyExchange(KeyExchangePayload(method: initial.suite.keyExchange.rawValue, data: publicValue)),
+            .nonce(initial.responderNonce),
+        ]
+        payloads += path.natDetectionPayloads(
+            initiatorSPI, responderSPI, pretendingNAT: forcesUDP ? context.randomOctets(20) : nil)
+        payloads += InitCapabilities.payloads(for: initial.candidates.first)
+        if let request = CertificateRequest.payload(for: initial.candidates) { payloads.append(request) }
+        var next = initial
+        next.phase = .awaitingAuth
+        next.response = Message(
+            header: header(.ikeSAInit, id: 0, isResponse: true), payloads: payloads
+        ).serialized()
+        state = .answering(next)
+        transmit([next.response])
+        tell(.sent, "IKE_SA_INIT response: \(payloads.summary)")
+    }
+
+    /// The same IKE_SA_INIT request again: its answer was lost (RFC 7296 section 2.1).
+    func repeatInitResponse(to datagram: IKEDatagram) {
+        switch state {
+        case .answering(let initial) where initial.request == datagram.octets && !initial.response.isEmpty:
+            transmit([initial.response])
+        default: break
+        }
+    }
+}

@@ -1,0 +1,153 @@
+import IKEMessage
+import Octets
+
+// INFORMATIONAL exchanges (RFC 7296 section 1.4): deletions, signs of life, errors.
+extension IKESA {
+    // MARK: Ours
+
+    func beginDeletion(ofChild inboundSPI: UInt32, reason: String) {
+        setChildState(inboundSPI, .deleting)
+        _ = withEstablished { $0.outgoing = .deleteChild(inboundSPI: inboundSPI, reason: reason) }
+        request(
+            .informational,
+            [.delete(DeletePayload(protocolID: .esp, spis: [inboundSPI.bigEndianOctets]))])
+    }
+
+    func beginDeletion(reason: String) {
+        _ = withEstablished { $0.outgoing = .deleteIKE(reason: reason) }
+        request(.informational, [.delete(DeletePayload(protocolID: .ike, spis: []))])
+    }
+
+    func beginLivenessCheck() {
+        _ = withEstablished { $0.outgoing = .liveness }
+        request(.informational, [])
+    }
+
+    /// The answer to our exchange, whichever is under way.
+    func handleExchangeResponse(_ message: Authenticated) {
+        guard let outgoing = established?.outgoing else { return }
+        switch (outgoing, message.header.exchangeType) {
+        case (.child(let creation), .createChildSA):
+            handleChildCreationResponse(message, creation)
+        case (.rekeyIKE(let rekey), .createChildSA):
+            handleIKERekeyResponse(message, rekey)
+        case (.deleteChild(let spi, let reason), .informational):
+            endOutgoing()
+            removeChild(spi, reason: reason, lingers: true)
+            context.childSPIs.release(spi)
+            runNextTask()
+        case (.deleteIKE(let reason), .informational):
+            close(nil, reason: reason, tellPeer: false)
+        case (.liveness, .informational):
+            endOutgoing()
+            runNextTask()
+        default: break
+        }
+    }
+
+    // MARK: The peer's
+
+    func handleInformationalRequest(_ message: Authenticated) {
+        let payloads = message.payloads
+        if payloads.deletions.contains(where: { $0.protocolID == .ike }) {
+            answer(.informational, [])
+            let isReplaced = established?.isReplaced ?? false
+            close(nil, reason: isReplaced ? "rekeyed" : "deleted by the peer", tellPeer: false)
+            return
+        }
+        if let error = payloads.errorNotification, error.type == .authenticationFailed {
+            answer(.informational, [])
+            close(
+                Refusal(
+                    .authenticationFailed, by: .peer,
+                    "the peer answered AUTHENTICATION_FAILED: it does not accept our identity, secret or certificate",
+                    at: connection.map { [$0.origin(of: "local.id"), $0.origin(of: "local.auth")] } ?? []),
+                tellPeer: false)
+            return
+        }
+        // Effects are collected first and applied once, however often an SPI is named.
+        var doomed: [UInt32] = []
+        for deletion in payloads.deletions where deletion.protocolID == .esp {
+            for octets in deletion.spis {
+                guard let spi = Self.spi(octets), let child = established?.child(outboundSPI: spi),
+                    !doomed.contains(child.inboundSPI)
+                else { continue }
+                doomed.append(child.inboundSPI)
+            }
+        }
+        // Of a pair that both sides delete at once, each has already named its own SPI (RFC 7296 section 1.4.1).
+        let named = doomed.filter { spi in
+            if case .deleteChild(spi, _) = established?.outgoing { return false }
+            return true
+        }
+        answer(
+            .informational,
+            named.isEmpty
+                ? [] : [.delete(DeletePayload(protocolID: .esp, spis: named.map(\.bigEndianOctets)))])
+        for spi in doomed { removeChild(spi, reason: "deleted by the peer", lingers: true) }
+        runNextTask()
+    }
+
+    /// Takes a child away; its replacement, if there is one, takes over the sending.
+    ///
+    /// - Parameter lingers: whether packets on their way may still come in for a moment.
+    func removeChild(_ inboundSPI: UInt32, reason: String, lingers: Bool) {
+        guard let child = established?.child(inboundSPI: inboundSPI) else { return }
+        if let peer = child.peerReplacement, child.ownReplacement == nil { activateOutbound(peer.inboundSPI) }
+        _ = withEstablished { established in
+            established.children.removeAll { $0.inboundSPI == inboundSPI }
+            for index in established.children.indices where established.children[index].replaces == inboundSPI {
+                established.children[index].replaces = nil
+            }
+            if lingers {
+                established.lingering.append((inboundSPI, context.now + Established.lingeringTime))
+            }
+        }
+        if lingers {
+            context.emit(.removeOutbound(spi: child.outboundSPI, remote: path.remote.address))
+            context.emit(
+                .childClosed(
+                    connection: connection?.name ?? "?", child: child.configuration.name, inboundSPI: inboundSPI,
+                    reason: reason))
+        } else {
+            discard(child, reason: reason)
+        }
+        let name = child.configuration.name
+        guard let established, !established.children.contains(where: { $0.configuration.name == name }) else { return }
+        context.signals.append(.childLost(self, child: name, refusal: nil))
+    }
+
+    // MARK: What to do next
+
+    func endOutgoing() { _ = withEstablished { $0.outgoing = nil } }
+
+    /// Begins the next exchange of ours, if none is under way.
+    func runNextTask() {
+        let task = withEstablished { established -> Established.Task? in
+            guard established.outgoing == nil, !established.tasks.isEmpty else { return nil }
+            return established.tasks.removeFirst()
+        }
+        guard case .some(.some(let task)) = task, let established else { return }
+        switch task {
+        case .createChild(let child):
+            if established.children.contains(where: { $0.configuration.name == child.name && $0.state != .deleting }) { break }
+            beginChildCreation(child, replaces: nil)
+        case .rekeyChild(let spi):
+            guard let child = established.child(inboundSPI: spi), child.state == .installed else { break }
+            beginChildCreation(child.configuration, replaces: spi)
+        case .rekeyIKE:
+            guard !established.isReplaced else { break }
+            beginIKERekey()
+        case .deleteChild(let spi, let reason): beginDeletion(ofChild: spi, reason: reason)
+        case .deleteIKE(let reason): beginDeletion(reason: reason)
+        case .liveness: beginLivenessCheck()
+        }
+        if self.established?.outgoing == nil { runNextTask() }
+    }
+
+    /// Puts something to be done behind what is under way.
+    func enqueue(_ task: Established.Task) {
+        _ = withEstablished { $0.tasks.append(task) }
+        runNextTask()
+    }
+}

@@ -1,0 +1,293 @@
+import IKEMessage
+import IPsecCrypto
+import Octets
+
+/// A CREATE_CHILD_SA exchange of ours that replaces the IKE SA (RFC 7296 sections 1.3.2, 2.18).
+struct IKERekey {
+    enum Phase {
+        case makingKey(Job.ID)
+        case awaitingAnswer(KeyExchangeKey)
+        case agreeing(Job.ID, IKESuite, responderNonce: [UInt8], responderSPI: UInt64)
+    }
+
+    let newSPI: UInt64
+    let nonce: [UInt8]
+    var triedMethods: Set<KeyExchangeMethod>
+    var phase: Phase
+}
+
+/// The peer's request to replace the IKE SA, whose answer waits for the key exchange.
+struct IKERekeyAnswer {
+    let job: Job.ID
+    let choice: ProposalSelection.Choice<IKESuite>
+    let initiatorNonce: [UInt8]
+    let initiatorSPI: UInt64
+}
+
+extension IKESA {
+    // MARK: Initiator
+
+    func beginIKERekey() {
+        guard let method = keys?.suite.keyExchange else { return }
+        narrative = Narrative(title: "IKE SA rekey as initiator, \(path.local) to \(path.remote)", at: context.now)
+        let job = context.start(.makeKey(method, seeds: context.seeds(for: method)), for: localSPI)
+        let rekey = IKERekey(
+            newSPI: context.ikeSPIs.allocate(using: &context.random), nonce: context.randomOctets(32),
+            triedMethods: [method], phase: .makingKey(job))
+        _ = withEstablished { $0.outgoing = .rekeyIKE(rekey) }
+    }
+
+    func completeIKERekey(_ job: Job.ID, _ result: JobResult, _ rekey: IKERekey) {
+        switch (rekey.phase, result.value) {
+        case (.makingKey(job), .key(let key)):
+            sendIKERekey(rekey, key)
+        case (.agreeing(job, let suite, let nonce, let spi), .secret(let secret)):
+            finishIKERekey(rekey, suite, secret, responderNonce: nonce, responderSPI: spi)
+        case (.makingKey(job), .failure(let reason)), (.agreeing(job, _, _, _), .failure(let reason)):
+            failIKERekey(rekey, Refusal(.local, "key exchange for the new IKE SA: \(reason)"))
+        default: break
+        }
+    }
+
+    private func sendIKERekey(_ rekey: IKERekey, _ key: KeyExchangeKey) {
+        guard let connection else { return }
+        var rekey = rekey
+        rekey.phase = .awaitingAnswer(key)
+        _ = withEstablished { $0.outgoing = .rekeyIKE(rekey) }
+        let proposals = connection.ikeProposals.enumerated().map {
+            $0.element.payload(
+                number: UInt8(truncatingIfNeeded: $0.offset + 1), spi: rekey.newSPI.bigEndianOctets)
+        }
+        request(
+            .createChildSA,
+            [
+                .securityAssociation(SecurityAssociationPayload(proposals: proposals)), .nonce(rekey.nonce),
+                .keyExchange(KeyExchangePayload(method: key.method.rawValue, data: key.publicValue)),
+            ])
+    }
+
+    func handleIKERekeyResponse(_ message: Authenticated, _ rekey: IKERekey) {
+        guard case .awaitingAnswer(let key) = rekey.phase, let connection else { return }
+        let payloads = message.payloads
+        do {
+            if payloads.securityAssociation == nil, let error = payloads.errorNotification {
+                if error.type == .invalidKEPayload, retryIKERekey(rekey, error) { return }
+                throw Refusal(
+                    .refusedByPeer, by: .peer, "the peer answered \(error.type) to the rekey of the IKE SA",
+                    at: [connection.origin(of: "ike")], notify: error.type)
+            }
+            guard let association = payloads.securityAssociation, let nonce = payloads.nonce,
+                let exchange = payloads.keyExchange
+            else { throw Refusal(.protocolViolation, "the peer's rekey response lacks SA, nonce or KE") }
+            let choice = try ProposalSelection.acceptedIKE(association.proposals, offered: connection.ikeProposals)
+            guard choice.suite.keyExchange == key.method, exchange.method == key.method.rawValue,
+                let spi = Self.ikeSPI(choice.spi)
+            else { throw Refusal(.protocolViolation, "the peer's rekey response does not fit our \(key.method.name) key, or has no SPI") }
+            tell(.chosen, "by the peer: \(choice.suite)", origin: choice.origin)
+            var next = rekey
+            next.phase = .agreeing(
+                context.start(.agree(key, peerPublicValue: exchange.data), for: localSPI), choice.suite,
+                responderNonce: nonce, responderSPI: spi)
+            _ = withEstablished { $0.outgoing = .rekeyIKE(next) }
+        } catch {
+            failIKERekey(rekey, error)
+        }
+    }
+
+    private func retryIKERekey(_ rekey: IKERekey, _ error: NotifyPayload) -> Bool {
+        guard error.data.count == 2,
+            let method = KeyExchangeMethod(rawValue: UInt16(error.data[0]) << 8 | UInt16(error.data[1])),
+            !rekey.triedMethods.contains(method), let connection,
+            connection.ikeProposals.contains(where: { $0.keyExchange.contains(method) })
+        else { return false }
+        var next = rekey
+        next.triedMethods.insert(method)
+        next.phase = .makingKey(context.start(.makeKey(method, seeds: context.seeds(for: method)), for: localSPI))
+        _ = withEstablished { $0.outgoing = .rekeyIKE(next) }
+        return true
+    }
+
+    static func ikeSPI(_ octets: [UInt8]) -> UInt64? {
+        guard octets.count == 8 else { return nil }
+        let spi = octets.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        return spi == 0 ? nil : spi
+    }
+
+    private func failIKERekey(_ rekey: IKERekey, _ refusal: Refusal) {
+        endOutgoing()
+        context.ikeSPIs.release(rekey.newSPI)
+        finishNarrative(refusal)
+        let pause = context.jittered(.seconds(refusal.notify == .temporaryFailure ? 4 : 30), by: 0.5)
+        let isReplaced = withEstablished { established in
+            if established.peerReplacement == nil { established.rekeyAt = context.now + pause }
+            return established.peerReplacement
+        }
+        // The peer's own rekey, which crossed ours, is the one that holds.
+        if case .some(.some(let peer)) = isReplaced { handOver(to: peer.sa) }
+        runNextTask()
+    }
+
+    private func finishIKERekey(
+        _ rekey: IKERekey, _ suite: IKESuite, _ secret: SecretOctets, responderNonce: [UInt8], responderSPI: UInt64
+    ) {
+        endOutgoing()
+        guard let keys else { return }
+        let new: IKESA
+        do {
+            new = try replacement(
+                isInitiator: true, localSPI: rekey.newSPI, remoteSPI: responderSPI,
+                keys: keys.rekeyed(
+                    suite: suite, sharedSecret: secret, initiatorNonce: rekey.nonce, responderNonce: responderNonce,
+                    initiatorSPI: rekey.newSPI, responderSPI: responderSPI))
+        } catch {
+            failIKERekey(rekey, Refusal(.local, "cannot derive keys: \(error.reason)"))
+            return
+        }
+        finishNarrative(nil)
+        let lowest = isLower(rekey.nonce, than: responderNonce) ? rekey.nonce : responderNonce
+        if let peer = established?.peerReplacement, isLower(lowest, than: peer.lowestNonce) {
+            // Both sides rekeyed and ours has the lowest nonce: it goes (RFC 7296 section 2.25.2); the peer deletes the old.
+            context.signals.append(.replaced(old: self, new: new))
+            handOver(to: peer.sa)
+            _ = new.withEstablished {
+                $0.isReplaced = true
+                $0.tasks = [.deleteIKE(reason: "the peer's simultaneous rekey prevails")]
+            }
+            new.runNextTask()
+            return
+        }
+        context.signals.append(.replaced(old: self, new: new))
+        handOver(to: new)
+        _ = withEstablished { $0.tasks = [.deleteIKE(reason: "rekeyed")] }
+        runNextTask()
+        new.runNextTask()
+    }
+
+    // MARK: Responder
+
+    func handleIKERekeyRequest(_ message: Authenticated) {
+        guard let connection else { return }
+        let payloads = message.payloads
+        guard let association = payloads.securityAssociation, let nonce = payloads.nonce,
+            let exchange = payloads.keyExchange
+        else {
+            answer(.createChildSA, [.notify(NotifyPayload(type: .invalidSyntax))])
+            return
+        }
+        for proposal in association.proposals { tell(.offered, proposal.summary) }
+        guard
+            let choice = ProposalSelection.selectIKE(
+                from: association.proposals, configured: connection.ikeProposals, preferring: exchange.method),
+            let initiatorSPI = Self.ikeSPI(choice.spi)
+        else {
+            answer(.createChildSA, [.notify(NotifyPayload(type: .noProposalChosen))])
+            finishNarrative(
+                Refusal(.noProposal, "no IKE proposal in common for the rekey", at: [connection.origin(of: "ike")]))
+            return
+        }
+        let method = choice.suite.keyExchange
+        guard exchange.method == method.rawValue else {
+            answer(
+                .createChildSA,
+                [.notify(NotifyPayload(type: .invalidKEPayload, data: method.rawValue.bigEndianOctets))])
+            return
+        }
+        tell(.chosen, "\(choice.suite)", origin: choice.origin)
+        let job = context.start(
+            .makeKeyAndAgree(method, seeds: context.seeds(for: method), peerPublicValue: exchange.data), for: localSPI)
+        _ = withEstablished {
+            $0.incoming = .rekeyIKE(
+                IKERekeyAnswer(job: job, choice: choice, initiatorNonce: nonce, initiatorSPI: initiatorSPI))
+        }
+    }
+
+    func completeIKERekeyAnswer(_ job: Job.ID, _ result: JobResult, _ pending: IKERekeyAnswer) {
+        guard pending.job == job, let keys else { return }
+        _ = withEstablished { $0.incoming = nil }
+        guard case .agreement(let publicValue, let secret) = result.value else {
+            answer(.createChildSA, [.notify(NotifyPayload(type: .invalidSyntax))])
+            return
+        }
+        let nonce = context.randomOctets(32)
+        let suite = pending.choice.suite
+        let newSPI = context.ikeSPIs.allocate(using: &context.random)
+        let new: IKESA
+        do {
+            new = try replacement(
+                isInitiator: false, localSPI: newSPI, remoteSPI: pending.initiatorSPI,
+                keys: keys.rekeyed(
+                    suite: suite, sharedSecret: secret, initiatorNonce: pending.initiatorNonce, responderNonce: nonce,
+                    initiatorSPI: pending.initiatorSPI, responderSPI: newSPI))
+        } catch {
+            context.ikeSPIs.release(newSPI)
+            answer(.createChildSA, [.notify(NotifyPayload(type: .noProposalChosen))])
+            return
+        }
+        answer(
+            .createChildSA,
+            [
+                .securityAssociation(
+                    SecurityAssociationPayload(proposals: [
+                        suite.payload(number: pending.choice.number, spi: newSPI.bigEndianOctets)
+                    ])),
+                .nonce(nonce), .keyExchange(KeyExchangePayload(method: suite.keyExchange.rawValue, data: publicValue)),
+            ])
+        finishNarrative(nil)
+        context.signals.append(.replaced(old: self, new: new))
+        let lowest = isLower(pending.initiatorNonce, than: nonce) ? pending.initiatorNonce : nonce
+        if case .rekeyIKE = established?.outgoing {
+            // Our own rekey has crossed this one: which holds is known when its answer is here.
+            _ = withEstablished { $0.peerReplacement = (new, lowest) }
+        } else {
+            handOver(to: new)
+            new.runNextTask()
+        }
+    }
+
+    // MARK: Both
+
+    private func replacement(
+        isInitiator: Bool, localSPI: UInt64, remoteSPI: UInt64, keys: IKEKeys
+    ) throws(CryptoError) -> IKESA {
+        guard let established else { throw CryptoError(.libraryFailure, "the IKE SA is gone") }
+        var next = Established(
+            localIdentity: established.localIdentity, remoteIdentity: established.remoteIdentity, at: context.now)
+        scheduleLifetime(&next)
+        let new = IKESA(
+            context: context, isInitiator: isInitiator, localSPI: localSPI, remoteSPI: remoteSPI, path: path,
+            state: .established(next), connection: connection, title: narrative.title)
+        new.narrative.isFinished = true
+        new.peerSupportsFragmentation = peerSupportsFragmentation
+        new.peerHashes = peerHashes
+        try new.secure(with: keys)
+        return new
+    }
+
+    /// Gives children and what is to be done to the SA that replaces this one.
+    private func handOver(to new: IKESA) {
+        guard let old = established else { return }
+        _ = withEstablished { established in
+            established.children = []
+            established.lingering = []
+            established.tasks = []
+            established.isReplaced = true
+            established.rekeyAt = nil
+            // The side that began the rekey deletes the old SA; if it never does, this one goes all the same.
+            established.expiresAt = context.now + context.configuration.halfOpenTimeout
+        }
+        _ = new.withEstablished {
+            $0.children = old.children
+            $0.lingering = old.lingering
+            $0.tasks = old.tasks.filter(\.concernsChildren) + $0.tasks
+        }
+        if let status = new.status() {
+            context.emit(.ikeRekeyed(connection: connection?.name ?? "?", status))
+        }
+    }
+
+    func scheduleLifetime(_ established: inout Established) {
+        guard let rekeyAfter = timing.rekeyAfter else { return }
+        established.rekeyAt = context.now + context.jittered(rekeyAfter, by: timing.jitter)
+        established.expiresAt = context.now + .nanoseconds(Int64(rekeyAfter.inSeconds * (1 + timing.overtime) * 1e9))
+    }
+}

@@ -1,0 +1,51 @@
+// RFC 7383: IKEv2 message fragmentation. Code points: notify 16430, payload 53 (IKEMessage).
+import IKEMessage
+import Octets
+
+/// Puts the fragments of one message together again (RFC 7383 section 2.6).
+///
+/// Only fragments that were authentic come here, so a stranger cannot fill it; an authentic peer is held to
+/// ``octetLimit`` all the same.
+struct FragmentReassembly {
+    /// A message longer than this is refused: no certificate chain that we would accept is longer.
+    static let octetLimit = 128 * 1024
+    static let fragmentLimit = 512
+
+    private var messageID: UInt32 = 0
+    private var total: UInt16 = 0
+    private var first: PayloadType = .none
+    private var parts: [UInt16: [UInt8]] = [:]
+    private var octetCount = 0
+
+    /// Adds a fragment; returns the whole message when none is missing.
+    mutating func add(
+        _ octets: [UInt8], number: UInt16, total: UInt16, first: PayloadType, messageID: UInt32, at now: Instant
+    ) throws(MessageError) -> (first: PayloadType, octets: [UInt8])? {
+        guard number >= 1, number <= total, Int(total) <= Self.fragmentLimit else {
+            throw Self.error("fragment \(number) of \(total); at most \(Self.fragmentLimit) are accepted")
+        }
+        if messageID != self.messageID || total > self.total || parts.isEmpty {
+            // A sender that lowered its size starts again with more fragments; what was kept is of no use.
+            self = FragmentReassembly()
+            self.messageID = messageID
+            self.total = total
+        }
+        guard total == self.total, parts[number] == nil else { return nil }
+        guard octetCount + octets.count <= Self.octetLimit else {
+            self = FragmentReassembly()
+            throw Self.error("the fragments hold more than \(Self.octetLimit) octets")
+        }
+        if number == 1 { self.first = first }
+        parts[number] = octets
+        octetCount += octets.count
+        guard parts.count == Int(total) else { return nil }
+        var whole: [UInt8] = []
+        whole.reserveCapacity(octetCount)
+        for number in 1...total { whole += parts[number] ?? [] }
+        return (self.first, whole)
+    }
+
+    private static func error(_ reason: String) -> MessageError {
+        MessageError(code: .invalidSyntax, payload: .encryptedFragment, offset: IKEHeader.octetCount, reason: reason)
+    }
+}

@@ -1,0 +1,221 @@
+import IKEMessage
+import IPsecPolicy
+import Octets
+
+/// The terms of a child SA: algorithms, the peer's SPI, selectors.
+struct ChildTerms {
+    var suite: ChildSuite
+    var outboundSPI: UInt32
+    var localSelectors: [TrafficSelector]
+    var remoteSelectors: [TrafficSelector]
+}
+
+/// What a responder selected for a child SA.
+struct SelectedChild {
+    var configuration: ChildConfiguration
+    var proposalNumber: UInt8
+    var terms: ChildTerms
+    var suite: ChildSuite { terms.suite }
+}
+
+// Agreeing on a child SA: the part that IKE_AUTH and CREATE_CHILD_SA share.
+extension IKESA {
+    /// SA, TSi and TSr of an offer of ours.
+    func childOffer(_ child: ChildConfiguration, spi: UInt32, withKeyExchange: Bool) -> [Payload] {
+        let proposals = child.espProposals.enumerated().map {
+            $0.element.payload(
+                number: UInt8(truncatingIfNeeded: $0.offset + 1), spi: spi, withKeyExchange: withKeyExchange)
+        }
+        for (proposal, own) in zip(proposals, child.espProposals) {
+            tell(.offered, "child \(child.name): \(proposal.summary)", origin: own.origin)
+        }
+        tell(
+            .offered, "child \(child.name): \(child.localSelectors.summary) === \(child.remoteSelectors.summary)",
+            origin: child.origin(of: "local"))
+        return [
+            .securityAssociation(SecurityAssociationPayload(proposals: proposals)),
+            .trafficSelectorsInitiator(TrafficSelectorPayload(child.localSelectors)),
+            .trafficSelectorsResponder(TrafficSelectorPayload(child.remoteSelectors)),
+        ]
+    }
+
+    /// Reads the peer's answer to ``childOffer(_:spi:withKeyExchange:)``.
+    func readChildAnswer(
+        _ payloads: [Payload], _ child: ChildConfiguration, withKeyExchange: Bool
+    ) throws(Refusal) -> ChildTerms {
+        guard let association = payloads.securityAssociation else {
+            throw peerRefusedChild(payloads.errorNotification?.type, child)
+        }
+        let choice = try ProposalSelection.acceptedESP(
+            association.proposals, offered: child.espProposals, withKeyExchange: withKeyExchange)
+        guard let spi = Self.spi(choice.spi) else {
+            throw Refusal(.protocolViolation, "the peer's child SA has the reserved SPI \(choice.spi.hexadecimal)")
+        }
+        let local = payloads.trafficSelectors(ofInitiator: true)?.policySelectors ?? []
+        let remote = payloads.trafficSelectors(ofInitiator: false)?.policySelectors ?? []
+        guard Narrowing.isSubset(local, of: child.localSelectors),
+            Narrowing.isSubset(remote, of: child.remoteSelectors)
+        else {
+            throw Refusal(
+                .unacceptableSelectors,
+                "the peer answered with selectors \(local.summary) === \(remote.summary), which are not within ours",
+                at: [child.origin(of: "local"), child.origin(of: "remote")])
+        }
+        tell(.chosen, "child \(child.name) by the peer: \(choice.suite)", origin: choice.origin)
+        tell(.chosen, "child \(child.name) by the peer: \(local.summary) === \(remote.summary)")
+        return ChildTerms(suite: choice.suite, outboundSPI: spi, localSelectors: local, remoteSelectors: remote)
+    }
+
+    func peerRefusedChild(_ type: NotifyType?, _ child: ChildConfiguration) -> Refusal {
+        switch type {
+        case NotifyType.noProposalChosen?:
+            Refusal(
+                .noProposal, by: .peer,
+                "the peer answered NO_PROPOSAL_CHOSEN for child \(child.name): none of our ESP proposals suits it; compare both sides' ESP proposals",
+                at: [child.origin(of: "esp")])
+        case NotifyType.tsUnacceptable?:
+            Refusal(
+                .unacceptableSelectors, by: .peer,
+                "the peer answered TS_UNACCEPTABLE for child \(child.name): it protects no traffic within \(child.localSelectors.summary) === \(child.remoteSelectors.summary); compare both sides' subnets",
+                at: [child.origin(of: "local"), child.origin(of: "remote")])
+        case let type?:
+            Refusal(.refusedByPeer, by: .peer, "the peer answered \(type) for child \(child.name)", at: [child.origin])
+        case nil:
+            Refusal(.protocolViolation, "the peer's answer for child \(child.name) has neither SA nor an error")
+        }
+    }
+
+    /// The offered selectors, narrowed to what a configured child allows; `nil` if nothing is left of one side.
+    func narrowed(
+        _ child: ChildConfiguration, _ payloads: [Payload]
+    ) -> (local: [TrafficSelector], remote: [TrafficSelector])? {
+        guard let initiator = payloads.trafficSelectors(ofInitiator: true)?.policySelectors,
+            let responder = payloads.trafficSelectors(ofInitiator: false)?.policySelectors
+        else { return nil }
+        let local = Narrowing.narrow(responder, to: child.localSelectors)
+        let remote = Narrowing.narrow(initiator, to: child.remoteSelectors)
+        return local.isEmpty || remote.isEmpty ? nil : (local, remote)
+    }
+
+    /// Chooses child, proposal and selectors for the peer's offer (RFC 7296 section 2.9).
+    ///
+    /// - Parameter only: the child that is being rekeyed; any of the connection's otherwise.
+    func selectChild(
+        _ payloads: [Payload], withKeyExchange: Bool, preferring method: UInt16?, only: ChildConfiguration? = nil
+    ) throws(Refusal) -> SelectedChild {
+        guard let association = payloads.securityAssociation, let connection,
+            let initiator = payloads.trafficSelectors(ofInitiator: true),
+            let responder = payloads.trafficSelectors(ofInitiator: false)
+        else { throw Refusal(.protocolViolation, "the offer of a child lacks SA, TSi or TSr", notify: .invalidSyntax) }
+        let children = only.map { [$0] } ?? connection.children
+        for proposal in association.proposals { tell(.offered, proposal.summary) }
+        let offeredLocal = responder.policySelectors
+        let offeredRemote = initiator.policySelectors
+        tell(.offered, "selectors \(offeredRemote.summary) === \(offeredLocal.summary) (peer === us)")
+        var fitting = children.compactMap { child in narrowed(child, payloads).map { (child, $0.local, $0.remote) } }
+        guard !fitting.isEmpty else {
+            for child in children {
+                tell(
+                    .wanted, "child \(child.name): \(child.remoteSelectors.summary) === \(child.localSelectors.summary) (peer === us)",
+                    origin: child.origin(of: "local"))
+            }
+            throw Refusal(
+                .unacceptableSelectors,
+                "the peer wants \(offeredRemote.summary) === \(offeredLocal.summary) (peer === us); no child of \(connection.name) protects any of that",
+                at: children.flatMap { [$0.origin(of: "local"), $0.origin(of: "remote")] }, notify: .tsUnacceptable)
+        }
+        // The child whose configuration is what was offered, if there is one, is the one the peer means.
+        if let exact = fitting.firstIndex(where: { $0.1 == offeredLocal && $0.2 == offeredRemote && $0.0.localSelectors == offeredLocal }) {
+            fitting.insert(fitting.remove(at: exact), at: 0)
+        }
+        for (child, local, remote) in fitting {
+            guard
+                let choice = ProposalSelection.selectESP(
+                    from: association.proposals, configured: child.espProposals, withKeyExchange: withKeyExchange,
+                    preferring: method),
+                let spi = Self.spi(choice.spi)
+            else { continue }
+            tell(.chosen, "child \(child.name): \(choice.suite)", origin: choice.origin ?? child.origin(of: "esp"))
+            tell(.chosen, "child \(child.name): \(remote.summary) === \(local.summary) (peer === us)", origin: child.origin(of: "local"))
+            return SelectedChild(
+                configuration: child, proposalNumber: choice.number,
+                terms: ChildTerms(
+                    suite: choice.suite, outboundSPI: spi, localSelectors: local, remoteSelectors: remote))
+        }
+        for (child, _, _) in fitting {
+            let wanted = child.espProposals.map { $0.payload(number: 0, spi: 0, withKeyExchange: withKeyExchange) }
+            for (proposal, own) in zip(wanted, child.espProposals) {
+                tell(.wanted, "child \(child.name): \(proposal.summary)", origin: own.origin ?? child.origin(of: "esp"))
+            }
+            for line in ProposalSelection.explainMismatch(offered: association.proposals, wanted: wanted) {
+                tell(.refused, line)
+            }
+        }
+        throw Refusal(
+            .noProposal, "no ESP proposal in common for \(fitting.map(\.0.name).joined(separator: ", "))",
+            at: fitting.map { $0.0.origin(of: "esp") }, notify: .noProposalChosen)
+    }
+
+    /// SA, TSi and TSr of our answer to an offer.
+    func childAcceptance(_ agreed: SelectedChild, spi: UInt32) -> [Payload] {
+        [
+            .securityAssociation(
+                SecurityAssociationPayload(proposals: [agreed.suite.payload(number: agreed.proposalNumber, spi: spi)])),
+            .trafficSelectorsInitiator(TrafficSelectorPayload(agreed.terms.remoteSelectors)),
+            .trafficSelectorsResponder(TrafficSelectorPayload(agreed.terms.localSelectors)),
+        ]
+    }
+
+    /// An SPI from four octets; `nil` if it is one of the reserved ones (RFC 4303 section 2.1).
+    static func spi(_ octets: [UInt8]) -> UInt32? {
+        guard octets.count == 4 else { return nil }
+        let spi = octets.reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+        return spi < 256 ? nil : spi
+    }
+
+    func makeChild(
+        _ configuration: ChildConfiguration, _ terms: ChildTerms, inboundSPI: UInt32, inbound: DirectionKeys,
+        outbound: DirectionKeys
+    ) -> ChildSA {
+        let lifetime = configuration.lifetime
+        let rekeyAfter = lifetime.rekeyAfter.map { context.jittered($0, by: lifetime.jitter) }
+        let description = ChildSADescription(
+            connection: connection?.name ?? "?", child: configuration.name, policyID: configuration.policyID,
+            inboundSPI: inboundSPI, outboundSPI: terms.outboundSPI, suite: terms.suite, inboundKeys: inbound,
+            outboundKeys: outbound, local: path.local, remote: path.remote, isEncapsulatedInUDP: path.encapsulatesESP,
+            localSelectors: terms.localSelectors, remoteSelectors: terms.remoteSelectors, lifetime: lifetime,
+            replayWindow: configuration.replayWindow, tfcPadding: configuration.tfcPadding,
+            copiesDSCP: configuration.copiesDSCP)
+        return ChildSA(
+            configuration: configuration, description: description, establishedAt: context.now,
+            rekeyAt: rekeyAfter.map { context.now + $0 },
+            expiresAt: lifetime.rekeyAfter.map {
+                context.now + .nanoseconds(Int64($0.inSeconds * (1 + lifetime.overtime) * 1e9))
+            })
+    }
+
+    /// Takes a child on and lets its packets in.
+    func add(_ child: ChildSA) {
+        context.emit(.installInbound(child.description))
+        if context.configuration.exportsKeys { context.emit(.keys(.child(child.description))) }
+        _ = withEstablished { $0.children.append(child) }
+        if let old = child.replaces {
+            context.emit(.childRekeyed(connection: connection?.name ?? "?", old: old, child.status()))
+        } else {
+            context.emit(.childEstablished(connection: connection?.name ?? "?", child.status()))
+        }
+        context.signals.append(.childUp(self, child: child.configuration.name))
+    }
+
+    /// From now on the policy's packets leave through this child.
+    func activateOutbound(_ inboundSPI: UInt32) {
+        let description = withEstablished { established -> ChildSADescription? in
+            guard let index = established.children.firstIndex(where: { $0.inboundSPI == inboundSPI }),
+                !established.children[index].isOutboundActive
+            else { return nil }
+            established.children[index].isOutboundActive = true
+            return established.children[index].description
+        }
+        if case .some(.some(let description)) = description { context.emit(.activateOutbound(description)) }
+    }
+}

@@ -1,0 +1,52 @@
+import IPsecPolicy
+import Octets
+
+/// A pair of ESP SAs, as the IKE SA that made it keeps it.
+struct ChildSA {
+    enum State: String {
+        case installed
+        /// We have asked the peer to replace it.
+        case rekeying
+        /// A replacement is there; the old pair awaits its deletion.
+        case rekeyed
+        /// We have sent, or are about to send, its deletion.
+        case deleting
+    }
+
+    /// A replacement that the peer made for this child.
+    struct Replacement {
+        var inboundSPI: UInt32
+        /// The lower of the two nonces of the exchange (RFC 7296 section 2.8.1).
+        var lowestNonce: [UInt8]
+    }
+
+    var configuration: ChildConfiguration
+    var description: ChildSADescription
+    var establishedAt: Instant
+    var rekeyAt: Instant?
+    var expiresAt: Instant?
+    var state: State = .installed
+    var isOutboundActive = false
+    /// Made by the peer's rekey of this child, while it was not decided whose replacement stays.
+    var peerReplacement: Replacement?
+    /// Made by our own rekey of this child.
+    var ownReplacement: Replacement?
+    /// The child this one replaces, for as long as that is there.
+    var replaces: UInt32?
+    /// When the old pair is to be deleted, once its replacement has taken over.
+    var deleteAt: Instant?
+
+    var inboundSPI: UInt32 { description.inboundSPI }
+    var outboundSPI: UInt32 { description.outboundSPI }
+
+    func status() -> ChildSAStatus {
+        ChildSAStatus(
+            name: configuration.name, inboundSPI: inboundSPI, outboundSPI: outboundSPI, suite: description.suite,
+            localSelectors: description.localSelectors.summary, remoteSelectors: description.remoteSelectors.summary,
+            isEncapsulatedInUDP: description.isEncapsulatedInUDP, establishedAt: establishedAt, rekeyAt: rekeyAt,
+            expiresAt: expiresAt, state: state.rawValue)
+    }
+}
+
+/// Whether `left` is the lower nonce: octet by octet, a prefix being lower (RFC 7296 section 2.8.1).
+func isLower(_ left: [UInt8], than right: [UInt8]) -> Bool { left.lexicographicallyPrecedes(right) }

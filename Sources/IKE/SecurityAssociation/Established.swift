@@ -1,0 +1,84 @@
+import Credentials
+import IKEMessage
+import Octets
+
+/// What an IKE SA has once both sides are authenticated.
+struct Established {
+    /// Something to be done by an exchange of ours, when the one under way has ended.
+    enum Task {
+        case createChild(ChildConfiguration)
+        case rekeyChild(inboundSPI: UInt32)
+        case rekeyIKE
+        case deleteChild(inboundSPI: UInt32, reason: String)
+        case deleteIKE(reason: String)
+        case liveness
+
+        /// Whether the task goes along with the children when the IKE SA is replaced.
+        var concernsChildren: Bool {
+            switch self {
+            case .createChild, .rekeyChild, .deleteChild: true
+            case .rekeyIKE, .deleteIKE, .liveness: false
+            }
+        }
+    }
+
+    /// The exchange of ours that is under way.
+    enum Outgoing {
+        case child(ChildCreation)
+        case rekeyIKE(IKERekey)
+        case deleteChild(inboundSPI: UInt32, reason: String)
+        case deleteIKE(reason: String)
+        case liveness
+    }
+
+    /// The peer's exchange whose answer waits for a computation.
+    enum Incoming {
+        case child(ChildAnswer)
+        case rekeyIKE(IKERekeyAnswer)
+    }
+
+    let localIdentity: Identity
+    let remoteIdentity: Identity
+    let establishedAt: Instant
+    var rekeyAt: Instant?
+    var expiresAt: Instant?
+    var children: [ChildSA] = []
+    var tasks: [Task] = []
+    var outgoing: Outgoing?
+    var incoming: Incoming?
+    /// Inbound SAs of deleted children that packets on their way may still need, and when they go.
+    var lingering: [(inboundSPI: UInt32, until: Instant)] = []
+    /// The IKE SA the peer made to replace this one, and the lower nonce of its exchange.
+    var peerReplacement: (sa: IKESA, lowestNonce: [UInt8])?
+    /// This SA has been replaced and takes no new exchanges but its deletion.
+    var isReplaced = false
+
+    init(localIdentity: Identity, remoteIdentity: Identity, at now: Instant) {
+        self.localIdentity = localIdentity
+        self.remoteIdentity = remoteIdentity
+        establishedAt = now
+    }
+
+    func child(inboundSPI: UInt32) -> ChildSA? { children.first { $0.inboundSPI == inboundSPI } }
+    func child(outboundSPI: UInt32) -> ChildSA? { children.first { $0.outboundSPI == outboundSPI } }
+
+    /// How long a deleted child's inbound SA is kept for packets that are still on their way.
+    static let lingeringTime: Duration = .seconds(3)
+    /// How long the old pair is kept after our rekey, so that what is on its way in both directions arrives.
+    static let handoverTime: Duration = .seconds(1)
+}
+
+extension IKESA {
+    /// Changes what belongs to an established SA; nothing happens in any other state.
+    func withEstablished<R>(_ change: (inout Established) -> R) -> R? {
+        guard case .established(var established) = state else { return nil }
+        // Leaves the only reference to the arrays in `established`, so that they are changed in place.
+        state = .closed
+        defer { state = .established(established) }
+        return change(&established)
+    }
+
+    var established: Established? {
+        if case .established(let established) = state { established } else { nil }
+    }
+}

@@ -1,0 +1,319 @@
+import Credentials
+import IKEMessage
+import IPPacket
+import IPsecCrypto
+import Octets
+
+/// One IKE SA: its state, its requests and answers, its children.
+///
+/// The exchanges are in files of their own, as extensions. A value of this class is used only inside the endpoint that
+/// made it.
+final class IKESA {
+    /// What the SA is doing; what belongs to a phase is in its case.
+    enum State {
+        case initiating(InitiatorInit)
+        case proving(InitiatorAuth)
+        case answering(ResponderInit)
+        case admitting(ResponderAuth)
+        case established(Established)
+        /// The deletion has been sent or answered; kept to repeat answers until `until`.
+        case closing(until: Instant)
+        case closed
+    }
+
+    let context: EndpointContext
+    /// Whether we sent the first message of this SA: the I flag of RFC 7296 section 3.1.
+    let isInitiator: Bool
+    let localSPI: UInt64
+    var remoteSPI: UInt64
+    var path: Path
+    var state: State
+    var window = RequestWindow()
+    /// The connection; a responder knows it from IKE_AUTH on.
+    var connection: ConnectionConfiguration?
+    var narrative: Narrative
+    var keys: IKEKeys?
+    var protection: MessageProtection?
+    var peerSupportsFragmentation = false
+    /// Hash algorithms of the peer's SIGNATURE_HASH_ALGORITHMS; `nil` if it sent none.
+    var peerHashes: [HashAlgorithm]?
+    /// The peer has lost, or never had, other SAs with us (RFC 7296 section 2.4).
+    var receivedInitialContact = false
+    let createdAt: Instant
+    /// The last time something authentic came from the peer, by IKE or ESP.
+    var lastHeard: Instant
+    var lastSent: Instant
+
+    init(
+        context: EndpointContext, isInitiator: Bool, localSPI: UInt64, remoteSPI: UInt64, path: Path, state: State,
+        connection: ConnectionConfiguration?, title: String
+    ) {
+        self.context = context
+        self.isInitiator = isInitiator
+        self.localSPI = localSPI
+        self.remoteSPI = remoteSPI
+        self.path = path
+        self.state = state
+        self.connection = connection
+        createdAt = context.now
+        lastHeard = context.now
+        lastSent = context.now
+        narrative = Narrative(title: title, at: context.now)
+    }
+
+    var initiatorSPI: UInt64 { isInitiator ? localSPI : remoteSPI }
+    var responderSPI: UInt64 { isInitiator ? remoteSPI : localSPI }
+    var timing: ConnectionTiming { connection?.timing ?? ConnectionTiming() }
+
+    var isClosed: Bool {
+        if case .closed = state { true } else { false }
+    }
+
+    var isEstablished: Bool {
+        if case .established = state { true } else { false }
+    }
+
+    /// Not yet authenticated as a responder: what limits and cookies count.
+    var isHalfOpen: Bool {
+        switch state {
+        case .answering, .admitting: true
+        default: false
+        }
+    }
+
+    func tell(_ kind: Narrative.Kind, _ text: String, origin: Origin? = nil) {
+        narrative.add(kind, text, at: context.now, origin: origin)
+    }
+
+    // MARK: Sending
+
+    func header(_ exchange: ExchangeType, id: UInt32, isResponse: Bool) -> IKEHeader {
+        var flags: IKEHeader.Flags = []
+        if isInitiator { flags.insert(.initiator) }
+        if isResponse { flags.insert(.response) }
+        return IKEHeader(
+            initiatorSPI: initiatorSPI, responderSPI: responderSPI, exchangeType: exchange, flags: flags, messageID: id)
+    }
+
+    func transmit(_ datagrams: [[UInt8]]) {
+        for octets in datagrams {
+            context.emit(
+                .send(
+                    IKEDatagram(
+                        octets: octets, local: path.local, remote: path.remote, nonESPMarker: path.usesNATPort)))
+        }
+        lastSent = context.now
+    }
+
+    /// The largest IKE message that one datagram takes, if the peer can put fragments together.
+    private var fragmentLimit: Int? {
+        guard peerSupportsFragmentation, let connection, connection.fragmentation else { return nil }
+        let overhead = (path.remote.address.family == .v4 ? 20 : 40) + 8 + (path.usesNATPort ? 4 : 0)
+        return connection.fragmentSize - overhead
+    }
+
+    /// Sends a request under the SA's protection and waits for its answer.
+    func request(_ exchange: ExchangeType, _ payloads: [Payload]) {
+        let id = window.nextID
+        guard let datagrams = sealed(exchange, payloads, id: id, isResponse: false) else { return }
+        window.nextID &+= 1
+        await(exchange, id: id, datagrams)
+        tell(.sent, "\(exchange) request \(id): \(payloads.summary)")
+    }
+
+    /// Sends datagrams that are a request, and starts its timer.
+    func await(_ exchange: ExchangeType, id: UInt32, _ datagrams: [[UInt8]]) {
+        window.outstanding = RequestWindow.Outstanding(
+            messageID: id, exchange: exchange, datagrams: datagrams,
+            resendAt: context.now + timing.retransmission.wait(afterAttempt: 0))
+        transmit(datagrams)
+    }
+
+    /// Answers the request that is being processed.
+    func answer(_ exchange: ExchangeType, _ payloads: [Payload]) {
+        let id = window.expectedID
+        guard let datagrams = sealed(exchange, payloads, id: id, isResponse: true) else { return }
+        window.answered(with: datagrams)
+        transmit(datagrams)
+        tell(.sent, "\(exchange) response \(id): \(payloads.isEmpty ? "empty" : payloads.summary)")
+    }
+
+    private func sealed(
+        _ exchange: ExchangeType, _ payloads: [Payload], id: UInt32, isResponse: Bool
+    ) -> [[UInt8]]? {
+        do {
+            return try protection?.seal(
+                header(exchange, id: id, isResponse: isResponse), payloads, fragmentLimit: fragmentLimit,
+                context: context)
+        } catch {
+            context.emit(.warning(connection: connection?.name, "cannot protect a message: \(error.reason)"))
+            return nil
+        }
+    }
+
+    // MARK: Receiving
+
+    /// A message of this SA that is not IKE_SA_INIT.
+    func receive(_ message: Message, _ datagram: IKEDatagram) {
+        guard protection != nil, message.header.flags.contains(.initiator) != isInitiator else { return }
+        let isResponse = message.header.flags.contains(.response)
+        let arrival = window.classify(request: message.header.messageID)
+        if isResponse {
+            guard let outstanding = window.outstanding, outstanding.messageID == message.header.messageID,
+                outstanding.exchange == message.header.exchangeType
+            else { return }
+        } else if case .outside = arrival {
+            return
+        }
+        let opened: MessageProtection.Opened
+        do {
+            guard let result = try protection?.open(message, octets: datagram.octets, at: context.now) else { return }
+            opened = result
+        } catch let error as MessageError {
+            malformed(error, isResponse: isResponse, exchange: message.header.exchangeType)
+            return
+        } catch {
+            // Not authentic: it is nobody's business but the counter's.
+            return
+        }
+        lastHeard = context.now
+        follow(datagram)
+        switch opened {
+        case .fragment(_, let isFirst):
+            if !isResponse, case .repeated = arrival, isFirst { transmit(window.lastAnswer) }
+        case .message(let authenticated):
+            if isResponse {
+                window.outstanding = nil
+                tell(.received, "\(message.header.exchangeType) response \(message.header.messageID): \(authenticated.payloads.summary)")
+                handleResponse(authenticated)
+            } else if case .repeated = arrival {
+                transmit(window.lastAnswer)
+            } else {
+                window.isAnswering = true
+                tell(.received, "\(message.header.exchangeType) request \(message.header.messageID): \(authenticated.payloads.summary)")
+                handleRequest(authenticated)
+            }
+        }
+    }
+
+    /// The peer is authentic but its message cannot be read.
+    private func malformed(_ error: MessageError, isResponse: Bool, exchange: ExchangeType) {
+        tell(.refused, "\(exchange): \(error)")
+        context.emit(.warning(connection: connection?.name, "malformed \(exchange) from \(path.remote): \(error)"))
+        guard !isResponse else {
+            window.outstanding = nil
+            close(
+                Refusal(.protocolViolation, "the peer's \(exchange) response cannot be read: \(error)"), tellPeer: true)
+            return
+        }
+        window.isAnswering = true
+        switch error.code {
+        case .unsupportedCriticalPayload(let type):
+            answer(exchange, [.notify(NotifyPayload(type: .unsupportedCriticalPayload, data: [type.rawValue]))])
+        default:
+            answer(exchange, [.notify(NotifyPayload(type: .invalidSyntax))])
+            if case .established = state { return }
+            close(Refusal(.protocolViolation, "the peer's \(exchange) request cannot be read: \(error)"), tellPeer: false)
+        }
+    }
+
+    /// A peer behind a NAT is followed to where its authentic messages come from (RFC 7296 section 2.23).
+    private func follow(_ datagram: IKEDatagram) {
+        guard datagram.remote != path.remote || datagram.nonESPMarker != path.usesNATPort else { return }
+        // A responder also follows the initiator's change to the NAT traversal port.
+        guard path.isPeerBehindNAT || (!isEstablished && !isInitiator) else { return }
+        path.remote = datagram.remote
+        path.local = datagram.local
+        path.usesNATPort = datagram.nonESPMarker
+        if case .established(let established) = state { moveChildren(established) }
+    }
+
+    private func moveChildren(_ established: Established) {
+        for child in established.children {
+            context.emit(
+                .updateAddresses(
+                    inboundSPI: child.inboundSPI, outboundSPI: child.outboundSPI, local: path.local,
+                    remote: path.remote))
+        }
+    }
+
+    private func handleRequest(_ message: Authenticated) {
+        switch (message.header.exchangeType, state) {
+        case (.ikeAuth, .answering(let answering)): admit(message, answering)
+        case (.createChildSA, .established): handleCreateChildSARequest(message)
+        case (.informational, .established): handleInformationalRequest(message)
+        case (.informational, .closing): answer(.informational, [])
+        case (let exchange, _):
+            answer(exchange, [.notify(NotifyPayload(type: .invalidSyntax))])
+        }
+    }
+
+    private func handleResponse(_ message: Authenticated) {
+        switch (message.header.exchangeType, state) {
+        case (.ikeAuth, .proving(let proving)): handleAuthResponse(message, proving)
+        case (_, .established): handleExchangeResponse(message)
+        case (_, .closing): close(nil, reason: "deleted", tellPeer: false)
+        default: break
+        }
+    }
+
+    // MARK: Closing
+
+    /// Ends the SA and all its children.
+    ///
+    /// - Parameters:
+    ///   - refusal: why, if that is a failure.
+    ///   - tellPeer: whether a Delete is sent, once and without waiting for an answer.
+    func close(_ refusal: Refusal?, reason: String? = nil, tellPeer: Bool) {
+        guard !isClosed else { return }
+        let why = refusal?.reason ?? reason ?? "closed"
+        if tellPeer, protection != nil, keys != nil {
+            let payload = Payload.delete(DeletePayload(protocolID: .ike, spis: []))
+            if let datagrams = sealed(.informational, [payload], id: window.nextID, isResponse: false) {
+                transmit(datagrams)
+            }
+        }
+        if case .established(let established) = state {
+            for child in established.children { discard(child, reason: why) }
+        }
+        let wasEstablished = isEstablished
+        state = .closed
+        window.outstanding = nil
+        if !narrative.isFinished, !wasEstablished { finishNarrative(refusal) }
+        if wasEstablished {
+            context.emit(.ikeClosed(connection: connection?.name ?? "?", localSPI: localSPI, reason: why))
+        }
+        context.signals.append(.closed(self, refusal: refusal, reason: why))
+    }
+
+    /// Takes a child's SAs out of the data plane.
+    func discard(_ child: ChildSA, reason: String) {
+        context.emit(.removeInbound(spi: child.inboundSPI))
+        context.emit(.removeOutbound(spi: child.outboundSPI, remote: path.remote.address))
+        context.childSPIs.release(child.inboundSPI)
+        context.emit(
+            .childClosed(
+                connection: connection?.name ?? "?", child: child.configuration.name, inboundSPI: child.inboundSPI,
+                reason: reason))
+    }
+
+    func finishNarrative(_ refusal: Refusal?) {
+        narrative.refusal = refusal
+        narrative.isFinished = true
+        if let refusal {
+            tell(.refused, refusal.reason, origin: refusal.origins.first)
+            for origin in refusal.origins.dropFirst() { tell(.note, "see also", origin: origin) }
+        }
+        context.emit(.negotiated(connection: connection?.name, narrative))
+    }
+
+    func status() -> IKESAStatus? {
+        guard let suite = keys?.suite, case .established(let established) = state else { return nil }
+        return IKESAStatus(
+            localSPI: localSPI, remoteSPI: remoteSPI, isInitiator: isInitiator, local: path.local.description,
+            remote: path.remote.description, localIdentity: established.localIdentity.description,
+            remoteIdentity: established.remoteIdentity.description, suite: suite, isBehindNAT: path.isBehindNAT,
+            isPeerBehindNAT: path.isPeerBehindNAT, establishedAt: established.establishedAt,
+            rekeyAt: established.rekeyAt, expiresAt: established.expiresAt)
+    }
+}

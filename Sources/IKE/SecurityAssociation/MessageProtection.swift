@@ -1,0 +1,112 @@
+import IKEMessage
+import IPsecCrypto
+import Octets
+
+/// Payloads that came under the IKE SA's protection: made only by opening an SK payload or a set of SKF payloads, so that
+/// nothing else can be taken for authentic (RFC 7296 section 3.14).
+struct Authenticated {
+    let header: IKEHeader
+    let payloads: [Payload]
+}
+
+/// Seals and opens the messages of one IKE SA.
+struct MessageProtection {
+    private let sending: MessageCipher
+    private let receiving: MessageCipher
+    private var reassembly: [Bool: FragmentReassembly] = [:]
+    private var ivCounter: UInt64 = 0
+
+    init(keys: IKEKeys, isInitiator: Bool) throws(CryptoError) {
+        sending = try keys.cipher(ofInitiator: isInitiator)
+        receiving = try keys.cipher(ofInitiator: !isInitiator)
+        counts = keys.suite.encryption.isAEAD
+    }
+
+    /// Counter modes need an IV that is used once, CBC one that cannot be foretold.
+    private let counts: Bool
+
+    private mutating func nextIV(_ context: EndpointContext) -> [UInt8] {
+        guard counts else { return context.randomOctets(sending.ivLength) }
+        ivCounter += 1
+        return ivCounter.bigEndianOctets
+    }
+
+    /// The message in one datagram, or in fragments if it is longer than `limit` octets (`nil`: no limit).
+    mutating func seal(
+        _ header: IKEHeader, _ payloads: [Payload], fragmentLimit limit: Int?, context: EndpointContext
+    ) throws(CryptoError) -> [[UInt8]] {
+        let chain = Payload.serializeChain(payloads)
+        let whole = IKEHeader.octetCount + 4 + sending.sealedLength(of: chain.octets.count)
+        guard let limit, whole > limit else {
+            return [try sealOne(header, chain.first, chain.octets[...], fragment: nil, context)]
+        }
+        return try sealFragments(header, chain.first, chain.octets, limit: limit, context)
+    }
+
+    private mutating func sealOne(
+        _ header: IKEHeader, _ first: PayloadType, _ octets: ArraySlice<UInt8>, fragment: (UInt16, UInt16)?,
+        _ context: EndpointContext
+    ) throws(CryptoError) -> [UInt8] {
+        let prefix = Message.encryptedPrefix(
+            header: header, leading: [], type: fragment == nil ? .encrypted : .encryptedFragment, innerFirst: first,
+            fragment: fragment, bodyLength: sending.sealedLength(of: octets.count))
+        return prefix + (try sending.seal(Array(octets), after: prefix, iv: nextIV(context)))
+    }
+
+    private mutating func sealFragments(
+        _ header: IKEHeader, _ first: PayloadType, _ octets: [UInt8], limit: Int, _ context: EndpointContext
+    ) throws(CryptoError) -> [[UInt8]] {
+        // The largest plaintext whose sealed form still fits; block padding makes it easier to search than to compute.
+        var size = max(64, limit - IKEHeader.octetCount - 8)
+        while size > 64, IKEHeader.octetCount + 8 + sending.sealedLength(of: size) > limit { size -= 1 }
+        let total = (octets.count + size - 1) / size
+        guard total <= Int(UInt16.max) else {
+            throw CryptoError(.invalidLength, "a message of \(octets.count) octets does not fit in 65535 fragments")
+        }
+        var datagrams: [[UInt8]] = []
+        for number in 1...total {
+            let part = octets[(number - 1) * size..<min(number * size, octets.count)]
+            datagrams.append(
+                try sealOne(
+                    header, number == 1 ? first : .none, part, fragment: (UInt16(number), UInt16(total)), context))
+        }
+        return datagrams
+    }
+
+    /// What became of a protected message.
+    enum Opened {
+        case message(Authenticated)
+        /// An authentic fragment; others are missing. `isFirst`: it carries number 1.
+        case fragment(header: IKEHeader, isFirst: Bool)
+    }
+
+    /// Opens a parsed message whose last payload is SK or SKF.
+    ///
+    /// - Throws: ``MessageError`` if the contents are malformed although authentic, `CryptoError` if they are not authentic.
+    mutating func open(_ message: Message, octets: [UInt8], at now: Instant) throws -> Opened {
+        switch message.payloads.last {
+        case .encrypted(let payload):
+            let plaintext = try receiving.open(payload.body, after: Array(octets[..<payload.offset]))
+            let payloads = try Payload.parseChain(
+                first: payload.innerFirst, plaintext, offset: payload.offset + receiving.ivLength)
+            return .message(Authenticated(header: message.header, payloads: payloads))
+        case .encryptedFragment(let fragment):
+            let plaintext = try receiving.open(fragment.body, after: Array(octets[..<fragment.offset]))
+            let isResponse = message.header.flags.contains(.response)
+            var assembly = reassembly[isResponse] ?? FragmentReassembly()
+            let whole = try assembly.add(
+                plaintext, number: fragment.number, total: fragment.total, first: fragment.innerFirst,
+                messageID: message.header.messageID, at: now)
+            reassembly[isResponse] = whole == nil ? assembly : nil
+            guard let whole else {
+                return .fragment(header: message.header, isFirst: fragment.number == 1)
+            }
+            let payloads = try Payload.parseChain(first: whole.first, whole.octets, offset: 0)
+            return .message(Authenticated(header: message.header, payloads: payloads))
+        default:
+            throw MessageError(
+                code: .invalidSyntax, payload: nil, offset: IKEHeader.octetCount,
+                reason: "a \(message.header.exchangeType) message must end with an SK or SKF payload")
+        }
+    }
+}

@@ -1,0 +1,132 @@
+import IKEMessage
+import IPPacket
+import IPsecCrypto
+import Octets
+
+/// The addresses an IKE SA uses, and the NATs found between them (RFC 7296 section 2.23).
+struct Path: Sendable, Hashable {
+    var local: SocketAddress
+    var remote: SocketAddress
+    /// Messages carry the non-ESP marker: they use the NAT traversal ports.
+    var usesNATPort: Bool
+    var isBehindNAT = false
+    var isPeerBehindNAT = false
+
+    var encapsulatesESP: Bool { isBehindNAT || isPeerBehindNAT }
+
+    /// The hash of RFC 7296 section 2.23: SHA-1 of both SPIs, address and port.
+    static func natHash(_ initiatorSPI: UInt64, _ responderSPI: UInt64, _ address: SocketAddress) -> [UInt8] {
+        Digest.sha1(
+            initiatorSPI.bigEndianOctets + responderSPI.bigEndianOctets + address.address.octets
+                + address.port.bigEndianOctets)
+    }
+
+    /// The two notifications for a message we send.
+    ///
+    /// - Parameter pretendingNAT: octets put in place of our source's hash, so that the peer finds a NAT and takes to UDP.
+    func natDetectionPayloads(
+        _ initiatorSPI: UInt64, _ responderSPI: UInt64, pretendingNAT: [UInt8]?
+    ) -> [Payload] {
+        [
+            .notify(
+                NotifyPayload(
+                    type: .natDetectionSourceIP, data: pretendingNAT ?? Self.natHash(initiatorSPI, responderSPI, local))),
+            .notify(
+                NotifyPayload(
+                    type: .natDetectionDestinationIP, data: Self.natHash(initiatorSPI, responderSPI, remote))),
+        ]
+    }
+
+    /// Reads the peer's two notifications. Without them there is no NAT traversal.
+    mutating func detectNAT(in payloads: [Payload], _ initiatorSPI: UInt64, _ responderSPI: UInt64) {
+        let sources = payloads.notifications(.natDetectionSourceIP).map(\.data)
+        let destinations = payloads.notifications(.natDetectionDestinationIP).map(\.data)
+        guard !sources.isEmpty, !destinations.isEmpty else { return }
+        isPeerBehindNAT = !sources.contains(Self.natHash(initiatorSPI, responderSPI, remote))
+        isBehindNAT = !destinations.contains(Self.natHash(initiatorSPI, responderSPI, local))
+    }
+}
+
+extension [Payload] {
+    /// The notifications of one type, in order.
+    func notifications(_ type: NotifyType) -> [NotifyPayload] {
+        compactMap { if case .notify(let notify) = $0, notify.type == type { notify } else { nil } }
+    }
+
+    func notification(_ type: NotifyType) -> NotifyPayload? { notifications(type).first }
+
+    /// The first notification that is an error (RFC 7296 section 3.10.1).
+    var errorNotification: NotifyPayload? {
+        for case .notify(let notify) in self where notify.type.isError { return notify }
+        return nil
+    }
+
+    var securityAssociation: SecurityAssociationPayload? {
+        for case .securityAssociation(let payload) in self { return payload }
+        return nil
+    }
+
+    var keyExchange: KeyExchangePayload? {
+        for case .keyExchange(let payload) in self { return payload }
+        return nil
+    }
+
+    /// The nonce, if it has a length that RFC 7296 section 2.10 allows.
+    var nonce: [UInt8]? {
+        for case .nonce(let octets) in self { return (16...256).contains(octets.count) ? octets : nil }
+        return nil
+    }
+
+    var authentication: AuthenticationPayload? {
+        for case .authentication(let payload) in self { return payload }
+        return nil
+    }
+
+    func identification(ofInitiator: Bool) -> IdentificationPayload? {
+        for payload in self {
+            switch payload {
+            case .identificationInitiator(let identity) where ofInitiator: return identity
+            case .identificationResponder(let identity) where !ofInitiator: return identity
+            default: continue
+            }
+        }
+        return nil
+    }
+
+    func trafficSelectors(ofInitiator: Bool) -> TrafficSelectorPayload? {
+        for payload in self {
+            switch payload {
+            case .trafficSelectorsInitiator(let selectors) where ofInitiator: return selectors
+            case .trafficSelectorsResponder(let selectors) where !ofInitiator: return selectors
+            default: continue
+            }
+        }
+        return nil
+    }
+
+    /// The X.509 certificates, in order; the first is the peer's own.
+    var certificates: [[UInt8]] {
+        compactMap {
+            if case .certificate(let certificate) = $0, certificate.encoding == .x509Signature { certificate.data } else { nil }
+        }
+    }
+
+    var deletions: [DeletePayload] {
+        compactMap { if case .delete(let payload) = $0 { payload } else { nil } }
+    }
+
+    /// The kinds of payload in one line, for a narrative.
+    var summary: String {
+        map { payload in
+            if case .notify(let notify) = payload { return "N(\(notify.type))" }
+            return "\(payload.type)"
+        }.joined(separator: ", ")
+    }
+}
+
+extension NotifyPayload {
+    /// A notification that concerns no particular SA.
+    init(type: NotifyType, data: [UInt8] = []) {
+        self.init(protocolID: .none, spi: [], type: type, data: data)
+    }
+}

@@ -1,0 +1,44 @@
+import IKEMessage
+import Octets
+
+/// Message IDs, the request we wait for an answer to, and the answer we may have to repeat (RFC 7296 sections 2.1 to 2.3).
+///
+/// The window is one request in each direction: SET_WINDOW_SIZE is neither sent nor taken.
+struct RequestWindow {
+    struct Outstanding {
+        var messageID: UInt32
+        var exchange: ExchangeType
+        var datagrams: [[UInt8]]
+        var attempt = 0
+        var resendAt: Instant
+    }
+
+    /// The ID of the next request of ours.
+    var nextID: UInt32 = 0
+    /// The ID of the peer's next request.
+    var expectedID: UInt32 = 0
+    var outstanding: Outstanding?
+    /// What we answered to the request before ``expectedID``.
+    private(set) var lastAnswer: [[UInt8]] = []
+    /// The request with ``expectedID`` has arrived and its answer is being computed.
+    var isAnswering = false
+
+    enum Arrival {
+        case new
+        case repeated
+        case outside
+    }
+
+    /// What a request with this ID is to us.
+    func classify(request id: UInt32) -> Arrival {
+        if id == expectedID { return isAnswering ? .outside : .new }
+        if expectedID > 0, id == expectedID - 1, !lastAnswer.isEmpty { return .repeated }
+        return .outside
+    }
+
+    mutating func answered(with datagrams: [[UInt8]]) {
+        lastAnswer = datagrams
+        expectedID &+= 1
+        isAnswering = false
+    }
+}

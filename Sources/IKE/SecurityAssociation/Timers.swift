@@ -1,0 +1,151 @@
+import Octets
+
+// Everything an IKE SA does because time has passed. No state is without a deadline, except an established SA whose
+// configuration wants none.
+extension IKESA {
+    /// When ``handleTimeout()`` has to be called next.
+    var nextDeadline: Instant? {
+        var deadlines: [Instant] = []
+        if let outstanding = window.outstanding { deadlines.append(outstanding.resendAt) }
+        switch state {
+        case .initiating(let initial):
+            if let doubt = initial.doubt { deadlines.append(doubt.until) }
+        case .proving: break
+        case .answering, .admitting:
+            deadlines.append(createdAt + context.configuration.halfOpenTimeout)
+        case .closing(let until): deadlines.append(until)
+        case .closed: return nil
+        case .established(let established): addDeadlines(of: established, to: &deadlines)
+        }
+        return deadlines.min()
+    }
+
+    private func addDeadlines(of established: Established, to deadlines: inout [Instant]) {
+        if let at = established.expiresAt { deadlines.append(at) }
+        if let at = established.rekeyAt { deadlines.append(at) }
+        if let interval = livenessInterval(established) { deadlines.append(lastHeard + interval) }
+        if path.isBehindNAT, !established.isReplaced { deadlines.append(lastSent + timing.natKeepalive) }
+        for child in established.children {
+            if let at = child.expiresAt { deadlines.append(at) }
+            if let at = child.deleteAt { deadlines.append(at) }
+            if child.state == .installed, let at = child.rekeyAt { deadlines.append(at) }
+        }
+        for old in established.lingering { deadlines.append(old.until) }
+    }
+
+    /// The pause after which the peer must be asked for a sign of life; `nil` while something else asks it already.
+    private func livenessInterval(_ established: Established) -> Duration? {
+        guard established.outgoing == nil, established.tasks.isEmpty, !established.isReplaced else { return nil }
+        return timing.livenessInterval
+    }
+
+    /// Does what is due at the context's time.
+    func handleTimeout() {
+        let now = context.now
+        if let outstanding = window.outstanding, outstanding.resendAt <= now { resend(outstanding) }
+        switch state {
+        case .initiating(let initial):
+            if let doubt = initial.doubt, doubt.until <= now { close(doubt.refusal, tellPeer: false) }
+        case .answering, .admitting:
+            if createdAt + context.configuration.halfOpenTimeout <= now {
+                close(
+                    Refusal(.peerSilent, "the peer began an IKE SA and did not go on with it"), tellPeer: false)
+            }
+        case .closing(let until):
+            if until <= now { close(nil, reason: "closed", tellPeer: false) }
+        case .established: handleEstablishedTimeout()
+        case .proving, .closed: break
+        }
+    }
+
+    private func resend(_ outstanding: RequestWindow.Outstanding) {
+        let policy = timing.retransmission
+        guard outstanding.attempt < policy.tries else {
+            if case .initiating(let initial) = state, let doubt = initial.doubt {
+                close(doubt.refusal, tellPeer: false)
+                return
+            }
+            if isEstablished { context.emit(.peerDead(connection: connection?.name ?? "?")) }
+            close(
+                Refusal(
+                    .peerSilent,
+                    "no answer from \(path.remote) to \(outstanding.exchange), sent \(outstanding.attempt + 1) times: it is down, not reachable, or a firewall stops UDP \(path.remote.port)",
+                    at: connection.map { [$0.origin(of: "remote.address")] } ?? []),
+                tellPeer: false)
+            return
+        }
+        if case .initiating(let initial) = state, initial.doubt != nil {
+            // The answer is most likely here already; only its time of doubt is waited for.
+            window.outstanding?.resendAt = context.now + InitiatorInit.patience
+            return
+        }
+        let attempt = outstanding.attempt + 1
+        window.outstanding?.attempt = attempt
+        window.outstanding?.resendAt = context.now + policy.wait(afterAttempt: attempt)
+        tell(.sent, "\(outstanding.exchange) request \(outstanding.messageID) again (\(attempt) of \(policy.tries))")
+        transmit(outstanding.datagrams)
+    }
+
+    private func handleEstablishedTimeout() {
+        let now = context.now
+        guard let current = established else { return }
+        if let expiry = current.expiresAt, expiry <= now {
+            if current.isReplaced {
+                close(nil, reason: "rekeyed", tellPeer: false)
+            } else {
+                close(Refusal(.local, "the IKE SA's lifetime ended before it could be rekeyed"), tellPeer: true)
+            }
+            return
+        }
+        if let rekeyAt = current.rekeyAt, rekeyAt <= now {
+            _ = withEstablished { established in
+                established.rekeyAt = nil
+                established.tasks.append(.rekeyIKE)
+            }
+        }
+        for old in current.lingering where old.until <= now {
+            context.emit(.removeInbound(spi: old.inboundSPI))
+            context.childSPIs.release(old.inboundSPI)
+        }
+        _ = withEstablished { $0.lingering.removeAll { $0.until <= now } }
+        for child in current.children { handleTimeout(of: child) }
+        if path.isBehindNAT, !current.isReplaced, lastSent + timing.natKeepalive <= now {
+            context.emit(.sendKeepalive(from: path.local, to: path.remote))
+            lastSent = now
+        }
+        if let current = established, let interval = livenessInterval(current), lastHeard + interval <= now {
+            _ = withEstablished { $0.tasks.append(.liveness) }
+        }
+        runNextTask()
+    }
+
+    private func handleTimeout(of child: ChildSA) {
+        let now = context.now
+        let spi = child.inboundSPI
+        if let expiry = child.expiresAt, expiry <= now {
+            removeChild(spi, reason: "its lifetime ended", lingers: false)
+            return
+        }
+        if let deleteAt = child.deleteAt, deleteAt <= now {
+            _ = withEstablished { established in
+                guard let index = established.children.firstIndex(where: { $0.inboundSPI == spi }) else { return }
+                established.children[index].deleteAt = nil
+                established.children[index].state = .deleting
+                established.tasks.append(.deleteChild(inboundSPI: spi, reason: "rekeyed"))
+            }
+        } else if child.state == .installed, let rekeyAt = child.rekeyAt, rekeyAt <= now {
+            requestRekey(ofChild: spi)
+        }
+    }
+
+    /// Queues the rekey of a child, once.
+    func requestRekey(ofChild spi: UInt32) {
+        _ = withEstablished { established in
+            guard let index = established.children.firstIndex(where: { $0.inboundSPI == spi }),
+                established.children[index].state == .installed
+            else { return }
+            established.children[index].rekeyAt = nil
+            established.tasks.append(.rekeyChild(inboundSPI: spi))
+        }
+    }
+}
