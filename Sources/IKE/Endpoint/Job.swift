@@ -25,7 +25,7 @@ public struct Job: Sendable {
 
     /// Does the computation.
     public func run() async -> JobResult {
-        do {
+        do throws(CryptoError) {
             switch work {
             case .makeKey(let method, let seeds):
                 return JobResult(.key(try Self.makeKey(method, seeds)))
@@ -39,10 +39,8 @@ public struct Job: Sendable {
             case .verify(let proof):
                 return JobResult(.verification(await proof.verify()))
             }
-        } catch let error as CryptoError {
-            return JobResult(.failure(error.reason))
         } catch {
-            return JobResult(.failure("\(error)"))
+            return JobResult(.failure(error.reason))
         }
     }
 

@@ -90,7 +90,7 @@ extension IKESA {
             childCreationRefused(creation, error)
             return
         }
-        do {
+        do throws(Refusal) {
             let terms = try readChildAnswer(payloads, creation.configuration, withKeyExchange: true)
             guard let nonce = payloads.nonce else {
                 throw Refusal(.protocolViolation, "the peer's CREATE_CHILD_SA response lacks a nonce")

@@ -42,7 +42,7 @@ extension IKESA {
 
     private func handleChildRequest(_ message: Authenticated, _ established: Established) {
         let payloads = message.payloads
-        do {
+        do throws(Refusal) {
             guard let initiatorNonce = payloads.nonce else {
                 throw Refusal(.protocolViolation, "the CREATE_CHILD_SA request lacks a nonce", notify: .invalidSyntax)
             }

@@ -109,7 +109,7 @@ extension IKESA {
             close(peerRefusedAuth(type), tellPeer: type == nil)
             return
         }
-        do {
+        do throws(Refusal) {
             let identity = try Identity(payload: identification)
             if let wanted = connection.remoteIdentity, !wanted.matches(identity) {
                 throw Refusal(

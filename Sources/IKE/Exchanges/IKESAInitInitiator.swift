@@ -93,7 +93,7 @@ extension IKESA {
         initial.phase = .awaitingAnswer(key)
         state = .initiating(initial)
         window.nextID = 1
-        await(.ikeSAInit, id: 0, [octets])
+        launch(.ikeSAInit, id: 0, [octets])
         tell(.sent, "IKE_SA_INIT request: \(payloads.summary)")
     }
 
@@ -167,7 +167,7 @@ extension IKESA {
     ) {
         guard let connection else { return }
         let payloads = message.payloads
-        do {
+        do throws(Refusal) {
             guard message.header.responderSPI != 0, let association = payloads.securityAssociation,
                 let exchange = payloads.keyExchange, let nonce = payloads.nonce
             else {

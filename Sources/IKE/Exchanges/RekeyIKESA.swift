@@ -69,7 +69,7 @@ extension IKESA {
     func handleIKERekeyResponse(_ message: Authenticated, _ rekey: IKERekey) {
         guard case .awaitingAnswer(let key) = rekey.phase, let connection else { return }
         let payloads = message.payloads
-        do {
+        do throws(Refusal) {
             if payloads.securityAssociation == nil, let error = payloads.errorNotification {
                 if error.type == .invalidKEPayload, retryIKERekey(rekey, error) { return }
                 throw Refusal(

@@ -117,12 +117,12 @@ final class IKESA {
         let id = window.nextID
         guard let datagrams = sealed(exchange, payloads, id: id, isResponse: false) else { return }
         window.nextID &+= 1
-        await(exchange, id: id, datagrams)
+        launch(exchange, id: id, datagrams)
         tell(.sent, "\(exchange) request \(id): \(payloads.summary)")
     }
 
     /// Sends datagrams that are a request, and starts its timer.
-    func await(_ exchange: ExchangeType, id: UInt32, _ datagrams: [[UInt8]]) {
+    func launch(_ exchange: ExchangeType, id: UInt32, _ datagrams: [[UInt8]]) {
         window.outstanding = RequestWindow.Outstanding(
             messageID: id, exchange: exchange, datagrams: datagrams,
             resendAt: context.now + timing.retransmission.wait(afterAttempt: 0))

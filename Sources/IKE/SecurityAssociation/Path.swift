@@ -16,7 +16,7 @@ struct Path: Sendable, Hashable {
 
     /// The hash of RFC 7296 section 2.23: SHA-1 of both SPIs, address and port.
     static func natHash(_ initiatorSPI: UInt64, _ responderSPI: UInt64, _ address: SocketAddress) -> [UInt8] {
-        Digest.sha1(
+        NamingDigest.sha1(
             initiatorSPI.bigEndianOctets + responderSPI.bigEndianOctets + address.address.octets
                 + address.port.bigEndianOctets)
     }
