@@ -48,7 +48,8 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
-        .target(name: "Lab", dependencies: ["IPPacket", "CLinux"], path: "Lab"),
+        .target(
+            name: "Lab", dependencies: ["IPPacket", "CLinux"], path: "Lab", exclude: ["install-packages", "isolated"]),
         .executableTarget(
             name: "cygnet",
             dependencies: [

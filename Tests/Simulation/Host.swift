@@ -1,0 +1,73 @@
+import IKE
+import IPPacket
+import Octets
+
+/// A host of a ``World``: an endpoint, and what its outputs have done to a data plane of the mind.
+public final class Host {
+    public let name: String
+    public let address: IPAddress
+    public let endpoint: Endpoint
+    /// Inbound SAs that are installed, and the outbound SA of each policy.
+    public private(set) var inbound: [UInt32: ChildSADescription] = [:]
+    public private(set) var outbound: [UInt32: ChildSADescription] = [:]
+    public private(set) var events: [IKEEvent] = []
+    /// What went against the rules of the data plane: a test wants it empty.
+    public private(set) var faults: [String] = []
+
+    init(name: String, address: IPAddress, endpoint: Endpoint) {
+        self.name = name
+        self.address = address
+        self.endpoint = endpoint
+    }
+
+    func execute(_ output: Output, at now: Instant) {
+        switch output {
+        case .installInbound(let description):
+            if inbound.updateValue(description, forKey: description.inboundSPI) != nil {
+                faults.append("inbound SPI \(description.inboundSPI) installed twice")
+            }
+        case .activateOutbound(let description):
+            if inbound[description.inboundSPI] == nil {
+                faults.append("outbound \(description.outboundSPI) is active without its inbound SA")
+            }
+            outbound[description.policyID] = description
+        case .removeInbound(let spi):
+            if inbound.removeValue(forKey: spi) == nil { faults.append("inbound SPI \(spi) removed but not installed") }
+        case .removeOutbound(let spi, _):
+            for (policy, description) in outbound where description.outboundSPI == spi { outbound[policy] = nil }
+        case .event(let event): events.append(event)
+        case .send, .compute, .updateAddresses, .sendKeepalive: break
+        }
+    }
+
+    public func status(_ connection: String) -> ConnectionStatus? {
+        endpoint.status().first { $0.name == connection }
+    }
+
+    public func isUp(_ connection: String) -> Bool {
+        status(connection).map { $0.state == .up && !$0.children.isEmpty } ?? false
+    }
+
+    /// Refusals of all failed attempts, in order.
+    public var refusals: [Refusal] {
+        events.compactMap { if case .failed(_, let refusal, _) = $0 { refusal } else { nil } }
+    }
+
+    public var narratives: [Narrative] {
+        events.compactMap { if case .negotiated(_, let narrative) = $0 { narrative } else { nil } }
+    }
+
+    /// Whether packets of the policy would get to `peer` and be understood there: same SPI, algorithms and key.
+    public func reaches(_ peer: Host, policy: UInt32) -> Bool {
+        guard let out = outbound[policy], let there = peer.inbound[out.outboundSPI] else { return false }
+        return there.inboundKeys == out.outboundKeys && there.suite.encryption == out.suite.encryption
+            && there.suite.sequenceNumbers == out.suite.sequenceNumbers
+    }
+
+    /// Tells the endpoint that the peer's packets now arrive on what the peer sends through, as a data plane would.
+    public func noticeInbound(from peer: Host, at now: Instant) {
+        for description in peer.outbound.values where inbound[description.outboundSPI] != nil {
+            endpoint.handle(.inboundSeen(spi: description.outboundSPI), at: now)
+        }
+    }
+}
