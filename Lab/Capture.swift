@@ -7,6 +7,12 @@ package struct CaptureSummary: Sendable {
     package let file: String
     package internal(set) var frames: [FrameClass: Int] = [:]
     package internal(set) var octets: [FrameClass: Int] = [:]
+    /// The SPIs of the ESP packets, of both directions.
+    package internal(set) var espSPIs: Set<UInt32> = []
+    /// The initiators' SPIs of the IKE messages: one for each IKE SA.
+    package internal(set) var ikeSPIs: Set<UInt64> = []
+    /// ESP packets by the address they came from.
+    package internal(set) var espSources: [IPAddress: Int] = [:]
     /// Frames the kernel could not keep: with any, the capture proves nothing.
     package internal(set) var missed = 0
     /// The first few frames that should not be there, in hexadecimal.
@@ -97,6 +103,9 @@ package final class Capture: Sendable {
                 summary.suspects.append("\(kind): " + frame.octets.prefix(96).map(Self.hexadecimal).joined())
             }
         }
+        summary.espSPIs = classifier.espSPIs
+        summary.ikeSPIs = classifier.ikeSPIs
+        summary.espSources = classifier.espSources
         return summary
     }
 

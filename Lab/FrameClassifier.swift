@@ -32,6 +32,13 @@ package struct FrameClassifier {
     }
     private var fragmented: [Datagram: FrameClass] = [:]
 
+    /// The SPIs of the ESP packets seen.
+    package private(set) var espSPIs: Set<UInt32> = []
+    /// The initiators' SPIs of the IKE messages seen: one for each IKE SA.
+    package private(set) var ikeSPIs: Set<UInt64> = []
+    /// ESP packets by the address they came from.
+    package private(set) var espSources: [IPAddress: Int] = [:]
+
     /// - Parameters:
     ///   - protected: The networks whose addresses must not be seen.
     ///   - ikePorts: Where only IKE is spoken.
@@ -104,13 +111,16 @@ package struct FrameClassifier {
     ) -> FrameClass {
         if offset != 0 { return fragmented[datagram] ?? .other }
         let found = classifyPayload(number, payload)
+        if found == .esp || found == .espInUDP { espSources[datagram.source, default: 0] += 1 }
         if hasMore { fragmented[datagram] = found }
         return found
     }
 
-    private func classifyPayload(_ number: UInt8, _ payload: ArraySlice<UInt8>) -> FrameClass {
+    private mutating func classifyPayload(_ number: UInt8, _ payload: ArraySlice<UInt8>) -> FrameClass {
         switch number {
-        case 50: return .esp
+        case 50:
+            noteESP(payload)
+            return .esp
         case 17: return classifyUDP(payload)
         case 1:
             // Destination unreachable, time exceeded, parameter problem.
@@ -124,16 +134,33 @@ package struct FrameClassifier {
         }
     }
 
-    private func classifyUDP(_ datagram: ArraySlice<UInt8>) -> FrameClass {
+    private mutating func classifyUDP(_ datagram: ArraySlice<UInt8>) -> FrameClass {
         guard datagram.count >= 8 else { return .other }
         let ports = [word(datagram, 0), word(datagram, 2)]
         let payload = datagram.dropFirst(8)
         if ports.contains(where: encapsulationPorts.contains) {
             if payload.elementsEqual([0xff]) { return .keepalive }
             guard payload.count >= 8 else { return .other }
-            return payload.prefix(4).allSatisfy { $0 == 0 } ? .ike : .espInUDP
+            guard payload.prefix(4).allSatisfy({ $0 == 0 }) else {
+                noteESP(payload)
+                return .espInUDP
+            }
+            noteIKE(payload.dropFirst(4))
+            return .ike
         }
-        return ports.contains(where: ikePorts.contains) ? .ike : .other
+        guard ports.contains(where: ikePorts.contains) else { return .other }
+        noteIKE(payload)
+        return .ike
+    }
+
+    private mutating func noteESP(_ packet: ArraySlice<UInt8>) {
+        guard packet.count >= 4 else { return }
+        espSPIs.insert(packet.prefix(4).reduce(0) { $0 << 8 | UInt32($1) })
+    }
+
+    private mutating func noteIKE(_ message: ArraySlice<UInt8>) {
+        guard message.count >= 28 else { return }
+        ikeSPIs.insert(message.prefix(8).reduce(0) { $0 << 8 | UInt64($1) })
     }
 
     private func word(_ octets: ArraySlice<UInt8>, _ offset: Int) -> UInt16 {

@@ -4,7 +4,7 @@ extension TunnelPlan {
     ///   - certificate: File names in the daemon's swanctl directory; `nil` for a pre-shared key.
     ///   - startsAtOnce: Whether the daemon initiates by itself.
     func strongSwanText(_ side: Side, certificate: String?, authority: String?) -> String {
-        let ikeProposal = "\(encryption.strongSwanIKE)-\(keyExchange.rawValue)"
+        let ikeProposal = "\(encryption.ikeAlgorithms)-\(keyExchange.rawValue)"
         // With the key exchange when the child is rekeyed, without it in IKE_AUTH.
         let espProposal = "\(encryption.rawValue)-\(keyExchange.rawValue)"
         let method = authentication == .preSharedKey ? "psk" : "pubkey"

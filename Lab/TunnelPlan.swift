@@ -14,8 +14,8 @@ package enum EncryptionChoice: String, Sendable, CaseIterable {
     case chacha20poly1305 = "chacha20poly1305"
     case aes256sha256 = "aes256-sha256"
 
-    /// The algorithms of an IKE proposal, without the key exchange, as strongSwan writes them.
-    var strongSwanIKE: String { self == .aes256sha256 ? "aes256-sha256" : "\(rawValue)-prfsha256" }
+    /// The algorithms of an IKE proposal, without the key exchange; strongSwan and Cygnet have the same words for them.
+    var ikeAlgorithms: String { self == .aes256sha256 ? "aes256-sha256" : "\(rawValue)-prfsha256" }
     /// What strongSwan calls the encryption algorithm in its reports.
     package var strongSwanReport: String {
         switch self {
@@ -24,6 +24,21 @@ package enum EncryptionChoice: String, Sendable, CaseIterable {
         case .aes256sha256: "AES_CBC-256/HMAC_SHA2_256_128"
         }
     }
+
+    /// Whether one of Cygnet's reports names these algorithms; its words are for people and may change.
+    package func isNamed(in report: String) -> Bool {
+        let parts =
+            switch self {
+            case .aes256gcm16: ["gcm", "256"]
+            case .chacha20poly1305: ["chacha20"]
+            case .aes256sha256: ["cbc", "256", "sha2256"]
+            }
+        return parts.allSatisfy(report.lettersAndDigits.contains)
+    }
+}
+
+extension String {
+    fileprivate var lettersAndDigits: String { lowercased().filter { $0.isLetter || $0.isNumber } }
 }
 
 package enum KeyExchangeChoice: String, Sendable, CaseIterable {
@@ -37,6 +52,11 @@ package enum KeyExchangeChoice: String, Sendable, CaseIterable {
         case .ecp384: "ECP_384"
         case .modp3072: "MODP_3072"
         }
+    }
+
+    /// Whether one of Cygnet's reports names this method.
+    package func isNamed(in report: String) -> Bool {
+        report.lettersAndDigits.contains(self == .x25519 ? "25519" : rawValue)
     }
 }
 
@@ -68,7 +88,9 @@ package struct TunnelPlan: Sendable {
     package func remoteAddress(_ side: Side) -> IPAddress? {
         isNATed && side == .right ? nil : Topology.outerAddress(side.other, outer)
     }
-    package func network(_ side: Side) -> IPPrefix { Topology.network(side, inner) }
+    /// Networks that stand in the configurations in place of the topology's.
+    package var networks: [Side: IPPrefix] = [:]
+    package func network(_ side: Side) -> IPPrefix { networks[side] ?? Topology.network(side, inner) }
 
     /// The networks whose addresses must not be seen at the router.
     package static let protectedNetworks: [IPPrefix] = Side.allCases.flatMap { side in

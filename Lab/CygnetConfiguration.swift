@@ -1,0 +1,41 @@
+/// A `TunnelPlan` in the words of Cygnet's own configuration.
+extension TunnelPlan {
+    /// - Parameters:
+    ///   - secretFile: Holds the pre-shared key.
+    ///   - certificate, authority: Take the place of the secret.
+    ///   - start: `boot`, `demand` or `none`.
+    func cygnetText(
+        _ side: Side, socket: String, secretFile: String?, certificate: PKI.Issued?, authority: String?, start: String,
+        extraLines: [String] = []
+    ) -> String {
+        var lines = ["daemon: { control: { socket: \(socket) } }"]
+        if let authority { lines.append("authorities: \(authority)") }
+        lines += [
+            "connections:",
+            "  \(Self.connection):",
+            "    local: { address: \"\(localAddress(side))\", id: \(Self.identity(side)) }",
+            "    remote: { address: \"\(remoteAddress(side).map(\.description) ?? "any")\", id: \(Self.identity(side.other)) }",
+        ]
+        if let certificate {
+            lines.append("    certificate: { file: \(certificate.certificate), key: \(certificate.key) }")
+        } else if let secretFile {
+            lines.append("    secret: { file: \(secretFile) }")
+        }
+        lines += [
+            "    ike: \(encryption.ikeAlgorithms)-\(keyExchange.rawValue)",
+            "    esp: \(encryption.rawValue)-\(keyExchange.rawValue)",
+            "    children:",
+            "      \(Self.child): { local: \"\(network(side))\", remote: \"\(network(side.other))\" }",
+            "    start: \(start)",
+        ]
+        var lifetimes = ["jitter: 0%"]
+        if let seconds = ikeRekeySeconds[side] { lifetimes.append("ike: \(seconds)s") }
+        if let seconds = childRekeySeconds[side] { lifetimes.append("child: \(seconds)s") }
+        lines.append("    lifetimes: { \(lifetimes.joined(separator: ", ")) }")
+        if let seconds = livenessSeconds[side], seconds > 0 {
+            lines.append("    dead-peer: { interval: \(seconds)s, action: clear }")
+            lines.append("    retransmission: { first: 200ms, factor: 1.5, limit: 1s, tries: 4 }")
+        }
+        return (lines + extraLines.map { "    \($0)" }).joined(separator: "\n") + "\n"
+    }
+}

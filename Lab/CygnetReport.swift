@@ -1,0 +1,50 @@
+/// What `cygnet status --json` prints, as far as scenarios look at it: written from its documentation, as any script would be.
+package struct CygnetStatus: Decodable, Sendable {
+    package struct Connection: Decodable, Sendable {
+        package let name: String
+        package let isUp: Bool
+        package let lastError: String?
+        package let securityAssociations: [IKESA]
+        package let children: [Child]
+    }
+
+    package struct IKESA: Decodable, Sendable {
+        package let initiatorSPI: String
+        package let responderSPI: String
+        package let isInitiator: Bool
+        package let state: String
+        package let suite: String?
+    }
+
+    package struct Child: Decodable, Sendable {
+        package let name: String
+        package let isUp: Bool
+        package let securityAssociations: [ChildSA]
+    }
+
+    package struct ChildSA: Decodable, Sendable {
+        package let inboundSPI: String
+        package let outboundSPI: String
+        package let suite: String
+        package let encapsulation: String
+        package let packetsIn: Int
+        package let packetsOut: Int
+        package let octetsIn: Int
+        package let octetsOut: Int
+        package let drops: [String: Int]
+    }
+
+    package struct Dataplane: Decodable, Sendable {
+        package let packetsIn: Int
+        package let packetsOut: Int
+        package let drops: [String: Int]
+    }
+
+    package let connections: [Connection]
+    package let dataplane: Dataplane
+
+    /// The plan's only connection.
+    package var connection: Connection? { connections.first { $0.name == TunnelPlan.connection } }
+    /// The SAs of its only child; during a rekey there are two.
+    package var childSAs: [ChildSA] { connection?.children.first?.securityAssociations ?? [] }
+}

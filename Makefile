@@ -1,0 +1,61 @@
+# Targets for people; `.ci/run` is `make test`. Variables can be set on the command line: make PREFIX=/usr install
+
+SWIFT = swift
+PREFIX = /usr/local
+DESTDIR =
+UNITDIR = /etc/systemd/system
+
+RELEASE = .build/release
+MATRIX = .build/interop-matrix.txt
+TEST = Lab/isolated env CYGNET_MATRIX_FILE=$(MATRIX) $(SWIFT) test -c release --skip-build --disable-xctest
+
+all: build
+
+# One release build serves the demo, the tests and the installation.
+build:
+	@Lab/install-packages build
+	$(SWIFT) build -c release --product cygnet
+
+demo:
+	@Lab/install-packages build demo
+	@begin=$$(date +%s); $(SWIFT) build -c release --product cygnet && \
+	    echo "Built in $$(($$(date +%s) - begin)) s."
+	@$(RELEASE)/cygnet demo
+
+build-tests:
+	@Lab/install-packages build test
+	$(SWIFT) build -c release --build-tests
+
+# The tests that meet real daemons come after the others, so that nothing else uses the processor meanwhile.
+test: build-tests
+	$(TEST) --skip InteropTests
+	@$(MAKE) run-interop
+
+interop: build-tests run-interop
+
+run-interop:
+	@rm -f $(MATRIX)
+	$(TEST) --filter InteropTests; result=$$?; cat $(MATRIX) && exit $$result
+
+bench:
+	@Lab/install-packages build test
+	$(SWIFT) build -c release --product cygnet-bench
+	$(RELEASE)/cygnet-bench
+
+lint:
+	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests Lab Benchmarks
+
+install: build
+	install -D -m 755 $(RELEASE)/cygnet $(DESTDIR)$(PREFIX)/sbin/cygnet
+	install -d -m 755 $(DESTDIR)$(UNITDIR)
+	sed 's|@SBINDIR@|$(PREFIX)/sbin|g' Packaging/cygnet.service > $(DESTDIR)$(UNITDIR)/cygnet.service
+	install -d -m 755 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(RELEASE)/cygnet --generate-completion-script bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cygnet
+	$(RELEASE)/cygnet --generate-completion-script zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_cygnet
+	$(RELEASE)/cygnet --generate-completion-script fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/cygnet.fish
+
+clean:
+	$(SWIFT) package clean
+
+.PHONY: all build demo build-tests test interop run-interop bench lint install clean
