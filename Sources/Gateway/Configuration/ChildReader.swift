@@ -133,7 +133,7 @@ struct ChildReader {
         if let mapping = own?[.lifetimes]?.mapping(LifetimeKey.self) { layers.insert(mapping, at: 0) }
         let lifetimes = LayeredMapping(mappings: layers)
         var result = ChildLifetime()
-        if let node = lifetimes[.child], let time = node.timeOrNever(from: .seconds(5)) { result.rekeyAfter = time.value }
+        if let node = lifetimes[.child], let time = node.timeOrNever(from: .seconds(1)) { result.rekeyAfter = time.value }
         if let octets = lifetimes[.childOctets]?.octets() { result.rekeyAfterOctets = octets }
         if let packets = lifetimes[.childPackets]?.integer(in: 1000...Int.max) {
             result.rekeyAfterPackets = UInt64(packets)

@@ -30,7 +30,7 @@ struct ConnectionOptions {
             timing.livenessInterval = time.value
         }
         let lifetimes = settings.nested(.lifetimes, as: LifetimeKey.self)
-        if let node = lifetimes[.ike], let time = node.timeOrNever(from: .seconds(10)) { timing.rekeyAfter = time.value }
+        if let node = lifetimes[.ike], let time = node.timeOrNever(from: .seconds(1)) { timing.rekeyAfter = time.value }
         if let fraction = lifetimes[.jitter]?.percentage(upTo: 50) { timing.jitter = fraction }
         if let fraction = lifetimes[.overtime]?.percentage(upTo: 100) { timing.overtime = fraction }
         if let time = settings[.natKeepalive]?.duration(in: .seconds(1)...(.seconds(3600))) {
