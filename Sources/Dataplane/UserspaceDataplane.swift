@@ -1,8 +1,135 @@
+import CLinux
+import ESP
+import Glibc
+import IPPacket
+import IPsecPolicy
+import Synchronization
+
 /// A data plane in this process: a TUN device, UDP and raw sockets, and a thread for each direction.
-public final class UserspaceDataplane: Sendable {
+///
+/// The control side, here, keeps what is installed and tells the workers of changes through rings. Each worker alone
+/// touches its tables; what it has been told to give up is freed once it has acknowledged.
+public final class UserspaceDataplane: Dataplane {
     public let configuration: Configuration
+    private let outlet: EventOutlet
+    private let control = Mutex(Control())
+    private let sender = Mutex(DatagramSender())
 
     public init(_ configuration: Configuration = Configuration()) {
         self.configuration = configuration
+        outlet = EventOutlet(capacity: configuration.eventCapacity)
+    }
+
+    deinit { stop() }
+
+    /// Removes every rule and route in the kernel that carries our protocol number, such as a killed data plane leaves.
+    ///
+    /// - Returns: what was removed, a line each, in the notation of ip-rule(8) and ip-route(8).
+    public static func cleanup(_ configuration: Configuration = Configuration()) throws(DataplaneError) -> [String] {
+        try NamespaceThread.run(in: configuration.networkNamespace) { () throws(DataplaneError) in
+            var socket = try NetlinkSocket()
+            return try KernelRouting.removeAll(configuration, &socket)
+        }
+    }
+
+    public var events: AsyncStream<DataplaneEvent> { outlet.stream }
+
+    public func start() throws(DataplaneError) {
+        let result = control.withLock { control in
+            Result { () throws(DataplaneError) in
+                try control.start(configuration, outlet)
+                if let running = control.running { sender.withLock { $0.use(running.sockets) } }
+            }
+        }
+        try result.get()
+    }
+
+    public func stop() {
+        sender.withLock { $0.use(nil) }
+        control.withLock { $0.stop() }
+        outlet.finish()
+    }
+
+    public func send(_ datagram: [UInt8], from local: SocketAddress, to remote: SocketAddress, nonESPMarker: Bool) {
+        let octets = nonESPMarker ? [0, 0, 0, 0] + datagram : datagram
+        sender.withLock { $0.send(octets, from: local, to: remote) }
+    }
+
+    public func sendKeepalive(from local: SocketAddress, to remote: SocketAddress) {
+        sender.withLock { $0.send([0xff], from: local, to: remote) }
+    }
+
+    public func apply(_ policies: [InstalledPolicy]) throws(DataplaneError) {
+        let result = control.withLock { control in
+            Result { () throws(DataplaneError) in try control.apply(policies, configuration) }
+        }
+        for warning in try result.get() { outlet.emit(.warning(warning)) }
+    }
+
+    public func setAddresses(_ addresses: [IPPrefix]) throws(DataplaneError) {
+        try control.withLock { control in
+            Result { () throws(DataplaneError) in try control.setAddresses(addresses) }
+        }.get()
+    }
+
+    public func installInbound(_ sa: SAParameters, policy: UInt32) throws(DataplaneError) {
+        try control.withLock { control in
+            Result { () throws(DataplaneError) in try control.installInbound(sa, policy: policy) }
+        }.get()
+    }
+
+    public func activateOutbound(_ sa: SAParameters, policy: UInt32) throws(DataplaneError) {
+        try control.withLock { control in
+            Result { () throws(DataplaneError) in
+                try control.activateOutbound(sa, policy: policy, outerMTU: configuration.outerMTU)
+            }
+        }.get()
+    }
+
+    public func removeInbound(spi: UInt32) {
+        control.withLock { $0.removeInbound(spi: spi) }
+    }
+
+    public func removeOutbound(spi: UInt32, remote: IPAddress) {
+        control.withLock { $0.removeOutbound(spi: spi, remote: remote) }
+    }
+
+    public func updateAddresses(inboundSPI: UInt32, outboundSPI: UInt32, local: SocketAddress, remote: SocketAddress) {
+        control.withLock {
+            $0.updateAddresses(inboundSPI: inboundSPI, outboundSPI: outboundSPI, local: local, remote: remote)
+        }
+    }
+
+    public func counters() async -> [SACountersReport] {
+        guard let snapshots = await snapshots() else { return [] }
+        return (snapshots.inbound.associations + snapshots.outbound.associations).sorted {
+            ($0.policy, $0.direction.rawValue, $0.spi) < ($1.policy, $1.direction.rawValue, $1.spi)
+        }
+    }
+
+    public func statistics() async -> DataplaneStatistics {
+        var statistics = DataplaneStatistics()
+        statistics.drops = control.withLock { $0.endedDrops }
+        statistics.eventsDropped = outlet.dropped
+        guard let snapshots = await snapshots() else { return statistics }
+        statistics.inbound = snapshots.inbound.counters.moved
+        statistics.outbound = snapshots.outbound.counters.moved
+        for snapshot in [snapshots.inbound, snapshots.outbound] {
+            statistics.tooBigSent += snapshot.counters.tooBigSent
+            for (label, packets) in snapshot.counters.allDrops { statistics.drops[label, default: 0] += packets }
+            for (reason, packets) in snapshot.associations.flatMap(\.counters.allDrops) {
+                statistics.drops["\(reason)", default: 0] += packets
+            }
+        }
+        return statistics
+    }
+
+    /// What both workers have counted; `nil` if none runs, or one has ended by itself.
+    private func snapshots() async -> PendingSnapshots? {
+        guard let pending = control.withLock({ $0.requestSnapshots() }) else { return nil }
+        for _ in 0..<2000 where !pending.isReady {
+            try? await Task.sleep(for: .milliseconds(1))
+        }
+        return pending.isReady ? pending : nil
     }
 }

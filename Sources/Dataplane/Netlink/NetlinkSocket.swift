@@ -12,6 +12,9 @@ struct NetlinkSocket: ~Copyable {
         descriptor = opened
     }
 
+    /// Takes over a descriptor from `cygnet_open_netlink_route`.
+    init(adopting descriptor: Int32) { self.descriptor = descriptor }
+
     deinit { close(descriptor) }
 
     /// Sends a request and waits for the kernel's acknowledgement.

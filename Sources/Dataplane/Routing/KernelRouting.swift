@@ -13,19 +13,23 @@ struct KernelRouting: ~Copyable {
     private static let deviceMetric: UInt32 = 100
     private static let blockingMetric: UInt32 = 0xffff_fff0
 
-    /// - Parameter device: index of the device, which is turned on here.
-    init(_ configuration: UserspaceDataplane.Configuration, device: UInt32) throws(DataplaneError) {
-        var socket = try NetlinkSocket()
+    /// - Parameters:
+    ///   - device: index of the device.
+    ///   - netlink: a socket for rtnetlink, which is closed with this value.
+    init(_ configuration: UserspaceDataplane.Configuration, device: UInt32, netlink: Int32) {
+        self.configuration = configuration
+        self.device = device
+        socket = NetlinkSocket(adopting: netlink)
+    }
+
+    /// Turns the device on and makes the routes. Rules that are there stay as they are until policies come.
+    mutating func takeOver() throws(DataplaneError) {
         try Links.bringUp(device, mtu: configuration.mtu, &socket)
-        Self.relaxReversePathFilter(configuration.deviceName)
         for family in IPFamily.allCases {
             try Route.reconcile(
                 Self.routes(family, sourceRoutes: [], device: device, configuration), family,
                 routeProtocol: configuration.routeProtocol, &socket)
         }
-        self.configuration = configuration
-        self.device = device
-        self.socket = socket
     }
 
     private func table(_ family: IPFamily) -> RuleTable {
@@ -58,7 +62,9 @@ struct KernelRouting: ~Copyable {
     }
 
     /// Makes rules and routes those of `policies`, and returns warnings about what would keep their traffic from flowing.
-    mutating func apply(_ policies: [InstalledPolicy]) throws(DataplaneError) -> [String] {
+    mutating func apply(
+        _ policies: [InstalledPolicy], _ forwarding: Forwarding
+    ) throws(DataplaneError) -> [String] {
         let own = try Links.addresses(&socket).filter(\.isGlobal).map(\.host)
         for family in IPFamily.allCases {
             let plan = RoutingPlan(
@@ -69,7 +75,7 @@ struct KernelRouting: ~Copyable {
                 routeProtocol: configuration.routeProtocol, &socket)
             try table(family).reconcile(with: plan, &socket)
         }
-        return IPFamily.allCases.compactMap { Self.forwardingWarning($0, policies, own) }
+        return IPFamily.allCases.compactMap { Self.warning(forwarding, $0, policies, own) }
     }
 
     /// Makes the addresses of the device exactly these.
@@ -104,20 +110,33 @@ struct KernelRouting: ~Copyable {
         return removed
     }
 
+    /// Whether the kernel forwards, in the network namespace of the thread that asks.
+    struct Forwarding {
+        private let off: [IPFamily]
+
+        init() { off = IPFamily.allCases.filter { Kernel.setting(Self.key($0)) == "0" } }
+
+        func isOff(_ family: IPFamily) -> Bool { off.contains(family) }
+
+        static func key(_ family: IPFamily) -> String {
+            family == .v4 ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding"
+        }
+    }
+
     /// A warning if policies speak for others than this host and the kernel does not forward.
-    private static func forwardingWarning(
-        _ family: IPFamily, _ policies: [InstalledPolicy], _ own: [IPAddress]
+    private static func warning(
+        _ forwarding: Forwarding, _ family: IPFamily, _ policies: [InstalledPolicy], _ own: [IPAddress]
     ) -> String? {
         let selectors = policies.filter { $0.policy.action == .protect }.flatMap(\.policy.local)
             .filter { $0.family == family }
-        guard let behind = selectors.first(where: { $0.first != $0.last || !own.contains($0.first) }) else { return nil }
-        let key = family == .v4 ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding"
-        guard Kernel.setting(key) == "0" else { return nil }
-        return "\(behind) is behind this host, but it does not forward \(family): set \(key) to 1"
+        guard forwarding.isOff(family),
+            let behind = selectors.first(where: { $0.first != $0.last || !own.contains($0.first) })
+        else { return nil }
+        return "\(behind) is behind this host, but it does not forward \(family): set \(Forwarding.key(family)) to 1"
     }
 
     /// Where strict reverse path filtering is on for all devices, packets from the tunnel are let in if any route leads back.
-    private static func relaxReversePathFilter(_ device: String) {
+    static func relaxReversePathFilter(_ device: String) {
         guard Kernel.setting("net.ipv4.conf.all.rp_filter") == "1" else { return }
         Kernel.set("net/ipv4/conf/\(device)/rp_filter", "2")
     }

@@ -40,3 +40,10 @@ extension cygnet_datagram {
         }
     }
 }
+
+extension cygnet_socket_error {
+    /// Where the datagram in question was sent.
+    var remoteAddress: IPAddress? {
+        withUnsafeBytes(of: remote) { IPAddress(octets: Array($0).prefix(family == IPFamily.v4.rawValue ? 4 : 16)) }
+    }
+}

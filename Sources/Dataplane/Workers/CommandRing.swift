@@ -7,7 +7,7 @@ import Synchronization
 /// Invariant behind `@unchecked Sendable`: a slot between `taken` and `put` is touched by the consumer only, every other by
 /// the producer only; `put` is written by the producer with release after the slot, `taken` by the consumer with release
 /// after it is done with the element. So `taken` also acknowledges: what an element retired is out of use once it is counted.
-final class CommandRing<Element: BitwiseCopyable>: @unchecked Sendable {
+final class CommandRing<Element>: @unchecked Sendable {
     private let slots: UnsafeMutablePointer<Element>
     private let mask: UInt64
     private let put = Atomic<UInt64>(0)
@@ -22,7 +22,10 @@ final class CommandRing<Element: BitwiseCopyable>: @unchecked Sendable {
         self.wakeup = wakeup
     }
 
-    deinit { slots.deallocate() }
+    deinit {
+        drain { _ in }
+        slots.deallocate()
+    }
 
     /// Adds an element and wakes the consumer.
     ///
@@ -44,7 +47,7 @@ final class CommandRing<Element: BitwiseCopyable>: @unchecked Sendable {
     func drain(_ handle: (Element) -> Void) {
         var next = taken.load(ordering: .relaxed)
         while next != put.load(ordering: .acquiring) {
-            handle(slots[Int(next & mask)])
+            handle((slots + Int(next & mask)).move())
             next += 1
             taken.store(next, ordering: .releasing)
         }

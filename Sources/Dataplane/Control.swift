@@ -1,0 +1,338 @@
+import CLinux
+import ESP
+import Glibc
+import IPPacket
+import IPsecPolicy
+
+/// The control side's own state: what is open and what is installed. Used under a lock, which makes its owner the single
+/// producer of the workers' rings.
+struct Control: ~Copyable {
+    /// What exists while the data plane runs.
+    struct Running {
+        let device: Int32
+        let sockets: OuterSockets
+        let inboundWakeup: Wakeup
+        let outboundWakeup: Wakeup
+        let inboundCommands: CommandRing<InboundCommand>
+        let outboundCommands: CommandRing<OutboundCommand>
+        let inboundThread: WorkerThread
+        let outboundThread: WorkerThread
+    }
+
+    private struct OutboundKey: Hashable {
+        let spi: UInt32
+        let remote: IPAddress
+    }
+
+    private struct InboundRow {
+        let spi: UInt32
+        var remote: IPAddress
+        let entry: UnsafeMutablePointer<InboundEntry>
+    }
+
+    private struct OutboundRow {
+        let encapsulation: Encapsulation
+        let entry: UnsafeMutablePointer<OutboundEntry>
+    }
+
+    private(set) var running: Running?
+    private var routing: KernelRouting?
+    private var policies: UnsafeMutablePointer<PolicyTable>?
+    /// By the low 16 bits of the SPI.
+    private var inbound: [UInt16: InboundRow] = [:]
+    private var outbound: [OutboundKey: OutboundRow] = [:]
+    /// Drops of associations that are gone, by label.
+    private(set) var endedDrops: [String: UInt64] = [:]
+    private var hasStopped = false
+
+    init() {}
+
+    // MARK: Start and stop
+
+    private struct Opened {
+        let device: Int32
+        let index: UInt32
+        let netlink: Int32
+        let sockets: OuterSockets
+    }
+
+    mutating func start(
+        _ configuration: UserspaceDataplane.Configuration, _ outlet: EventOutlet
+    ) throws(DataplaneError) {
+        guard running == nil, !hasStopped else {
+            throw DataplaneError(.notRunning, "a data plane is started once only")
+        }
+        let opened = try NamespaceThread.run(in: configuration.networkNamespace) { () throws(DataplaneError) in
+            try Self.open(configuration)
+        }
+        do throws(DataplaneError) {
+            var routing = KernelRouting(configuration, device: opened.index, netlink: opened.netlink)
+            try routing.takeOver()
+            running = try Self.startWorkers(opened, outlet, configuration, &policies)
+            self.routing = consume routing
+        } catch {
+            opened.sockets.close()
+            close(opened.device)
+            throw error
+        }
+    }
+
+    /// Opens what belongs to the network namespace of the calling thread.
+    private static func open(_ configuration: UserspaceDataplane.Configuration) throws(DataplaneError) -> Opened {
+        let device = cygnet_open_tun(configuration.deviceName)
+        guard device >= 0 else { throw .system(-device, "make the TUN device \(configuration.deviceName)") }
+        do throws(DataplaneError) {
+            guard let index = Links.index(of: configuration.deviceName) else {
+                throw DataplaneError(.system, "the device \(configuration.deviceName) is gone")
+            }
+            KernelRouting.relaxReversePathFilter(configuration.deviceName)
+            let sockets = try OuterSockets(configuration)
+            let netlink = cygnet_open_netlink_route()
+            guard netlink >= 0 else {
+                sockets.close()
+                throw .system(-netlink, "open a netlink socket")
+            }
+            return Opened(device: device, index: index, netlink: netlink, sockets: sockets)
+        } catch {
+            close(device)
+            throw error
+        }
+    }
+
+    private static func startWorkers(
+        _ opened: Opened, _ outlet: EventOutlet, _ configuration: UserspaceDataplane.Configuration,
+        _ policies: inout UnsafeMutablePointer<PolicyTable>?
+    ) throws(DataplaneError) -> Running {
+        let table = UnsafeMutablePointer<PolicyTable>.allocate(capacity: 1)
+        table.initialize(to: PolicyTable([]))
+        policies = table
+        let inboundWakeup = try Wakeup()
+        let outboundWakeup = try Wakeup()
+        let inboundCommands = CommandRing<InboundCommand>(capacity: 256, wakeup: inboundWakeup)
+        let outboundCommands = CommandRing<OutboundCommand>(capacity: 256, wakeup: outboundWakeup)
+        let notices = CommandRing<PathNotice>(capacity: 64, wakeup: outboundWakeup)
+        // The table is handed to the worker and comes back when another takes its place.
+        nonisolated(unsafe) let handedOver = table
+        let outboundThread = try WorkerThread(name: "cygnet-out") {
+            guard
+                var worker = OutboundWorker(
+                    device: opened.device, wakeup: outboundWakeup, commands: outboundCommands, notices: notices,
+                    policies: handedOver, events: outlet, configuration)
+            else { return outlet.emit(.failed("no memory for the outbound worker")) }
+            worker.run()
+        }
+        do throws(DataplaneError) {
+            let inboundThread = try WorkerThread(name: "cygnet-in") {
+                guard
+                    var worker = InboundWorker(
+                        device: opened.device, sockets: opened.sockets.all, wakeup: inboundWakeup,
+                        commands: inboundCommands, notices: notices, events: outlet, configuration)
+                else { return outlet.emit(.failed("no memory for the inbound worker")) }
+                worker.run()
+            }
+            return Running(
+                device: opened.device, sockets: opened.sockets, inboundWakeup: inboundWakeup,
+                outboundWakeup: outboundWakeup, inboundCommands: inboundCommands, outboundCommands: outboundCommands,
+                inboundThread: inboundThread, outboundThread: outboundThread)
+        } catch {
+            _ = outboundCommands.push(.stop)
+            outboundThread.join()
+            throw error
+        }
+    }
+
+    mutating func stop() {
+        hasStopped = true
+        guard let running else { return }
+        self.running = nil
+        // A ring that is full has a worker that is about to empty it.
+        while running.inboundCommands.push(.stop) == nil { usleep(1000) }
+        while running.outboundCommands.push(.stop) == nil { usleep(1000) }
+        running.inboundThread.join()
+        running.outboundThread.join()
+        for row in inbound.values { free(row.entry) }
+        for row in outbound.values { free(row.entry) }
+        inbound = [:]
+        outbound = [:]
+        if let policies { free(policies) }
+        policies = nil
+        routing?.removeAll()
+        routing = nil
+        close(running.device)
+        running.sockets.close()
+        running.inboundWakeup.close()
+        running.outboundWakeup.close()
+    }
+
+    private func whileRunning() throws(DataplaneError) -> Running {
+        guard let running else { throw DataplaneError(.notRunning, "the data plane does not run") }
+        return running
+    }
+
+    // MARK: Policies and addresses
+
+    mutating func apply(
+        _ wanted: [InstalledPolicy], _ configuration: UserspaceDataplane.Configuration
+    ) throws(DataplaneError) -> [String] {
+        let running = try whileRunning()
+        let forwarding = try NamespaceThread.run(in: configuration.networkNamespace) { () throws(DataplaneError) in
+            KernelRouting.Forwarding()
+        }
+        // The worker first knows the policies that its packets are about to come for.
+        let table = UnsafeMutablePointer<PolicyTable>.allocate(capacity: 1)
+        table.initialize(to: PolicyTable(wanted.map(\.policy)))
+        let old = policies
+        policies = table
+        if Self.hand(.policies(table), to: running.outboundCommands), let old { free(old) }
+        return try routing?.apply(wanted, forwarding) ?? []
+    }
+
+    mutating func setAddresses(_ addresses: [IPPrefix]) throws(DataplaneError) {
+        _ = try whileRunning()
+        try routing?.setAddresses(addresses)
+    }
+
+    // MARK: Associations
+
+    mutating func installInbound(_ sa: SAParameters, policy: UInt32) throws(DataplaneError) {
+        let running = try whileRunning()
+        let slot = UInt16(truncatingIfNeeded: sa.spi)
+        guard inbound[slot] == nil else {
+            throw DataplaneError(.inUse, "the slot of inbound SPI \(sa.spi.spiText) is taken")
+        }
+        let entry = UnsafeMutablePointer<InboundEntry>.allocate(capacity: 1)
+        do throws(DataplaneError) {
+            entry.initialize(to: try InboundEntry(sa, policy: policy))
+        } catch {
+            entry.deallocate()
+            throw error
+        }
+        inbound[slot] = InboundRow(spi: sa.spi, remote: sa.remote.address, entry: entry)
+        // The peer may send as soon as it hears of the association, so the worker has it before this returns.
+        Self.hand(.install(entry), to: running.inboundCommands)
+    }
+
+    mutating func activateOutbound(
+        _ sa: SAParameters, policy: UInt32, outerMTU: Int
+    ) throws(DataplaneError) {
+        let running = try whileRunning()
+        let key = OutboundKey(spi: sa.spi, remote: sa.remote.address)
+        guard outbound[key] == nil else {
+            throw DataplaneError(.inUse, "outbound SPI \(sa.spi.spiText) to \(sa.remote.address) is in use")
+        }
+        let socket = try Self.socket(sa.encapsulation, from: sa.local.address, to: sa.remote.address, running.sockets)
+        let entry = UnsafeMutablePointer<OutboundEntry>.allocate(capacity: 1)
+        do throws(DataplaneError) {
+            entry.initialize(to: try OutboundEntry(sa, policy: policy, socket: socket, outerMTU: outerMTU))
+        } catch {
+            entry.deallocate()
+            throw error
+        }
+        outbound[key] = OutboundRow(encapsulation: sa.encapsulation, entry: entry)
+        Self.hand(.activate(entry), to: running.outboundCommands)
+    }
+
+    private static func socket(
+        _ encapsulation: Encapsulation, from local: IPAddress, to remote: IPAddress, _ sockets: OuterSockets
+    ) throws(DataplaneError) -> Int32 {
+        let source = local.family == remote.family ? local : .unspecified(remote.family)
+        guard let socket = sockets.socket(encapsulation == .udp ? .nat : .plainESP, from: source) else {
+            throw DataplaneError(
+                .invalid,
+                encapsulation == .udp
+                    ? "no NAT-traversal socket listens on \(source)" : "no raw socket for ESP is open on \(source)")
+        }
+        return socket.descriptor
+    }
+
+    mutating func removeInbound(spi: UInt32) {
+        let slot = UInt16(truncatingIfNeeded: spi)
+        guard let running, let row = inbound[slot], row.spi == spi else { return }
+        inbound[slot] = nil
+        guard Self.hand(.remove(row.entry), to: running.inboundCommands) else { return }
+        remember(row.entry.pointee.report)
+        free(row.entry)
+    }
+
+    mutating func removeOutbound(spi: UInt32, remote: IPAddress) {
+        guard let running, let row = outbound.removeValue(forKey: OutboundKey(spi: spi, remote: remote)),
+            Self.hand(.remove(row.entry), to: running.outboundCommands)
+        else { return }
+        remember(row.entry.pointee.report)
+        free(row.entry)
+    }
+
+    mutating func updateAddresses(
+        inboundSPI: UInt32, outboundSPI: UInt32, local: SocketAddress, remote: SocketAddress
+    ) {
+        guard let running else { return }
+        let slot = UInt16(truncatingIfNeeded: inboundSPI)
+        var before: IPAddress?
+        if let row = inbound[slot], row.spi == inboundSPI {
+            before = row.remote
+            inbound[slot]?.remote = remote.address
+            Self.hand(.move(row.entry, local: local, remote: remote), to: running.inboundCommands)
+        }
+        // Peers choose the SPIs we send with, so two may have chosen the same: the pair's address tells.
+        let candidates = outbound.keys.filter { $0.spi == outboundSPI }
+        guard let key = candidates.first(where: { $0.remote == before }) ?? candidates.first, let row = outbound[key],
+            let socket = try? Self.socket(row.encapsulation, from: local.address, to: remote.address, running.sockets)
+        else { return }
+        outbound[key] = nil
+        outbound[OutboundKey(spi: outboundSPI, remote: remote.address)] = row
+        Self.hand(.move(row.entry, local: local, remote: remote, socket: socket), to: running.outboundCommands)
+    }
+
+    private mutating func remember(_ report: SACountersReport) {
+        for (reason, packets) in report.counters.allDrops { endedDrops["\(reason)", default: 0] += packets }
+    }
+
+    // MARK: Workers
+
+    /// Gives a worker a command and waits until it has obeyed.
+    ///
+    /// - Returns: whether it has. A worker that has ended never will; what it held is then not freed.
+    @discardableResult
+    private static func hand<Command>(_ command: Command, to ring: CommandRing<Command>) -> Bool {
+        let deadline = cygnet_monotonic_nanoseconds() + 2_000_000_000
+        var number = ring.push(command)
+        while number == nil, cygnet_monotonic_nanoseconds() < deadline {
+            usleep(100)
+            number = ring.push(command)
+        }
+        guard let number else { return false }
+        while ring.acknowledged < number {
+            guard cygnet_monotonic_nanoseconds() < deadline else { return false }
+            usleep(20)
+        }
+        return true
+    }
+
+    /// Asks both workers to write down what they have counted; `nil` if none runs.
+    func requestSnapshots() -> PendingSnapshots? {
+        guard let running else { return nil }
+        let inbound = WorkerSnapshot()
+        let outbound = WorkerSnapshot()
+        let retained = (Unmanaged.passRetained(inbound), Unmanaged.passRetained(outbound))
+        guard let inboundNumber = running.inboundCommands.push(.snapshot(retained.0)) else {
+            retained.0.release()
+            retained.1.release()
+            return nil
+        }
+        guard let outboundNumber = running.outboundCommands.push(.snapshot(retained.1)) else {
+            retained.1.release()
+            return nil
+        }
+        return PendingSnapshots(
+            inbound: inbound, outbound: outbound,
+            isReady: {
+                running.inboundCommands.acknowledged >= inboundNumber
+                    && running.outboundCommands.acknowledged >= outboundNumber
+            })
+    }
+}
+
+private func free<Entry: ~Copyable>(_ entry: UnsafeMutablePointer<Entry>) {
+    entry.deinitialize(count: 1)
+    entry.deallocate()
+}

@@ -1,0 +1,113 @@
+import ESP
+import IPPacket
+import IPsecPolicy
+
+/// An association that sends, with where it sends to. After its activation only the outbound worker touches it, until the
+/// worker has acknowledged its removal.
+struct OutboundEntry: ~Copyable {
+    var sa: OutboundSA
+    let policy: UInt32
+    let encapsulation: Encapsulation
+    var local: SocketAddress
+    var remote: SocketAddress
+    /// Descriptor of the socket to send by.
+    var socket: Int32
+    var path: PathMTU
+    /// The next older association of the same policy.
+    var next: UnsafeMutablePointer<OutboundEntry>?
+
+    init(_ parameters: SAParameters, policy: UInt32, socket: Int32, outerMTU: Int) throws(DataplaneError) {
+        do {
+            sa = try OutboundSA(parameters)
+        } catch {
+            throw DataplaneError(.invalid, "outbound SPI \(parameters.spi.spiText): \(error)")
+        }
+        self.policy = policy
+        self.socket = socket
+        encapsulation = parameters.encapsulation
+        local = parameters.local
+        remote = parameters.remote
+        path = PathMTU(parameters.remote.address.family, linkMTU: outerMTU)
+    }
+
+    var report: SACountersReport {
+        SACountersReport(
+            spi: sa.spi, direction: .outbound, policy: policy, local: local, remote: remote, counters: sa.counters)
+    }
+}
+
+/// An association that receives. After its installation only the inbound worker touches it, until the worker has
+/// acknowledged its removal.
+struct InboundEntry: ~Copyable {
+    var sa: InboundSA
+    let policy: UInt32
+    let encapsulation: Encapsulation
+    var local: SocketAddress
+    var remote: SocketAddress
+    /// Where the peer was last reported to have moved to, so that it is reported once.
+    var reported: SocketAddress?
+
+    init(_ parameters: SAParameters, policy: UInt32) throws(DataplaneError) {
+        do {
+            sa = try InboundSA(parameters)
+        } catch {
+            throw DataplaneError(.invalid, "inbound SPI \(parameters.spi.spiText): \(error)")
+        }
+        self.policy = policy
+        encapsulation = parameters.encapsulation
+        local = parameters.local
+        remote = parameters.remote
+    }
+
+    var report: SACountersReport {
+        SACountersReport(
+            spi: sa.spi, direction: .inbound, policy: policy, local: local, remote: remote, counters: sa.counters)
+    }
+}
+
+extension UInt32 {
+    /// An SPI as people write it.
+    var spiText: String {
+        let digits = String(self, radix: 16)
+        return "0x" + String(repeating: "0", count: 8 - digits.count) + digits
+    }
+}
+
+/// The policies, each with its associations, as the outbound worker uses them.
+struct PolicyTable: ~Copyable {
+    struct Row {
+        let id: UInt32
+        /// The association activated last.
+        var newest: UnsafeMutablePointer<OutboundEntry>?
+        /// When an association was last asked for, by the monotonic clock.
+        var lastAcquire: Int64 = .min
+    }
+
+    let database: SecurityPolicyDatabase
+    let rows: UnsafeMutableBufferPointer<Row>
+
+    init(_ policies: [SecurityPolicy]) {
+        database = SecurityPolicyDatabase(policies)
+        rows = .allocate(capacity: policies.count)
+        _ = rows.initialize(from: policies.map { Row(id: $0.id) })
+    }
+
+    deinit { rows.deallocate() }
+
+    /// Links associations to their policies. An association whose policy is gone carries nothing.
+    ///
+    /// - Parameter entries: oldest first.
+    func link(_ entries: [UnsafeMutablePointer<OutboundEntry>]) {
+        var indices: [UInt32: Int] = [:]
+        for index in rows.indices {
+            indices[rows[index].id] = index
+            rows[index].newest = nil
+        }
+        for entry in entries {
+            entry.pointee.next = nil
+            guard let index = indices[entry.pointee.policy] else { continue }
+            entry.pointee.next = rows[index].newest
+            rows[index].newest = entry
+        }
+    }
+}

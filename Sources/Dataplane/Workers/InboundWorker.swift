@@ -1,0 +1,232 @@
+import CLinux
+import ESP
+import Glibc
+import IPPacket
+import IPsecPolicy
+
+/// What the control side asks of the inbound worker.
+enum InboundCommand {
+    case install(UnsafeMutablePointer<InboundEntry>)
+    case remove(UnsafeMutablePointer<InboundEntry>)
+    case move(UnsafeMutablePointer<InboundEntry>, local: SocketAddress, remote: SocketAddress)
+    case snapshot(Unmanaged<WorkerSnapshot>)
+    case stop
+}
+
+/// From the network inwards: receives datagrams, hands those of IKE up, opens ESP and writes the packets to the device.
+/// Everything here belongs to the worker's thread.
+struct InboundWorker: ~Copyable {
+    private let device: Int32
+    private let sockets: [OuterSocket]
+    private let wakeup: Wakeup
+    private let commands: CommandRing<InboundCommand>
+    private let notices: CommandRing<PathNotice>
+    private let events: EventOutlet
+    private let clampsSegmentSize: Bool
+    private let deviceMTU: Int
+
+    private let arena: Arena
+    private let batch: OpaquePointer
+    /// The sockets, then the wake-up.
+    private let polled: UnsafeMutableBufferPointer<pollfd>
+    /// By the low 16 bits of the SPI.
+    private let table: UnsafeMutableBufferPointer<UnsafeMutablePointer<InboundEntry>?>
+    private var counters = WorkerCounters()
+    private var unknownSPILimit = RateLimit(perSecond: 10, burst: 10)
+    private var isRunning = true
+    private var now: Int64 = 0
+
+    /// The largest datagram there is.
+    private static let slotSize = 1 << 16
+    private static let tableSize = 1 << 16
+
+    init?(
+        device: Int32, sockets: [OuterSocket], wakeup: Wakeup, commands: CommandRing<InboundCommand>,
+        notices: CommandRing<PathNotice>, events: EventOutlet, _ configuration: UserspaceDataplane.Configuration
+    ) {
+        guard let batch = cygnet_batch_make(UInt32(configuration.batchSize)) else { return nil }
+        self.batch = batch
+        self.device = device
+        self.sockets = sockets
+        self.wakeup = wakeup
+        self.commands = commands
+        self.notices = notices
+        self.events = events
+        clampsSegmentSize = configuration.clampsSegmentSize
+        deviceMTU = configuration.mtu
+        arena = Arena(capacity: configuration.batchSize, slotSize: Self.slotSize)
+        for index in 0..<arena.capacity {
+            let slot = arena.slot(index)
+            arena.datagrams[index].octets = slot.baseAddress?.assumingMemoryBound(to: UInt8.self)
+            arena.datagrams[index].capacity = UInt32(slot.count)
+        }
+        polled = .allocate(capacity: sockets.count + 1)
+        _ = polled.initialize(
+            from: (sockets.map(\.descriptor) + [wakeup.descriptor]).map {
+                pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
+            })
+        table = .allocate(capacity: Self.tableSize)
+        table.initialize(repeating: nil)
+    }
+
+    deinit {
+        cygnet_batch_free(batch)
+        polled.deallocate()
+        table.deallocate()
+    }
+
+    /// Works until told to stop.
+    mutating func run() {
+        while isRunning {
+            // Waits without end and without cost while nothing comes.
+            _ = poll(polled.baseAddress, nfds_t(polled.count), -1)
+            if polled[sockets.count].revents != 0 { wakeup.clear() }
+            obey()
+            now = cygnet_monotonic_nanoseconds()
+            for index in sockets.indices {
+                let seen = Int32(polled[index].revents)
+                if seen & POLLERR != 0 { readErrors(sockets[index]) }
+                if seen & POLLIN != 0 { takeBatch(sockets[index]) }
+            }
+        }
+    }
+
+    // MARK: Packets
+
+    /// Takes one batch; a socket that has more is seen again at the next poll, so none starves another.
+    private mutating func takeBatch(_ socket: OuterSocket) {
+        guard let datagrams = arena.datagrams.baseAddress else { return }
+        let received = Int(cygnet_receive(batch, socket.descriptor, datagrams, UInt32(arena.capacity)))
+        guard received > 0 else { return }
+        counters.moved.batches &+= 1
+        counters.moved.packetsIn &+= UInt64(received)
+        for index in 0..<received { take(index, socket) }
+    }
+
+    @inline(__always)
+    private mutating func take(_ index: Int, _ socket: OuterSocket) {
+        let count = Int(arena.datagrams[index].count)
+        let slot = arena.slot(index)
+        guard arena.datagrams[index].truncated == 0 else { return counters.count(.truncated) }
+        guard let base = slot.baseAddress else { return }
+        switch socket.kind {
+        case .ike:
+            handUp(index, socket, from: 0, count: count, nonESPMarker: false)
+        case .nat:
+            if count == 1, UnsafeRawPointer(base).octet(at: 0) == 0xff { return }
+            guard count >= 4 else { return counters.count(.shortDatagram) }
+            if UnsafeRawPointer(base).networkUInt32(at: 0) == 0 {
+                handUp(index, socket, from: 4, count: count, nonESPMarker: true)
+            } else {
+                open(index, socket, slot, offset: 0, count: count)
+            }
+        case .plainESP:
+            // A raw socket of IPv4 gives the IP header as well.
+            var offset = 0
+            if socket.family == .v4 {
+                guard count >= IPHeader.v4MinimumLength else { return counters.count(.shortDatagram) }
+                offset = Int(UnsafeRawPointer(base).octet(at: 0) & 0x0f) * 4
+            }
+            guard count - offset >= 8 else { return counters.count(.shortDatagram) }
+            open(index, socket, slot, offset: offset, count: count - offset)
+        }
+    }
+
+    private func handUp(_ index: Int, _ socket: OuterSocket, from offset: Int, count: Int, nonESPMarker: Bool) {
+        let octets = Array(UnsafeRawBufferPointer(arena.slot(index))[offset..<count])
+        events.emit(
+            .ike(
+                octets: octets, local: SocketAddress(arena.datagrams[index].localAddress, port: socket.port),
+                remote: arena.datagrams[index].remoteAddress, nonESPMarker: nonESPMarker))
+    }
+
+    @inline(__always)
+    private mutating func open(
+        _ index: Int, _ socket: OuterSocket, _ slot: UnsafeMutableRawBufferPointer, offset: Int, count: Int
+    ) {
+        guard let base = slot.baseAddress else { return }
+        let spi = UnsafeRawPointer(base).networkUInt32(at: offset)
+        guard let entry = table[Int(spi & 0xffff)], entry.pointee.sa.spi == spi else {
+            counters.count(.unknownSPI)
+            if unknownSPILimit.allows(at: now) {
+                events.emit(
+                    .unknownSPI(
+                        spi: spi, local: SocketAddress(arena.datagrams[index].localAddress, port: socket.port),
+                        from: arena.datagrams[index].remoteAddress))
+            }
+            return
+        }
+        let result = entry.pointee.sa.open(
+            slot, offset: offset, count: count, outerTrafficClass: arena.datagrams[index].traffic_class)
+        if !result.notices.isEmpty { tell(result.notices, spi) }
+        if result.isNewest, socket.kind == .nat, entry.pointee.encapsulation == .udp { watch(index, entry) }
+        guard result.drop == nil else { return }
+        let packet = UnsafeMutableRawBufferPointer(rebasing: slot[result.offset..<result.offset + result.count])
+        // What the far side announces decides how much the inside sends at once.
+        if clampsSegmentSize { _ = SegmentSize.clamp(packet, toMTU: deviceMTU) }
+        if write(device, base + result.offset, result.count) == result.count {
+            counters.moved.packetsOut &+= 1
+        } else {
+            counters.count(.deviceBusy)
+        }
+    }
+
+    /// Compares where an authentic packet that is no replay came from with where the peer was.
+    @inline(__always)
+    private func watch(_ index: Int, _ entry: UnsafeMutablePointer<InboundEntry>) {
+        let remote = arena.datagrams[index].remoteAddress
+        guard remote != entry.pointee.remote, remote != entry.pointee.reported else { return }
+        entry.pointee.reported = remote
+        events.emit(.peerMoved(spi: entry.pointee.sa.spi, remote: remote))
+    }
+
+    private func tell(_ notices: SANotices, _ spi: UInt32) {
+        if notices.contains(.firstPacket) { events.emit(.inboundSeen(spi: spi)) }
+        if notices.contains(.softLimit) { events.emit(.softLimit(spi: spi, direction: .inbound)) }
+        if notices.contains(.hardLimit) { events.emit(.hardLimit(spi: spi, direction: .inbound)) }
+    }
+
+    // MARK: Errors of what was sent
+
+    /// Empties a socket's error queue. What it says of path MTUs goes to the outbound worker; the rest is for IKE's own
+    /// retransmissions to find out.
+    private func readErrors(_ socket: OuterSocket) {
+        let quoted = arena.slot(0)
+        var error = cygnet_socket_error()
+        for _ in 0..<arena.capacity {
+            guard let base = quoted.baseAddress,
+                cygnet_receive_error(socket.descriptor, base.assumingMemoryBound(to: UInt8.self), 256, &error) == 1
+            else { return }
+            guard error.error == UInt32(EMSGSIZE), let remote = error.remoteAddress else { continue }
+            let isOwnLink = error.origin == 1  // SO_EE_ORIGIN_LOCAL
+            guard isOwnLink || error.count >= 4 else { continue }
+            _ = notices.push(
+                PathNotice(
+                    remote: remote, mtu: Int(error.info),
+                    spi: isOwnLink ? nil : UnsafeRawPointer(base).networkUInt32(at: 0)))
+        }
+    }
+
+    // MARK: Commands
+
+    private mutating func obey() {
+        commands.drain { command in
+            switch command {
+            case .install(let entry):
+                table[Int(entry.pointee.sa.spi & 0xffff)] = entry
+            case .remove(let entry):
+                table[Int(entry.pointee.sa.spi & 0xffff)] = nil
+            case .move(let entry, let local, let remote):
+                entry.pointee.local = local
+                entry.pointee.remote = remote
+                entry.pointee.reported = nil
+            case .snapshot(let snapshot):
+                let snapshot = snapshot.takeRetainedValue()
+                snapshot.counters = counters
+                snapshot.associations = table.compactMap { $0?.pointee.report }
+            case .stop:
+                isRunning = false
+            }
+        }
+    }
+}

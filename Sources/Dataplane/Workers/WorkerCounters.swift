@@ -1,0 +1,67 @@
+/// Why a worker dropped a packet that never got as far as an association, or got past one.
+enum WorkerDrop: Int, CaseIterable {
+    // Outbound.
+    case malformed, noPolicy, discarded, bypassInside, ambiguousFragment, noAssociation, tooBig, outerTooBig, sendBusy,
+        sendFailed
+    // Inbound.
+    case shortDatagram, truncated, unknownSPI, deviceBusy
+
+    /// In words fit for a metric's label.
+    var label: String {
+        switch self {
+        case .malformed: "malformed"
+        case .noPolicy: "no-policy"
+        case .discarded: "discarded-by-policy"
+        case .bypassInside: "bypass-policy-inside"
+        case .ambiguousFragment: "ambiguous-fragment"
+        case .noAssociation: "no-association"
+        case .tooBig: "too-big"
+        case .outerTooBig: "outer-too-big"
+        case .sendBusy: "send-busy"
+        case .sendFailed: "send-failed"
+        case .shortDatagram: "short-datagram"
+        case .truncated: "truncated"
+        case .unknownSPI: "unknown-spi"
+        case .deviceBusy: "device-busy"
+        }
+    }
+}
+
+/// What a worker counts, apart from its associations.
+struct WorkerCounters {
+    var moved = DataplaneStatistics.Worker()
+    var tooBigSent: UInt64 = 0
+    private var drops = InlineArray<16, UInt64>(repeating: 0)
+
+    @inline(__always)
+    mutating func count(_ drop: WorkerDrop) { drops[drop.rawValue] &+= 1 }
+
+    var allDrops: [(label: String, packets: UInt64)] {
+        WorkerDrop.allCases.filter { drops[$0.rawValue] > 0 }.map { ($0.label, drops[$0.rawValue]) }
+    }
+}
+
+/// What a worker is asked to write down. Handed over by reference through the ring; the asker reads it once the worker has
+/// acknowledged.
+final class WorkerSnapshot {
+    var counters = WorkerCounters()
+    var associations: [SACountersReport] = []
+}
+
+/// Snapshots that both workers have been asked for.
+///
+/// Invariant behind `@unchecked Sendable`: the workers write into the snapshots before they acknowledge, and nobody reads
+/// them before ``isReady``.
+struct PendingSnapshots: @unchecked Sendable {
+    let inbound: WorkerSnapshot
+    let outbound: WorkerSnapshot
+    private let ready: () -> Bool
+
+    init(inbound: WorkerSnapshot, outbound: WorkerSnapshot, isReady: @escaping () -> Bool) {
+        self.inbound = inbound
+        self.outbound = outbound
+        ready = isReady
+    }
+
+    var isReady: Bool { ready() }
+}
