@@ -232,7 +232,8 @@ int cygnet_open_socket(uint8_t family, uint8_t ip_protocol, const uint8_t *addre
         at.v4.sin_port = type == SOCK_RAW ? 0 : htons(port);
         memcpy(&at.v4.sin_addr, address, 4);
     } else {
-        failed = failed || set(s, IPPROTO_IPV6, IPV6_V6ONLY, 1) || set(s, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+        // A raw socket of IPv6 never sees IPv4, and refuses to be told.
+        failed = failed || (type == SOCK_DGRAM && set(s, IPPROTO_IPV6, IPV6_V6ONLY, 1)) || set(s, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
             || set(s, IPPROTO_IPV6, IPV6_RECVTCLASS, 1) || set(s, IPPROTO_IPV6, IPV6_RECVERR, 1)
             || set(s, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE) || set(s, IPPROTO_IPV6, IPV6_DONTFRAG, 1);
         at.v6.sin6_family = AF_INET6;
