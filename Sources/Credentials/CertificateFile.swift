@@ -1,5 +1,6 @@
 import Crypto
 import IPPacket
+import IPsecCrypto
 import SwiftASN1
 import X509
 
@@ -29,9 +30,27 @@ struct CertificateFile: Sendable {
                 }
             throw CredentialError(.unreadable, "the certificate cannot be used: \(cause)")
         } catch {
-            throw CredentialError(.unreadable, "the certificate is not X.509 in DER, or its key is not valid")
+            throw Self.weakness(of: der)
+                ?? CredentialError(.unreadable, "the certificate is not X.509 in DER, or a field is not valid")
         }
         self.der = der
+    }
+
+    /// The error for a certificate that cannot be read because of its key: the parser does not take short keys.
+    private static func weakness(of der: [UInt8]) -> CredentialError? {
+        do {
+            let tbs = try DER.sequence(try DER.parse(der), identifier: .sequence) { nodes in
+                let first = nodes.next()
+                while nodes.next() != nil {}
+                return first.map { Array($0.encodedBytes) } ?? []
+            }
+            _ = try VerificationKey(subjectPublicKeyInfo: try rawFields(tbs).key)
+            return nil
+        } catch {
+            return (error as? IPsecCrypto.CryptoError).map {
+                CredentialError(.weak, "the certificate cannot be used: \($0.reason)")
+            }
+        }
     }
 
     /// Every certificate in a PEM text, in its order; throws `unreadable` if there is none.
