@@ -62,7 +62,9 @@ struct SignatureAlgorithmIdentifierTests {
         let hash = node("30", sha2_256)
         #expect(
             decode(
-                node("30", rsaPSS, node("30", node("a0", hash), node("a1", node("30", maskGeneration1, hash)), "a203020120")))
+                node(
+                    "30", rsaPSS,
+                    node("30", node("a0", hash), node("a1", node("30", maskGeneration1, hash)), "a203020120")))
                 == .rsaPSS(.sha2_256))
     }
 
@@ -76,7 +78,9 @@ struct SignatureAlgorithmIdentifierTests {
 
     @Test(
         "PSS with a salt length that is not the hash length is refused",
-        arguments: ["a203020114", "a203020100", "a2030201ff", "a20402020080", "a2050203ffffff", "a20a02087fffffffffffffff", ""])
+        arguments: [
+            "a203020114", "a203020100", "a2030201ff", "a20402020080", "a2050203ffffff", "a20a02087fffffffffffffff", "",
+        ])
     func pssSalt(_ salt: String) {
         let hash = node("30", sha2_256, "0500")
         let parameters = node("30", node("a0", hash), node("a1", node("30", maskGeneration1, hash)), salt)

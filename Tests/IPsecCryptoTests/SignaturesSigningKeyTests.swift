@@ -9,7 +9,10 @@ import Testing
 private typealias KeyError = IPsecCrypto.CryptoError
 
 private func pem(_ label: String, _ der: [UInt8]) -> String {
-    "-----BEGIN \(label)-----\n\(Data(der).base64EncodedString(options: .lineLength64Characters))\n-----END \(label)-----\n"
+    """
+    -----BEGIN \(label)-----\n\(Data(der).base64EncodedString(options: .lineLength64Characters))\n-----END \
+    \(label)-----\n
+    """
 }
 
 /// Generated once: making RSA keys is slow.
@@ -119,7 +122,8 @@ struct SigningKeyTests {
     func noCommonHash() throws {
         let key = try SigningKey(pem: P256.Signing.PrivateKey().pemRepresentation)
         #expect(key.algorithms(acceptedHashes: [.sha1, .identity]).isEmpty)
-        let der = try #require([UInt8](hexadecimal: "302e020100300506032b657004220420" + String(repeating: "07", count: 32)))
+        let der = try #require(
+            [UInt8](hexadecimal: "302e020100300506032b657004220420" + String(repeating: "07", count: 32)))
         let ed25519 = try SigningKey(pem: pem("PRIVATE KEY", der))
         #expect(ed25519.algorithms(acceptedHashes: [.sha2_256]).isEmpty)
         #expect(ed25519.algorithms(acceptedHashes: [.sha2_256, .identity]) == [.ed25519])

@@ -31,7 +31,8 @@ struct SignatureVerificationTests {
         #expect(valid == vector.isValid)
     }
 
-    @Test("A PSS signature without salt is refused, though its mathematics hold", arguments: WycheproofRSA.pssWithoutSalt)
+    @Test(
+        "A PSS signature without salt is refused, though its mathematics hold", arguments: WycheproofRSA.pssWithoutSalt)
     func rsaPSSWithoutSalt(_ vector: WycheproofCase) throws {
         let key = try VerificationKey(subjectPublicKeyInfo: try octets(WycheproofRSA.pssWithoutSaltKey))
         #expect(
@@ -118,7 +119,8 @@ struct SignatureVerificationTests {
     @Test("A key on another curve is refused by name")
     func unsupportedCurve() throws {
         // secp256k1, object identifier 1.3.132.0.10.
-        let der = try octets("3056301006072a8648ce3d020106052b8104000a034200" + "04" + String(repeating: "11", count: 64))
+        let der = try octets(
+            "3056301006072a8648ce3d020106052b8104000a034200" + "04" + String(repeating: "11", count: 64))
         let error = #expect(throws: CryptoError.self) { try VerificationKey(subjectPublicKeyInfo: der) }
         #expect(error?.code == .unsupportedAlgorithm)
         #expect(error?.reason.contains("1.3.132.0.10") == true)

@@ -27,7 +27,8 @@ enum WycheproofECDSA {
                 84ee1493b1f5186a87139cac5df4087c134b49156847db
                 """),
         WycheproofCase(
-            id: 8, comment: "length of sequence [r, s] uses long form encoding", message: "313233343030", isValid: false,
+            id: 8, comment: "length of sequence [r, s] uses long form encoding", message: "313233343030",
+            isValid: false,
             signature: """
                 30814502202ba3a8be6b94d5ec80a6d9d1190a436effe50d85a1eee859b8cc6af9bd5c2e18022100b329f479a2bbd0a5 \
                 c384ee1493b1f5186a87139cac5df4087c134b49156847db

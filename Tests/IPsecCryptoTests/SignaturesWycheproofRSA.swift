@@ -1,5 +1,5 @@
-// Selected cases of Project Wycheproof (Apache-2.0, github.com/C2SP/wycheproof): what forgeries of RSA and ECDSA signatures look
-// like, and valid signatures beside them. Case numbers are those of the named files.
+// Selected cases of Project Wycheproof (Apache-2.0, github.com/C2SP/wycheproof): what forgeries of RSA and ECDSA
+// signatures look like, and valid signatures beside them. Case numbers are those of the named files.
 
 struct WycheproofCase: Sendable, CustomStringConvertible {
     let id: Int
@@ -146,7 +146,8 @@ enum WycheproofRSA {
                 74eb60fc552bc3e27fc9abeb2c905ddb
                 """),
         WycheproofCase(
-            id: 221, comment: "using PKCS#1 encryption padding: 0002ff...00<asn wrapped hash>", message: "313233343030", isValid: false,
+            id: 221, comment: "using PKCS#1 encryption padding: 0002ff...00<asn wrapped hash>", message: "313233343030",
+            isValid: false,
             signature: """
                 46bbab5068ebec737454655b811dc71877f4b5cfbfd90b340dfe549942d2493114873470f91f1bb342a39c0bf614268e \
                 7bc9f5a68543d57d8ee14fac4b3abffc27bb8d3dbde46ee6cd171b5ea32881f1d037e67caf954769e416c8dea94b7b4d \
@@ -156,7 +157,8 @@ enum WycheproofRSA {
                 a607c9fed0052e3f78766f71dce75773
                 """),
         WycheproofCase(
-            id: 225, comment: "invalid PKCS#1 signature padding: 0001ff...ee00", message: "313233343030", isValid: false,
+            id: 225, comment: "invalid PKCS#1 signature padding: 0001ff...ee00", message: "313233343030",
+            isValid: false,
             signature: """
                 4b140acb262c451b0761236b926afa2829e8a095828f7dcf196eaf7fa46fdcf7fbcaf194aa3000ae8d3dc7dacc269525 \
                 02b1558a67fb692da5fcc7dbf48cbc5260e2b2a7041fdf7bf46f531d4ef48998dfcb65e182065535aaf182ae6abf6e81 \
