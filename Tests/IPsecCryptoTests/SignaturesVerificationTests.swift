@@ -2,11 +2,11 @@ import IPsecCrypto
 import Octets
 import Testing
 
-private func octets(_ hexadecimal: String) throws -> [UInt8] { try #require([UInt8](hexadecimal: hexadecimal)) }
+private func decoded(_ hexadecimal: String) throws -> [UInt8] { try #require([UInt8](hexadecimal: hexadecimal)) }
 
 /// A SubjectPublicKeyInfo from its fixed beginning and the key, both in hexadecimal.
 private func key(_ prefix: String, _ value: String) throws -> VerificationKey {
-    try VerificationKey(subjectPublicKeyInfo: try octets(prefix + value))
+    try VerificationKey(subjectPublicKeyInfo: try decoded(prefix + value))
 }
 
 private let p256Prefix = "3059301306072a8648ce3d020106082a8648ce3d030107034200"
@@ -18,30 +18,31 @@ private let ed25519Prefix = "302a300506032b6570032100"
 struct SignatureVerificationTests {
     @Test("Wycheproof RSA PKCS#1 v1.5 cases are told apart", arguments: WycheproofRSA.pkcs1)
     func rsaPKCS1(_ vector: WycheproofCase) throws {
-        let key = try VerificationKey(subjectPublicKeyInfo: try octets(WycheproofRSA.pkcs1Key))
+        let key = try VerificationKey(subjectPublicKeyInfo: try decoded(WycheproofRSA.pkcs1Key))
         let valid = key.isValid(
-            try octets(vector.signature), of: try octets(vector.message), with: .rsaPKCS1(.sha2_256))
+            try decoded(vector.signature), of: try decoded(vector.message), with: .rsaPKCS1(.sha2_256))
         #expect(valid == vector.isValid)
     }
 
     @Test("Wycheproof RSA PSS cases are told apart", arguments: WycheproofRSA.pss)
     func rsaPSS(_ vector: WycheproofCase) throws {
-        let key = try VerificationKey(subjectPublicKeyInfo: try octets(WycheproofRSA.pssKey))
-        let valid = key.isValid(try octets(vector.signature), of: try octets(vector.message), with: .rsaPSS(.sha2_256))
+        let key = try VerificationKey(subjectPublicKeyInfo: try decoded(WycheproofRSA.pssKey))
+        let valid = key.isValid(
+            try decoded(vector.signature), of: try decoded(vector.message), with: .rsaPSS(.sha2_256))
         #expect(valid == vector.isValid)
     }
 
     @Test(
         "A PSS signature without salt is refused, though its mathematics hold", arguments: WycheproofRSA.pssWithoutSalt)
     func rsaPSSWithoutSalt(_ vector: WycheproofCase) throws {
-        let key = try VerificationKey(subjectPublicKeyInfo: try octets(WycheproofRSA.pssWithoutSaltKey))
+        let key = try VerificationKey(subjectPublicKeyInfo: try decoded(WycheproofRSA.pssWithoutSaltKey))
         #expect(
-            !key.isValid(try octets(vector.signature), of: try octets(vector.message), with: .rsaPSS(.sha2_256)))
+            !key.isValid(try decoded(vector.signature), of: try decoded(vector.message), with: .rsaPSS(.sha2_256)))
     }
 
     @Test("An RSA key with exponent 3 is refused (Wycheproof case 239)")
     func smallExponent() throws {
-        let der = try octets(WycheproofRSA.exponent3Key)
+        let der = try decoded(WycheproofRSA.exponent3Key)
         let error = #expect(throws: CryptoError.self) { try VerificationKey(subjectPublicKeyInfo: der) }
         #expect(error?.code == .unusableKey)
         #expect(error?.reason.contains("exponent") == true)
@@ -49,29 +50,29 @@ struct SignatureVerificationTests {
 
     @Test("Wycheproof ECDSA P-256 encodings are told apart", arguments: WycheproofECDSA.p256)
     func ecdsaP256(_ vector: WycheproofCase) throws {
-        let key = try VerificationKey(subjectPublicKeyInfo: try octets(WycheproofECDSA.p256Key))
-        let valid = key.isValid(try octets(vector.signature), of: try octets(vector.message), with: .ecdsa(.sha2_256))
+        let key = try VerificationKey(subjectPublicKeyInfo: try decoded(WycheproofECDSA.p256Key))
+        let valid = key.isValid(try decoded(vector.signature), of: try decoded(vector.message), with: .ecdsa(.sha2_256))
         #expect(valid == vector.isValid)
     }
 
     @Test("Wycheproof ECDSA P-384 signatures over SHA2-512 verify", arguments: WycheproofECDSA.p384)
     func ecdsaP384(_ vector: WycheproofCase) throws {
-        let key = try VerificationKey(subjectPublicKeyInfo: try octets(WycheproofECDSA.p384Key))
-        let valid = key.isValid(try octets(vector.signature), of: try octets(vector.message), with: .ecdsa(.sha2_512))
+        let key = try VerificationKey(subjectPublicKeyInfo: try decoded(WycheproofECDSA.p384Key))
+        let valid = key.isValid(try decoded(vector.signature), of: try decoded(vector.message), with: .ecdsa(.sha2_512))
         #expect(valid == vector.isValid)
     }
 
     @Test("Wycheproof ECDSA P-521 encodings are told apart", arguments: WycheproofECDSA.p521)
     func ecdsaP521(_ vector: WycheproofCase) throws {
-        let key = try VerificationKey(subjectPublicKeyInfo: try octets(WycheproofECDSA.p521Key))
-        let valid = key.isValid(try octets(vector.signature), of: try octets(vector.message), with: .ecdsa(.sha2_512))
+        let key = try VerificationKey(subjectPublicKeyInfo: try decoded(WycheproofECDSA.p521Key))
+        let valid = key.isValid(try decoded(vector.signature), of: try decoded(vector.message), with: .ecdsa(.sha2_512))
         #expect(valid == vector.isValid)
     }
 
     @Test("ECDSA signatures over \"sample\" verify (RFC 6979 A.2.5, A.2.6, A.2.7)", arguments: ECDSAVector.rfc6979)
     func rfc6979(_ vector: ECDSAVector) throws {
         let key = try key(vector.prefix, "04" + vector.x + vector.y)
-        let raw = try octets(vector.r + vector.s)
+        let raw = try decoded(vector.r + vector.s)
         let der = try #require(VerificationKey.ecdsaRawToDER(raw, curveBits: vector.bits))
         #expect(key.kind == .ecdsa(bits: vector.bits))
         #expect(key.isValid(der, of: Array("sample".utf8), with: .ecdsa(vector.hash)))
@@ -82,8 +83,8 @@ struct SignatureVerificationTests {
     @Test("Ed25519 signatures verify (RFC 8032 section 7.1)", arguments: Ed25519Vector.rfc8032)
     func ed25519(_ vector: Ed25519Vector) throws {
         let key = try key(ed25519Prefix, vector.publicKey)
-        let message = try octets(vector.message)
-        var signature = try octets(vector.signature)
+        let message = try decoded(vector.message)
+        var signature = try decoded(vector.signature)
         #expect(key.isValid(signature, of: message, with: .ed25519))
         signature[3] ^= 1
         #expect(!key.isValid(signature, of: message, with: .ed25519))
@@ -95,7 +96,7 @@ struct SignatureVerificationTests {
     func wrongKind() throws {
         let vector = try #require(Ed25519Vector.rfc8032.first)
         let key = try key(ed25519Prefix, vector.publicKey)
-        let signature = try octets(vector.signature)
+        let signature = try decoded(vector.signature)
         for algorithm in [SignatureAlgorithm.ecdsa(.sha2_256), .rsaPSS(.sha2_256), .rsaPKCS1(.sha2_256)] {
             #expect(!key.isValid(signature, of: [], with: algorithm))
         }
@@ -104,13 +105,13 @@ struct SignatureVerificationTests {
     @Test("A point that is not on the curve is refused as a key")
     func pointOffCurve() throws {
         let vector = try #require(ECDSAVector.rfc6979.first)
-        let der = try octets(vector.prefix + "04" + vector.x + vector.x)
+        let der = try decoded(vector.prefix + "04" + vector.x + vector.x)
         #expect(throws: CryptoError(.unusableKey, "")) { try VerificationKey(subjectPublicKeyInfo: der) }
     }
 
     @Test("Octets cut short anywhere are refused as a key, and never trap")
     func truncatedKey() throws {
-        let der = try octets(WycheproofRSA.pkcs1Key)
+        let der = try decoded(WycheproofRSA.pkcs1Key)
         for count in 0..<der.count {
             #expect(throws: CryptoError.self) { try VerificationKey(subjectPublicKeyInfo: Array(der.prefix(count))) }
         }
@@ -119,7 +120,7 @@ struct SignatureVerificationTests {
     @Test("A key on another curve is refused by name")
     func unsupportedCurve() throws {
         // secp256k1, object identifier 1.3.132.0.10.
-        let der = try octets(
+        let der = try decoded(
             "3056301006072a8648ce3d020106052b8104000a034200" + "04" + String(repeating: "11", count: 64))
         let error = #expect(throws: CryptoError.self) { try VerificationKey(subjectPublicKeyInfo: der) }
         #expect(error?.code == .unsupportedAlgorithm)
