@@ -71,7 +71,7 @@ let package = Package(
         .testTarget(name: "CredentialsTests", dependencies: ["Credentials", crypto, cryptoExtras, x509, asn1]),
         .testTarget(name: "IKETests", dependencies: ["IKE", "Simulation"]),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"]),
-        .testTarget(name: "ESPTests", dependencies: ["ESP"]),
+        .testTarget(name: "ESPTests", dependencies: ["ESP"], resources: [.copy("scapy_peer.py")]),
         .testTarget(name: "DataplaneTests", dependencies: ["Dataplane"]),
         .testTarget(name: "GatewayTests", dependencies: ["Gateway"], resources: [.copy("Fixtures")]),
         .testTarget(name: "InteropTests", dependencies: ["Lab", "Gateway"]),
