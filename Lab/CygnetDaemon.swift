@@ -74,6 +74,12 @@ package final class CygnetDaemon: Sendable {
             }
             try await Task.sleep(for: .milliseconds(10))
         }
+        // The socket is there before the daemon is: an answer shows that it works.
+        while try await control("status").status == .exited(4) {
+            guard process.isRunning, ContinuousClock.now < end else {
+                throw LabError("cygnet run does not answer: \(log.suffix(3000))")
+            }
+        }
     }
 
     package var log: String { (try? String(contentsOfFile: "\(directory)/log", encoding: .utf8)) ?? "" }
@@ -111,6 +117,11 @@ package final class CygnetDaemon: Sendable {
 
     /// The table a person sees.
     package func statusTable() async throws(LabError) -> String { try await control("status").output }
+
+    /// Removes what a killed daemon left in the namespace.
+    package func cleanup() async throws(LabError) -> CommandResult {
+        try await namespace.run([executable, "cleanup"])
+    }
 
     /// Asks the daemon to end, which then says goodbye to its peers and removes its routes.
     package func stop() async -> ExitStatus? {

@@ -12,7 +12,6 @@ package struct CygnetStatus: Decodable, Sendable {
         package let initiatorSPI: String
         package let responderSPI: String
         package let isInitiator: Bool
-        package let state: String
         package let suite: String?
     }
 
