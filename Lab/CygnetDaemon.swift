@@ -120,7 +120,7 @@ package final class CygnetDaemon: Sendable {
 
     /// Removes what a killed daemon left in the namespace.
     package func cleanup() async throws(LabError) -> CommandResult {
-        try await namespace.run([executable, "cleanup"])
+        try await namespace.run([executable, "cleanup", "--socket", socket])
     }
 
     /// Asks the daemon to end, which then says goodbye to its peers and removes its routes.
