@@ -12,5 +12,8 @@ struct Cygnet: AsyncParsableCommand {
             13 unacceptable traffic selectors, 14 certificate, 15 refused by the peer otherwise, 64 wrong usage.
             """,
         version: GatewayVersion.current,
-        subcommands: [Check.self])
+        subcommands: [
+            Run.self, Check.self, Up.self, Down.self, Status.self, Explain.self, Reload.self, SetLogLevel.self, Stop.self,
+            Cleanup.self, DemoCommand.self,
+        ])
 }

@@ -58,7 +58,9 @@ struct ConnectionReader {
             settings.origins().merging(local.origins(prefix: "local.")) { first, _ in first }
             .merging(remote.origins(prefix: "remote.")) { first, _ in first }
         options.apply(to: &connection)
-        return GatewayConnection(configuration: connection, hosts: hosts)
+        var result = GatewayConnection(configuration: connection, hosts: hosts)
+        result.configuration.fingerprint = result.fingerprint()
+        return result
     }
 
     // MARK: Ends

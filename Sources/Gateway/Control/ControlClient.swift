@@ -68,7 +68,7 @@ public struct ControlClient: Sendable {
     }
 
     /// Whether someone accepts connections on the socket.
-    static func isAnswered(_ path: String) -> Bool {
+    package static func isAnswered(_ path: String) -> Bool {
         guard var address = sockaddr_un(path: path) else { return false }
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return false }

@@ -76,6 +76,12 @@ final class ControlServer: Sendable {
         unlink(path)
     }
 
+    /// Closes the socket if it is not to be served after all.
+    func close() async {
+        try? await listener.executeThenClose { _ in }
+        unlink(path)
+    }
+
     private func serve(_ client: Connection, _ responder: some ControlResponder) async {
         do {
             try await client.executeThenClose { requests, replies in

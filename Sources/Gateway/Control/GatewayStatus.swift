@@ -25,59 +25,79 @@ public struct GatewayStatus: Codable, Hashable, Sendable {
     }
 }
 
+/// A configured connection.
 public struct ConnectionReport: Codable, Hashable, Sendable {
     public var name: String
-    /// Whether it is configured to be up: `start: boot`.
+    /// Whether it is configured to be up at all times: `start: boot`.
     public var isWanted: Bool
+    /// Whether all children that are wanted are there, and at least one.
     public var isUp: Bool
+    /// `idle`, `waiting`, `connecting`, `up`, `retrying` or `failed`.
+    public var state: String
+    public var reason: String
+    /// Seconds in this state, and until the next attempt.
+    public var since: Int
+    public var nextAttemptIn: Int?
+    public var lastError: String?
     public var localIdentity: String
     public var remoteIdentity: String
     public var remoteHosts: [String]
-    /// Where `lastError` came from and what it says.
-    public var lastError: String?
-    public var securityAssociations: [IKESAReport] = []
-    public var children: [ChildReport] = []
+    public var securityAssociations: [IKESAReport]
+    public var children: [ChildReport]
 }
 
+/// An established IKE SA.
 public struct IKESAReport: Codable, Hashable, Sendable {
     public var initiatorSPI: String
     public var responderSPI: String
     public var isInitiator: Bool
-    public var state: String
+    /// Always `established`: SAs on their way are not listed.
+    public var state = "established"
     public var local: String
     public var remote: String
-    public var peerIdentity: String?
-    public var suite: String?
+    public var localIdentity: String
+    public var remoteIdentity: String
+    public var suite: String
+    public var isBehindNAT: Bool
+    public var isPeerBehindNAT: Bool
     /// Seconds since it was established, and until it is rekeyed.
-    public var age: Int?
+    public var age: Int
     public var rekeyIn: Int?
 }
 
+/// A configured child.
 public struct ChildReport: Codable, Hashable, Sendable {
     public var name: String
+    public var isWanted: Bool
     public var isUp: Bool
     public var localSelectors: [String]
     public var remoteSelectors: [String]
-    public var securityAssociations: [ChildSAReport] = []
+    public var securityAssociations: [ChildSAReport]
 }
 
+/// A pair of ESP SAs.
 public struct ChildSAReport: Codable, Hashable, Sendable {
     public var inboundSPI: String
     public var outboundSPI: String
+    /// `installed`, `rekeying`, `rekeyed` or `deleting`.
+    public var state: String
     public var suite: String
+    /// `esp` or `udp`.
     public var encapsulation: String
-    public var local: String
-    public var remote: String
+    /// The traffic agreed upon.
+    public var localSelectors: String
+    public var remoteSelectors: String
     public var packetsIn: UInt64 = 0
     public var packetsOut: UInt64 = 0
     public var octetsIn: UInt64 = 0
     public var octetsOut: UInt64 = 0
     /// Packets refused, by reason.
     public var drops: [String: UInt64] = [:]
-    public var age: Int?
+    public var age: Int
     public var rekeyIn: Int?
 }
 
+/// What the data plane as a whole has done.
 public struct TrafficReport: Codable, Hashable, Sendable {
     public var packetsIn: UInt64 = 0
     public var packetsOut: UInt64 = 0

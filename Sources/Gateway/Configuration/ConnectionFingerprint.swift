@@ -1,0 +1,50 @@
+import Credentials
+import IKE
+import IPsecCrypto
+import Octets
+
+extension GatewayConnection {
+    /// A digest of all that the connection is made of, wherever it was written: the same for two readings exactly when
+    /// nothing would run differently. It stands for secrets without telling anything of them.
+    func fingerprint() -> String {
+        var plain = configuration
+        plain.origin = Self.nowhere
+        plain.origins = [:]
+        plain.fingerprint = ""
+        plain.localAuthentication = .preSharedKey(SecretOctets([]))
+        plain.remoteAuthentication = .preSharedKey(SecretOctets([]))
+        for index in plain.ikeProposals.indices { plain.ikeProposals[index].origin = nil }
+        for index in plain.children.indices {
+            plain.children[index].origin = Self.nowhere
+            plain.children[index].origins = [:]
+            for proposal in plain.children[index].espProposals.indices {
+                plain.children[index].espProposals[proposal].origin = nil
+            }
+        }
+        var parts = [Self.digest(Array("\(plain) \(hosts)".utf8))]
+        switch configuration.localAuthentication {
+        case .preSharedKey(let secret): parts.append(Self.digest(secret))
+        case .certificate(let own):
+            for octets in [own.leafDER] + own.intermediatesDER + [own.signingKey.publicKey.subjectPublicKeyInfo] {
+                parts.append(Self.digest(octets))
+            }
+        }
+        switch configuration.remoteAuthentication {
+        case .preSharedKey(let secret): parts.append(Self.digest(secret))
+        case .certificate(let anchors): parts.append(Self.digest(Array("\(anchors)".utf8)))
+        }
+        return Self.digest(Array(parts.joined(separator: " ").utf8))
+    }
+
+    private static let nowhere = Origin(file: "", line: 0, column: 0, key: "")
+    /// Drawn anew by each process, so that what is kept of a secret cannot be compared with guesses elsewhere.
+    private static let key = SecretOctets((0..<32).map { _ in UInt8.random(in: 0...255) })
+
+    private static func digest(_ octets: [UInt8]) -> String {
+        PRF.hmacSHA2_256.compute(key: key, octets).unprotected.hexadecimal
+    }
+
+    private static func digest(_ secret: SecretOctets) -> String {
+        PRF.hmacSHA2_256.compute(key: key, secret).unprotected.hexadecimal
+    }
+}

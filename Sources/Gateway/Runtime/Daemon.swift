@@ -1,0 +1,273 @@
+import Dataplane
+import Glibc
+import IKE
+import IPPacket
+import Logging
+import Octets
+
+/// How a daemon is started.
+public struct DaemonOptions: Sendable {
+    public var configurationPath = GatewayConfiguration.defaultPath
+    /// Comes before the configuration's.
+    public var controlSocket: String?
+    /// Comes before the configuration's.
+    public var logLevel: Logger.Level?
+    /// Where keys are written for analysers of captures; `nil`: nowhere.
+    public var keyDirectory: String?
+
+    public init() {}
+}
+
+/// The running gateway: one IKE endpoint and one data plane, and everything that goes between them.
+///
+/// The actor is the one place in which the endpoint is used. Outputs are executed in order, without a suspension between
+/// one and the next.
+public actor Daemon {
+    let options: DaemonOptions
+    let logger: Logger
+    let threshold: LogThreshold
+    let dataplane: any Dataplane
+    let clock: GatewayClock
+    let startedAt: Instant
+    let keyLog: KeyLog?
+    let notification = ServiceNotification()
+    let endpoint: Endpoint
+    var configuration: GatewayConfiguration
+    var resolved: [String: [IPAddress]] = [:]
+    var history = NegotiationHistory()
+    var waiters = UpWaiters()
+    /// What a person should know of, newest last.
+    var warnings: [String] = []
+    /// Packets received on each inbound association when last asked.
+    var inboundPackets: [UInt32: UInt64] = [:]
+    private var jobs: JobPool?
+    private var timer: (at: Instant, task: Task<Void, Never>)?
+    private var stopRequest: AsyncStream<Outcome>.Continuation?
+
+    init(
+        options: DaemonOptions, configuration: GatewayConfiguration, dataplane: any Dataplane,
+        firewallMark: UInt32, keyLog: KeyLog?, threshold: LogThreshold, logger: Logger
+    ) {
+        self.options = options
+        self.configuration = configuration
+        self.dataplane = dataplane
+        self.keyLog = keyLog
+        self.threshold = threshold
+        self.logger = logger
+        let clock = GatewayClock()
+        self.clock = clock
+        startedAt = clock.now
+        var settings = configuration.daemon.endpoint
+        settings.unixTimeAtOrigin = clock.originInUnixTime / 1_000_000_000
+        settings.exportsKeys = keyLog != nil
+        settings.sourceAddress = { RouteProbe.sourceAddress(towards: $0, mark: firewallMark) }
+        endpoint = Endpoint(configuration: settings, random: SystemRandomNumberGenerator())
+    }
+
+    // MARK: Life
+
+    /// Works until it is told to stop.
+    func run(_ control: ControlServer) async -> Outcome {
+        let (stops, stopRequest) = AsyncStream<Outcome>.makeStream(bufferingPolicy: .bufferingOldest(1))
+        self.stopRequest = stopRequest
+        jobs = JobPool(limit: max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))) { [weak self] id, result in
+            await self?.complete(id, result)
+        }
+        do {
+            try dataplane.start()
+            try dataplane.apply(configuration.installedPolicies)
+        } catch {
+            logger.error("dataplane-failed", metadata: ["reason": "\(error.reason)"])
+            dataplane.stop()
+            await control.close()
+            return error.code == .notPermitted ? .notPermitted : .failed
+        }
+        if let keyLog {
+            warn("keys of all SAs are written to \(keyLog.directory): whoever can read them can read the traffic")
+        }
+        await resolveNames()
+        endpoint.apply(configuration.connections.map { $0.resolved(resolved) }, at: clock.now)
+        drain()
+        logger.notice(
+            "started",
+            metadata: [
+                "version": "\(GatewayVersion.current)", "connections": "\(configuration.connections.count)",
+                "configuration": "\(options.configurationPath)",
+            ])
+        notification.ready("\(configuration.connections.count) connections")
+        let outcome = await withTaskGroup(of: Void.self) { group in
+            group.addTask { await control.run(self) }
+            group.addTask { await self.followDataplane() }
+            group.addTask { await self.followSignals() }
+            group.addTask { await self.repeatedly(every: .seconds(5)) { await self.reportActivity() } }
+            group.addTask { await self.repeatedly(every: .seconds(30)) { await self.resolveNamesAgain() } }
+            if let interval = notification.watchdogInterval {
+                group.addTask { await self.repeatedly(every: interval) { await self.showLife() } }
+            }
+            var outcome = Outcome.success
+            for await request in stops {
+                outcome = request
+                break
+            }
+            notification.stopping()
+            group.cancelAll()
+            end()
+            return outcome
+        }
+        logger.notice("stopped")
+        return outcome
+    }
+
+    /// Makes ``run(_:)`` return.
+    func stop(_ outcome: Outcome) { stopRequest?.yield(outcome) }
+
+    /// Tells peers, then takes everything out of the kernel.
+    private func end() {
+        endpoint.shutDown(at: clock.now)
+        drain()
+        timer?.task.cancel()
+        timer = nil
+        dataplane.stop()
+    }
+
+    private func showLife() { notification.alive() }
+
+    private func repeatedly(every interval: Duration, _ body: @Sendable () async -> Void) async {
+        while !Task.isCancelled {
+            do { try await Task.sleep(for: interval) } catch { return }
+            await body()
+        }
+    }
+
+    private func followSignals() async {
+        for await number in Signals.stream([SIGTERM, SIGINT, SIGHUP]) {
+            if number == SIGHUP {
+                _ = await reload()
+            } else {
+                logger.notice("stopping", metadata: ["signal": "\(number)"])
+                stop(.success)
+            }
+        }
+    }
+
+    // MARK: Into the endpoint
+
+    private func followDataplane() async {
+        for await event in dataplane.events { handle(event) }
+    }
+
+    private func handle(_ event: DataplaneEvent) {
+        switch event {
+        case .ike(let octets, let local, let remote, let nonESPMarker):
+            endpoint.receive(
+                IKEDatagram(octets: octets, local: local, remote: remote, nonESPMarker: nonESPMarker), at: clock.now)
+        case .unknownSPI(let spi, _, let source):
+            logger.debug("unknown-spi", metadata: ["spi": "\(hex(spi))", "from": "\(source)"])
+            return
+        case .warning(let text):
+            warn(text)
+            return
+        case .failed(let reason):
+            logger.critical("dataplane-failed", metadata: ["reason": "\(reason)"])
+            stop(.failed)
+            return
+        case .acquire, .inboundSeen, .softLimit, .hardLimit, .peerMoved:
+            guard let report = DataplaneReport(event) else { return }
+            endpoint.handle(report, at: clock.now)
+        }
+        drain()
+    }
+
+    private func complete(_ id: Job.ID, _ result: JobResult) {
+        endpoint.complete(id, with: result, at: clock.now)
+        drain()
+    }
+
+    private func timerFired() {
+        timer = nil
+        endpoint.handleTimeout(at: clock.now)
+        drain()
+    }
+
+    /// Tells the endpoint which associations carried something since last time, so that a busy peer is not asked for life.
+    private func reportActivity() async {
+        let reports = await dataplane.counters()
+        var seen: [UInt32: UInt64] = [:]
+        for report in reports where report.direction == .inbound {
+            seen[report.spi] = report.counters.packets
+            if report.counters.packets > inboundPackets[report.spi] ?? 0 {
+                endpoint.handle(.inboundActivity(spi: report.spi), at: clock.now)
+            }
+        }
+        inboundPackets = seen
+        drain()
+    }
+
+    // MARK: Out of the endpoint
+
+    /// Executes all outputs, in order, and sets the timer.
+    func drain() {
+        while let output = endpoint.nextOutput() { execute(output) }
+        setTimer()
+    }
+
+    private func execute(_ output: Output) {
+        switch output {
+        case .send(let datagram):
+            dataplane.send(
+                datagram.octets, from: datagram.local, to: datagram.remote, nonESPMarker: datagram.nonESPMarker)
+        case .sendKeepalive(let local, let remote):
+            dataplane.sendKeepalive(from: local, to: remote)
+        case .installInbound(let child):
+            install(spi: child.inboundSPI) { () throws(DataplaneError) in
+                try dataplane.installInbound(child.inboundParameters, policy: child.policyID)
+            }
+        case .activateOutbound(let child):
+            install(spi: child.inboundSPI) { () throws(DataplaneError) in
+                try dataplane.activateOutbound(child.outboundParameters, policy: child.policyID)
+            }
+        case .removeInbound(let spi): dataplane.removeInbound(spi: spi)
+        case .removeOutbound(let spi, let remote): dataplane.removeOutbound(spi: spi, remote: remote)
+        case .updateAddresses(let inbound, let outbound, let local, let remote):
+            dataplane.updateAddresses(inboundSPI: inbound, outboundSPI: outbound, local: local, remote: remote)
+        case .compute(let job):
+            if let jobs { Task { await jobs.submit(job) } }
+        case .event(let event): follow(event)
+        }
+    }
+
+    private func install(spi: UInt32, _ body: () throws(DataplaneError) -> Void) {
+        do {
+            try body()
+        } catch {
+            logger.error("installation-failed", metadata: ["spi": "\(hex(spi))", "reason": "\(error.reason)"])
+            endpoint.handle(.installationFailed(spi: spi, reason: error.reason), at: clock.now)
+        }
+    }
+
+    private func setTimer() {
+        guard let deadline = endpoint.nextDeadline else { return }
+        // A timer that fires early finds nothing due and is set again.
+        if let timer, timer.at <= deadline { return }
+        timer?.task.cancel()
+        let pause = max(deadline - clock.now, .zero)
+        timer = (
+            deadline,
+            Task { [weak self] in
+                do { try await Task.sleep(for: pause, tolerance: .milliseconds(1)) } catch { return }
+                await self?.timerFired()
+            }
+        )
+    }
+
+    /// Something a person should know of: logged, and shown in the status.
+    func warn(_ text: String) {
+        logger.warning("warning", metadata: ["text": "\(text)"])
+        warnings.removeAll { $0 == text }
+        warnings.append(text)
+        warnings.removeFirst(max(0, warnings.count - 20))
+    }
+}
+
+/// An SPI of ESP as people write it.
+func hex(_ spi: UInt32) -> String { "0x" + spi.bigEndianOctets.hexadecimal }

@@ -1,0 +1,154 @@
+import IKE
+import Logging
+import Octets
+
+// Requests from the control socket.
+extension Daemon: ControlResponder {
+    private static let longestWait = 600.0
+
+    func respond(
+        to request: ControlRequest, reply: @Sendable (ControlReply) async throws -> Void
+    ) async throws {
+        switch request.command {
+        case .status:
+            let status = await status()
+            try await reply(ControlReply(status.outcome, status: status))
+        case .watch:
+            let pause = min(max(request.seconds ?? 1, 0.1), 3600)
+            while !Task.isCancelled {
+                let status = await status()
+                try await reply(ControlReply(status.outcome, status: status, isLast: false))
+                try await Task.sleep(for: .seconds(pause))
+            }
+        case .up: try await reply(bringUp(request))
+        case .down: try await reply(takeDown(request))
+        case .reload: try await reply(reload())
+        case .explain: try await reply(explain(request.connection))
+        case .logLevel: try await reply(changeLogLevel(request.level))
+        case .shutdown:
+            logger.notice("stopping", metadata: ["by": "control socket"])
+            try await reply(ControlReply(lines: ["stopping"]))
+            stop(.success)
+        }
+    }
+
+    // MARK: up and down
+
+    private func bringUp(_ request: ControlRequest) async -> ControlReply {
+        guard let name = request.connection, let connection = connection(name) else {
+            return unknown(request.connection)
+        }
+        let wanted = request.child.map { [$0] } ?? connection.configuration.children.map(\.name)
+        let present = installedChildren(name)
+        guard !present.isSuperset(of: wanted) else { return ControlReply(lines: ["\(name) is up already"]) }
+        do throws(ControlError) {
+            if !connection.hosts.compactMap(\.name).isEmpty { await resolve(connection) }
+            try endpoint.initiate(name, child: request.child, at: clock.now)
+        } catch {
+            drain()
+            return ControlReply(.configuration, lines: [error.description])
+        }
+        let seconds = min(max(request.seconds ?? 180, 1), Self.longestWait)
+        return await withCheckedContinuation { continuation in
+            let id = waiters.add(
+                connection: name, missing: Set(wanted).subtracting(present), continuation)
+            Task {
+                try? await Task.sleep(for: .seconds(seconds))
+                self.giveUp(id, name, after: seconds)
+            }
+            drain()
+        }
+    }
+
+    private func giveUp(_ id: UInt64, _ name: String, after seconds: Double) {
+        waiters.finish(
+            id,
+            ControlReply(
+                .peerSilent,
+                lines: [
+                    "\(name) is not up after \(Int(seconds)) s; the attempt goes on", "  more: cygnet explain \(name)",
+                ]))
+    }
+
+    private func takeDown(_ request: ControlRequest) async -> ControlReply {
+        guard let name = request.connection, connection(name) != nil else { return unknown(request.connection) }
+        do throws(ControlError) {
+            try endpoint.terminate(name, child: request.child, at: clock.now)
+        } catch {
+            drain()
+            return ControlReply(.configuration, lines: [error.description])
+        }
+        drain()
+        for _ in 0..<100 where isPresent(name, child: request.child) {
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+        let what = request.child.map { "\(name), child \($0)," } ?? name
+        return isPresent(name, child: request.child)
+            ? ControlReply(.failed, lines: ["\(what) is being taken down, but the peer has not answered yet"])
+            : ControlReply(lines: ["\(what) is down"])
+    }
+
+    func connection(_ name: String) -> GatewayConnection? { configuration.connections.first { $0.name == name } }
+
+    private func installedChildren(_ name: String) -> Set<String> {
+        Set(endpoint.status().first { $0.name == name }?.children.map(\.name) ?? [])
+    }
+
+    private func isPresent(_ name: String, child: String?) -> Bool {
+        guard let status = endpoint.status().first(where: { $0.name == name }) else { return false }
+        guard let child else { return !status.ikeSAs.isEmpty }
+        return status.children.contains { $0.name == child }
+    }
+
+    private func unknown(_ name: String?) -> ControlReply {
+        guard let name else { return ControlReply(.configuration, lines: ["the request names no connection"]) }
+        let names = configuration.connections.map(\.name)
+        guard !names.isEmpty else { return ControlReply(.configuration, lines: ["no connection is configured"]) }
+        return ControlReply(
+            .configuration, lines: [NearestWord.complaint(about: name, what: "connection", expected: names)])
+    }
+
+    // MARK: explain and log-level
+
+    private func explain(_ name: String?) -> ControlReply {
+        guard let name else {
+            var lines: [String] = []
+            for connection in configuration.connections {
+                guard let last = history.narratives(of: connection.name).last else {
+                    lines.append("\(connection.name): nothing negotiated yet")
+                    continue
+                }
+                let result = last.refusal.map { "failed: \($0.reason)" } ?? "agreed"
+                lines.append("\(connection.name): \(last.title), \(clock.date(of: last.began)), \(result)")
+            }
+            return ControlReply(lines: lines + unmatchedLines(since: .origin))
+        }
+        guard connection(name) != nil else { return unknown(name) }
+        guard let last = history.narratives(of: name).last else {
+            let state = endpoint.status().first { $0.name == name }
+            let doing = state.map { " It is \($0.state.rawValue): \($0.reason)." } ?? ""
+            return ControlReply(
+                lines: ["\(name) has negotiated nothing yet.\(doing)"] + unmatchedLines(since: .origin))
+        }
+        return ControlReply(lines: ExplanationText.lines(last, clock: clock) + unmatchedLines(since: last.began))
+    }
+
+    /// Negotiations of peers that fitted no connection: where a mistake in an identity or proposal shows.
+    private func unmatchedLines(since: Instant) -> [String] {
+        let recent = history.unmatched.filter { $0.began >= since }.suffix(3)
+        guard !recent.isEmpty else { return [] }
+        return ["", "Negotiations that fitted no connection:"]
+            + recent.flatMap { ExplanationText.lines($0, clock: clock) }
+    }
+
+    private func changeLogLevel(_ text: String?) -> ControlReply {
+        guard let text else { return ControlReply(lines: [threshold.level.rawValue]) }
+        guard let word = LogLevelWord(rawValue: text) else {
+            return ControlReply(
+                .configuration,
+                lines: [NearestWord.complaint(about: text, what: "log level", expected: LogLevelWord.words)])
+        }
+        threshold.level = word.level
+        return ControlReply(lines: ["the log level is \(text) until the next start"])
+    }
+}

@@ -1,0 +1,107 @@
+import IKE
+import IPPacket
+import Logging
+
+// Taking over a changed configuration, and changed addresses of names.
+extension Daemon {
+    /// Reads the configuration again. With mistakes in it, everything stays as it is.
+    func reload() async -> ControlReply {
+        notification.reloading()
+        defer { notification.ready("\(configuration.connections.count) connections") }
+        let reading = GatewayConfiguration.read(path: options.configurationPath)
+        var lines = reading.diagnostics.map(\.description)
+        guard let new = reading.configuration else {
+            logger.error("reload-refused", metadata: ["first": "\(lines.first ?? "")"])
+            return ControlReply(.configuration, lines: lines + ["nothing is changed"])
+        }
+        lines += differences(to: new)
+        let old = configuration
+        let oldFingerprints = Dictionary(
+            uniqueKeysWithValues: old.connections.map { ($0.name, $0.configuration.fingerprint) })
+        do {
+            try dataplane.apply(new.installedPolicies)
+        } catch {
+            logger.error("reload-refused", metadata: ["reason": "\(error.reason)"])
+            return ControlReply(.failed, lines: lines + [error.reason, "nothing is changed"])
+        }
+        configuration = new
+        // Settings that need a restart stay as they are until then.
+        configuration.daemon = old.daemon
+        configuration.daemon.logLevel = new.daemon.logLevel
+        if options.logLevel == nil, new.daemon.logLevel != old.daemon.logLevel { threshold.level = new.daemon.logLevel }
+        let names = Set(new.connections.map(\.name))
+        history.keep(names)
+        endpoint.apply(new.connections.map { $0.resolved(resolved) }, at: clock.now)
+        drain()
+        let added = new.connections.filter { oldFingerprints[$0.name] == nil }.map(\.name)
+        let removed = old.connections.map(\.name).filter { !names.contains($0) }
+        let changed = new.connections.filter {
+            guard let fingerprint = oldFingerprints[$0.name] else { return false }
+            return fingerprint != $0.configuration.fingerprint
+        }.map(\.name)
+        for (word, list) in [("added", added), ("changed", changed), ("removed", removed)] where !list.isEmpty {
+            lines.append("\(word): \(list.joined(separator: ", "))")
+        }
+        if added.isEmpty, changed.isEmpty, removed.isEmpty { lines.append("no connection has changed") }
+        logger.notice(
+            "reloaded",
+            metadata: ["added": "\(added.count)", "changed": "\(changed.count)", "removed": "\(removed.count)"])
+        await resolveNames()
+        return ControlReply(lines: lines)
+    }
+
+    private func differences(to new: GatewayConfiguration) -> [String] {
+        let daemon = configuration.daemon
+        let pairs: [(String, Bool)] = [
+            ("ike-port", daemon.endpoint.ikePort != new.daemon.endpoint.ikePort),
+            ("nat-port", daemon.endpoint.natPort != new.daemon.endpoint.natPort),
+            ("listen", daemon.listen != new.daemon.listen), ("device", daemon.device != new.daemon.device),
+            (
+                "control",
+                daemon.controlSocket != new.daemon.controlSocket || daemon.controlGroup != new.daemon.controlGroup
+            ),
+            (
+                "limits",
+                daemon.endpoint.halfOpenLimit != new.daemon.endpoint.halfOpenLimit
+                    || daemon.endpoint.halfOpenLimitPerAddress != new.daemon.endpoint.halfOpenLimitPerAddress
+                    || daemon.endpoint.halfOpenTimeout != new.daemon.endpoint.halfOpenTimeout
+                    || daemon.endpoint.cookieThreshold != new.daemon.endpoint.cookieThreshold
+            ),
+        ]
+        return pairs.filter(\.1).map { "daemon.\($0.0) has changed: this takes effect with a restart" }
+    }
+
+    // MARK: Names
+
+    /// Looks up the names of all peers.
+    func resolveNames() async {
+        for connection in configuration.connections { await resolve(connection) }
+    }
+
+    /// Looks up again the names of peers that are sought: an SA that is up stays where it is.
+    func resolveNamesAgain() async {
+        let up = Set(endpoint.status().filter { $0.state == .up }.map(\.name))
+        for connection in configuration.connections where !up.contains(connection.name) { await resolve(connection) }
+    }
+
+    /// Looks up the names of one peer; an address that was known stays if the name cannot be looked up now.
+    func resolve(_ connection: GatewayConnection) async {
+        for name in connection.hosts.compactMap(\.name) {
+            let addresses = await HostResolver.addresses(of: name)
+            if addresses.isEmpty {
+                if resolved[name] == nil {
+                    logger.warning("unresolved", metadata: ["connection": "\(connection.name)", "name": "\(name)"])
+                }
+            } else if resolved[name] != addresses {
+                resolved[name] = addresses
+                logger.info(
+                    "resolved",
+                    metadata: ["name": "\(name)", "addresses": "\(addresses.map(\.description).joined(separator: ","))"])
+            }
+        }
+        guard !connection.hosts.compactMap(\.name).isEmpty else { return }
+        endpoint.updateRemoteAddresses(
+            of: connection.name, connection.resolved(resolved).remoteAddresses, at: clock.now)
+        drain()
+    }
+}

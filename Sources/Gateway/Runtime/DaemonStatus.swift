@@ -1,0 +1,82 @@
+import Dataplane
+import IKE
+import Octets
+
+extension Daemon {
+    /// Everything there is to see at this moment.
+    func status() async -> GatewayStatus {
+        let counters = await dataplane.counters()
+        let statistics = await dataplane.statistics()
+        let now = clock.now
+        var status = GatewayStatus(
+            version: GatewayVersion.current, uptime: seconds(now - startedAt), configuration: options.configurationPath,
+            logLevel: threshold.level.rawValue)
+        status.savesKeysTo = keyLog?.directory
+        status.warnings = warnings
+        status.dataplane.packetsIn = statistics.inbound.packetsOut
+        status.dataplane.packetsOut = statistics.outbound.packetsOut
+        status.dataplane.drops = statistics.drops
+        status.dataplane.eventsDropped = statistics.eventsDropped
+        let states = Dictionary(endpoint.status().map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        status.connections = configuration.connections.compactMap { connection in
+            states[connection.name].map { report(connection, $0, counters, now) }
+        }
+        return status
+    }
+
+    private func report(
+        _ connection: GatewayConnection, _ state: ConnectionStatus, _ counters: [SACountersReport], _ now: Instant
+    ) -> ConnectionReport {
+        let configured = connection.configuration
+        let children = configured.children.map { child in
+            let live = state.children.filter { $0.name == child.name }
+            return ChildReport(
+                name: child.name, isWanted: (child.start ?? configured.start) == .boot, isUp: !live.isEmpty,
+                localSelectors: child.localSelectors.map(\.description),
+                remoteSelectors: child.remoteSelectors.map(\.description),
+                securityAssociations: live.map { report($0, counters, now) })
+        }
+        return ConnectionReport(
+            name: connection.name, isWanted: configured.start == .boot || children.contains(where: \.isWanted),
+            isUp: children.contains(where: \.isUp)
+                && children.allSatisfy { $0.isUp || !$0.isWanted },
+            state: state.state.rawValue, reason: state.reason, since: seconds(now - state.since),
+            nextAttemptIn: state.nextAttempt.map { max(0, seconds($0 - now)) },
+            lastError: state.refusal?.description, localIdentity: configured.localIdentity.description,
+            remoteIdentity: configured.remoteIdentity?.description ?? "any",
+            remoteHosts: connection.hosts.map(\.description),
+            securityAssociations: state.ikeSAs.map { report($0, now) }, children: children)
+    }
+
+    private func report(_ sa: IKESAStatus, _ now: Instant) -> IKESAReport {
+        IKESAReport(
+            initiatorSPI: hexadecimal(sa.isInitiator ? sa.localSPI : sa.remoteSPI),
+            responderSPI: hexadecimal(sa.isInitiator ? sa.remoteSPI : sa.localSPI), isInitiator: sa.isInitiator,
+            local: sa.local, remote: sa.remote, localIdentity: sa.localIdentity, remoteIdentity: sa.remoteIdentity,
+            suite: sa.suite.description, isBehindNAT: sa.isBehindNAT, isPeerBehindNAT: sa.isPeerBehindNAT,
+            age: seconds(now - sa.establishedAt), rekeyIn: sa.rekeyAt.map { max(0, seconds($0 - now)) })
+    }
+
+    private func report(_ child: ChildSAStatus, _ counters: [SACountersReport], _ now: Instant) -> ChildSAReport {
+        var report = ChildSAReport(
+            inboundSPI: hex(child.inboundSPI), outboundSPI: hex(child.outboundSPI), state: child.state,
+            suite: child.suite.description, encapsulation: child.isEncapsulatedInUDP ? "udp" : "esp",
+            localSelectors: child.localSelectors, remoteSelectors: child.remoteSelectors,
+            age: seconds(now - child.establishedAt), rekeyIn: child.rekeyAt.map { max(0, seconds($0 - now)) })
+        for entry in counters {
+            switch entry.direction {
+            case .inbound where entry.spi == child.inboundSPI:
+                report.packetsIn = entry.counters.packets
+                report.octetsIn = entry.counters.octets
+            case .outbound where entry.spi == child.outboundSPI:
+                report.packetsOut = entry.counters.packets
+                report.octetsOut = entry.counters.octets
+            default: continue
+            }
+            for (reason, packets) in entry.counters.allDrops { report.drops[reason.description, default: 0] += packets }
+        }
+        return report
+    }
+
+    private func seconds(_ duration: Duration) -> Int { Int(duration.wholeNanoseconds / 1_000_000_000) }
+}

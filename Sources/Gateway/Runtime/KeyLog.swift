@@ -1,0 +1,111 @@
+import Glibc
+import IKE
+import IPPacket
+import IPsecCrypto
+import Octets
+
+/// Writes keys in the form of Wireshark's tables, for those who have to look into captures: `ikev2_decryption_table` and
+/// `esp_sa`, to be put into a Wireshark profile.
+///
+/// Whoever has these files can read all traffic of the SAs in them. They are made anew at each start, for the owner only.
+struct KeyLog: Sendable {
+    struct Failure: Error { let reason: String }
+
+    let directory: String
+
+    private static let ikeFile = "ikev2_decryption_table"
+    private static let espFile = "esp_sa"
+
+    init(directory: String) throws(Failure) {
+        self.directory = directory
+        if mkdir(directory, 0o700) != 0, errno != EEXIST {
+            throw Failure(reason: "cannot make the directory \(directory) for keys: \(ReferencedFile.reason(errno))")
+        }
+        for file in [Self.ikeFile, Self.espFile] {
+            let path = "\(directory)/\(file)"
+            unlink(path)
+            let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+            guard descriptor >= 0 else {
+                throw Failure(reason: "cannot write keys to \(path): \(ReferencedFile.reason(errno))")
+            }
+            close(descriptor)
+        }
+    }
+
+    /// Adds the keys of an SA. One that the analyser has no name for is left out.
+    func add(_ keys: ExportedKeys) {
+        switch keys {
+        case .ike(let initiatorSPI, let responderSPI, let suite, let ei, let er, let ai, let ar):
+            let line = Self.ikeLine(initiatorSPI, responderSPI, suite, ei: ei, er: er, ai: ai, ar: ar)
+            if let line { append(line, to: Self.ikeFile) }
+        case .child(let child):
+            for line in Self.espLines(child) { append(line, to: Self.espFile) }
+        }
+    }
+
+    private func append(_ line: String, to file: String) {
+        let descriptor = open("\(directory)/\(file)", O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW)
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        let octets = Array((line + "\n").utf8)
+        _ = write(descriptor, octets, octets.count)
+    }
+
+    // MARK: Wireshark's words
+
+    static func ikeLine(
+        _ initiatorSPI: UInt64, _ responderSPI: UInt64, _ suite: IKESuite, ei: SecretOctets, er: SecretOctets,
+        ai: SecretOctets, ar: SecretOctets
+    ) -> String? {
+        let bits = suite.encryption.keyBits
+        let encryption: String
+        switch suite.encryption {
+        case .aesGCM16(bits): encryption = "AES-GCM-\(bits) with 16 octet ICV [RFC5282]"
+        case .aesCBC(bits): encryption = "AES-CBC-\(bits) [RFC3602]"
+        default: return nil
+        }
+        let integrity =
+            switch suite.integrity {
+            case .hmacSHA2_256_128: "HMAC_SHA2_256_128 [RFC4868]"
+            case .hmacSHA2_384_192: "HMAC_SHA2_384_192 [RFC4868]"
+            case .hmacSHA2_512_256: "HMAC_SHA2_512_256 [RFC4868]"
+            case nil: "NONE [RFC4306]"
+            }
+        let fields = [
+            initiatorSPI.bigEndianOctets.hexadecimal, responderSPI.bigEndianOctets.hexadecimal, text(ei), text(er),
+            "\"\(encryption)\"", text(ai), text(ar), "\"\(integrity)\"",
+        ]
+        return fields.joined(separator: ",")
+    }
+
+    static func espLines(_ child: ChildSADescription) -> [String] {
+        let bits = child.suite.encryption.keyBits
+        let encryption: String
+        switch child.suite.encryption {
+        case .chaCha20Poly1305: encryption = "ChaCha20 with Poly1305 [RFC7634]"
+        case .aesGCM16(bits): encryption = "AES-GCM with 16 octet ICV [RFC4106]"
+        case .aesCBC(bits): encryption = "AES-CBC [RFC3602]"
+        default: return []
+        }
+        let integrity =
+            switch child.suite.integrity {
+            case .hmacSHA2_256_128: "HMAC-SHA-256-128 [RFC4868]"
+            case .hmacSHA2_384_192: "HMAC-SHA-384-192 [RFC4868]"
+            case .hmacSHA2_512_256: "HMAC-SHA-512-256 [RFC4868]"
+            case nil: "NULL"
+            }
+        func line(_ spi: UInt32, _ keys: DirectionKeys, from source: IPAddress, to destination: IPAddress) -> String {
+            let fields = [
+                "\(source.family)", "\(source)", "\(destination)", "0x" + spi.bigEndianOctets.hexadecimal, encryption,
+                "0x" + text(keys.encryption), integrity, keys.integrity.map { "0x" + text($0) } ?? "",
+            ]
+            return fields.map { "\"\($0)\"" }.joined(separator: ",")
+        }
+        return [
+            line(child.inboundSPI, child.inboundKeys, from: child.remote.address, to: child.local.address),
+            line(child.outboundSPI, child.outboundKeys, from: child.local.address, to: child.remote.address),
+        ]
+    }
+
+    private static func text(_ key: SecretOctets) -> String { key.unprotected.hexadecimal }
+}

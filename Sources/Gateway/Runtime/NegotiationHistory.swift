@@ -1,0 +1,60 @@
+import IKE
+import Octets
+
+/// The last negotiations of each connection, and of peers that reached none.
+struct NegotiationHistory {
+    private static let perConnection = 8
+    private static let unmatchedLimit = 16
+
+    private var byConnection: [String: [Narrative]] = [:]
+    /// Negotiations that fitted no connection, oldest first.
+    private(set) var unmatched: [Narrative] = []
+
+    mutating func add(_ narrative: Narrative, connection: String?) {
+        guard let connection else {
+            unmatched.append(narrative)
+            unmatched.removeFirst(max(0, unmatched.count - Self.unmatchedLimit))
+            return
+        }
+        var list = byConnection[connection] ?? []
+        list.append(narrative)
+        list.removeFirst(max(0, list.count - Self.perConnection))
+        byConnection[connection] = list
+    }
+
+    /// Oldest first.
+    func narratives(of connection: String) -> [Narrative] { byConnection[connection] ?? [] }
+
+    mutating func keep(_ connections: Set<String>) {
+        byConnection = byConnection.filter { connections.contains($0.key) }
+    }
+}
+
+/// A negotiation in words.
+enum ExplanationText {
+    static func lines(_ narrative: Narrative, clock: GatewayClock) -> [String] {
+        var lines = ["\(narrative.title), \(clock.date(of: narrative.began))"]
+        for line in narrative.lines {
+            let seconds = milliseconds(line.at - narrative.began)
+            let kind = line.kind.rawValue
+            let place = line.origin.map { "  [\($0.file):\($0.line): \($0.key)]" } ?? ""
+            lines.append(
+                "  " + String(repeating: " ", count: max(0, 9 - seconds.count)) + seconds + "  " + kind
+                    + String(repeating: " ", count: max(0, 9 - kind.count)) + line.text + place)
+        }
+        if let refusal = narrative.refusal {
+            lines.append("  result: failed (\(refusal.cause.rawValue)): \(refusal.reason)")
+            lines.append(refusal.decidedBy == .us ? "  decided here" : "  decided by the peer")
+            for origin in refusal.origins { lines.append("  see \(origin)") }
+        } else {
+            lines.append(narrative.isFinished ? "  result: agreed" : "  under way")
+        }
+        return lines
+    }
+
+    private static func milliseconds(_ duration: Duration) -> String {
+        let total = max(0, duration.wholeNanoseconds / 1_000_000)
+        let fraction = "\(total % 1000)"
+        return "\(total / 1000)." + String(repeating: "0", count: 3 - fraction.count) + fraction
+    }
+}

@@ -1,0 +1,62 @@
+import Dataplane
+import ESP
+import IKE
+
+// From what IKE has agreed to what the data plane installs.
+
+extension ChildSADescription {
+    var inboundParameters: SAParameters { parameters(spi: inboundSPI, keys: inboundKeys) }
+    var outboundParameters: SAParameters { parameters(spi: outboundSPI, keys: outboundKeys) }
+
+    private func parameters(spi: UInt32, keys: DirectionKeys) -> SAParameters {
+        var options = SAOptions()
+        options.copyDSCP = copiesDSCP
+        options.tfcPaddingTo = tfcPadding
+        return SAParameters(
+            spi: spi, encryption: suite.encryption, encryptionKey: keys.encryption, integrity: suite.integrity,
+            integrityKey: keys.integrity, extendedSequenceNumbers: suite.sequenceNumbers == .extended,
+            replayWindow: replayWindow, encapsulation: isEncapsulatedInUDP ? .udp : .ip, local: local, remote: remote,
+            localSelectors: localSelectors, remoteSelectors: remoteSelectors,
+            lifetime: SALifetime(lifetime, suite.sequenceNumbers), options: options)
+    }
+}
+
+extension SALifetime {
+    /// With 32-bit sequence numbers the association must be replaced before they end (RFC 4303 section 3.3.3): asked for
+    /// after seven eighths of them.
+    private static let lastComfortablePacket: UInt64 = 7 << 29
+
+    init(_ lifetime: ChildLifetime, _ numbers: SequenceNumbers) {
+        self.init()
+        let part = Double.random(in: 0...min(max(lifetime.jitter, 0), 0.5))
+        if let octets = lifetime.rekeyAfterOctets {
+            softOctets = Self.scaled(octets, by: 1 - part)
+            hardOctets = Self.scaled(octets, by: 1 + lifetime.overtime)
+        }
+        if let packets = lifetime.rekeyAfterPackets {
+            softPackets = Self.scaled(packets, by: 1 - part)
+            hardPackets = Self.scaled(packets, by: 1 + lifetime.overtime)
+        }
+        if numbers == .sequential32 { softPackets = min(softPackets, Self.lastComfortablePacket) }
+    }
+
+    private static func scaled(_ value: UInt64, by factor: Double) -> UInt64 {
+        let product = Double(value) * factor
+        return product < 0x1p63 ? UInt64(product) : .max
+    }
+}
+
+extension IKE.DataplaneReport {
+    /// `nil` for what does not concern IKE.
+    init?(_ event: DataplaneEvent) {
+        switch event {
+        case .acquire(let policy, let packet):
+            self = .acquire(policyID: policy, description: "a packet from \(packet.source) to \(packet.destination)")
+        case .inboundSeen(let spi): self = .inboundSeen(spi: spi)
+        case .softLimit(let spi, _): self = .softLimit(spi: spi)
+        case .hardLimit(let spi, _): self = .hardLimit(spi: spi)
+        case .peerMoved(let spi, let remote): self = .peerMoved(spi: spi, remote: remote)
+        case .ike, .unknownSPI, .warning, .failed: return nil
+        }
+    }
+}

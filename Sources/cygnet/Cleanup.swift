@@ -1,0 +1,31 @@
+import ArgumentParser
+import Dataplane
+import Gateway
+
+struct Cleanup: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Remove the rules and routes that a killed daemon has left.",
+        discussion: """
+            They keep the traffic of its connections from leaving in clear; the next start of the daemon takes them over. \
+            Not to be used while a daemon runs.
+            """)
+
+    @OptionGroup var control: ControlOptions
+    @Flag(help: "Also if a daemon runs, whose traffic then leaves in clear.") var force = false
+
+    func run() throws {
+        let socket = control.socket ?? DaemonSettings.defaultControlSocket
+        guard force || !ControlClient.isAnswered(socket) else {
+            Terminal.complain("cygnet: a daemon answers on \(socket); end it first with `cygnet stop`")
+            throw Outcome.failed.exitCode
+        }
+        do {
+            let removed = try UserspaceDataplane.cleanup()
+            for line in removed { print("removed \(line)") }
+            if removed.isEmpty { print("nothing to remove") }
+        } catch {
+            Terminal.complain("cygnet: \(error.reason)")
+            throw (error.code == .notPermitted ? Outcome.notPermitted : .failed).exitCode
+        }
+    }
+}

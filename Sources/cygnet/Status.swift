@@ -1,0 +1,123 @@
+import ArgumentParser
+import Foundation
+import Gateway
+
+struct Status: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Show connections and their security associations.",
+        discussion:
+            "Exit status: 0 every connection with `start: boot` is up, 2 one is not, 4 no daemon, 5 not permitted.")
+
+    @OptionGroup var control: ControlOptions
+    @Flag(help: "Print JSON.") var json = false
+    @Flag(help: "Print anew again and again, until interrupted.") var watch = false
+    @Option(help: "Seconds between two prints with --watch.") var interval = 1.0
+
+    func validate() throws {
+        guard interval >= 0.1, interval <= 3600 else { throw ValidationError("--interval must be 0.1 to 3600 seconds") }
+    }
+
+    func run() async throws {
+        let command = ControlRequest(watch ? .watch : .status, seconds: watch ? interval : nil)
+        let reply = try await control.perform(command) { [self] reply in
+            guard let status = reply.status else { return }
+            show(status)
+        }
+        guard reply.outcome == .success else { throw reply.outcome.exitCode }
+    }
+
+    private func show(_ status: GatewayStatus) {
+        if json {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = watch ? [.sortedKeys] : [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+            if let text = try? encoder.encode(status) { print(String(decoding: text, as: UTF8.self)) }
+        } else {
+            if watch, Terminal.isInteractive { Terminal.clear() }
+            for line in StatusTable(status).lines { print(line) }
+        }
+        Terminal.flush()
+    }
+}
+
+/// The status as tables for a person.
+struct StatusTable {
+    let lines: [String]
+
+    init(_ status: GatewayStatus) {
+        var lines = [
+            "cygnet \(status.version), up \(Self.time(status.uptime)), configuration \(status.configuration), log level \(status.logLevel)"
+        ]
+        for warning in status.warnings { lines.append("warning: \(warning)") }
+        lines.append("")
+        if status.connections.isEmpty { lines.append("no connections") }
+        let rows = status.connections.map { connection in
+            [
+                connection.name, connection.state, Self.time(connection.since), connection.localIdentity,
+                connection.remoteIdentity, connection.securityAssociations.first?.remote ?? connection.remoteHosts.joined(separator: " "),
+                connection.lastError.map { "\($0)" + (connection.nextAttemptIn.map { "; again in \($0) s" } ?? "") }
+                    ?? connection.securityAssociations.first.map { "\($0.suite), rekey in \($0.rekeyIn.map(Self.time) ?? "–")" }
+                    ?? connection.reason,
+            ]
+        }
+        if !rows.isEmpty {
+            lines += Self.table(["CONNECTION", "STATE", "SINCE", "LOCAL ID", "REMOTE ID", "PEER", ""], rows)
+        }
+        let children = status.connections.flatMap { connection in
+            connection.children.flatMap { child in Self.rows(connection.name, child) }
+        }
+        if !children.isEmpty {
+            lines.append("")
+            lines += Self.table(
+                ["CHILD", "STATE", "TRAFFIC", "SPI IN", "SPI OUT", "IN", "OUT", "DROPS", "REKEY", "PROTECTION"], children)
+        }
+        let drops = status.dataplane.drops.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+        if !drops.isEmpty { lines += ["", "dropped: \(drops.joined(separator: ", "))"] }
+        self.lines = lines
+    }
+
+    private static func rows(_ connection: String, _ child: ChildReport) -> [[String]] {
+        let name = child.name == connection ? connection : "\(connection)/\(child.name)"
+        guard !child.securityAssociations.isEmpty else {
+            let traffic =
+                child.localSelectors.joined(separator: " ") + " === " + child.remoteSelectors.joined(separator: " ")
+            return [[name, "down", traffic, "", "", "", "", "", "", ""]]
+        }
+        return child.securityAssociations.map { sa in
+            [
+                name, sa.state, "\(sa.localSelectors) === \(sa.remoteSelectors)", sa.inboundSPI, sa.outboundSPI,
+                "\(sa.packetsIn) / \(octets(sa.octetsIn))", "\(sa.packetsOut) / \(octets(sa.octetsOut))",
+                "\(sa.drops.values.reduce(0, +))", sa.rekeyIn.map(time) ?? "–", "\(sa.suite), \(sa.encapsulation)",
+            ]
+        }
+    }
+
+    /// Columns as wide as their widest entry, the last one left as it is.
+    private static func table(_ heading: [String], _ rows: [[String]]) -> [String] {
+        let widths = heading.indices.map { column in ([heading] + rows).map { $0[column].count }.max() ?? 0 }
+        return ([heading] + rows).map { row in
+            let cells = zip(row, widths).enumerated().map { index, cell in
+                index == row.count - 1 ? cell.0 : cell.0 + String(repeating: " ", count: cell.1 - cell.0.count)
+            }
+            let line = cells.joined(separator: "  ")
+            return String(line.reversed().drop { $0 == " " }.reversed())
+        }
+    }
+
+    static func time(_ seconds: Int) -> String {
+        switch seconds {
+        case ..<60: "\(seconds)s"
+        case ..<3600: "\(seconds / 60)m\(seconds % 60)s"
+        case ..<86400: "\(seconds / 3600)h\(seconds % 3600 / 60)m"
+        default: "\(seconds / 86400)d\(seconds % 86400 / 3600)h"
+        }
+    }
+
+    static func octets(_ count: UInt64) -> String {
+        switch count {
+        case ..<10_000: "\(count) B"
+        case ..<10_000_000: "\(count / 1000) kB"
+        case ..<10_000_000_000: "\(count / 1_000_000) MB"
+        default: "\(count / 1_000_000_000) GB"
+        }
+    }
+}

@@ -1,0 +1,75 @@
+import ArgumentParser
+import Gateway
+
+struct Up: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Bring a connection up and wait until it is.",
+        discussion: """
+            Exit status: 0 it is up, 3 no such connection, 4 no daemon, 5 not permitted, 10 the peer is silent, \
+            11 authentication failed, 12 no proposal in common, 13 unacceptable traffic selectors, 14 a certificate is \
+            not accepted, 15 the peer refused otherwise, 1 anything else.
+            """)
+
+    @OptionGroup var control: ControlOptions
+    @Argument(help: "The connection.") var name: String
+    @Argument(help: "One child of it; without it, all.") var child: String?
+    @Option(help: "Seconds to wait at most.") var wait: Double?
+
+    func run() async throws {
+        try await control.tell(ControlRequest(.up, connection: name, child: child, seconds: wait))
+    }
+}
+
+struct Down: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Take a connection down and leave it down.",
+        discussion: "Its traffic stays blocked. Traffic or the peer can set it up again unless it has `start: none`.")
+
+    @OptionGroup var control: ControlOptions
+    @Argument(help: "The connection.") var name: String
+    @Argument(help: "One child of it; without it, all.") var child: String?
+
+    func run() async throws {
+        try await control.tell(ControlRequest(.down, connection: name, child: child))
+    }
+}
+
+struct Reload: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Let the daemon read its configuration again.",
+        discussion: "Only what has changed is disturbed. With a mistake in it, everything stays as it is.")
+
+    @OptionGroup var control: ControlOptions
+
+    func run() async throws { try await control.tell(ControlRequest(.reload)) }
+}
+
+struct Explain: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Tell how a connection's last negotiation went, line by line.",
+        discussion: "What was offered, wanted, chosen and refused, and which line of the configuration decided.")
+
+    @OptionGroup var control: ControlOptions
+    @Argument(help: "The connection; without it, all of them in brief.") var name: String?
+
+    func run() async throws { try await control.tell(ControlRequest(.explain, connection: name)) }
+}
+
+struct SetLogLevel: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "log-level", abstract: "Show or change the daemon's log level.")
+
+    @OptionGroup var control: ControlOptions
+    @Argument(help: "trace, debug, info, notice, warning, error or critical; without it, the present one is shown.")
+    var level: LogLevel?
+
+    func run() async throws { try await control.tell(ControlRequest(.logLevel, level: level?.rawValue)) }
+}
+
+struct Stop: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "End the daemon, telling peers first.")
+
+    @OptionGroup var control: ControlOptions
+
+    func run() async throws { try await control.tell(ControlRequest(.shutdown)) }
+}
