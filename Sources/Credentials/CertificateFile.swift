@@ -1,5 +1,6 @@
 import Crypto
 import IPPacket
+import IPsecCrypto
 import SwiftASN1
 import X509
 
@@ -14,11 +15,12 @@ struct CertificateFile: Sendable {
     /// The SubjectPublicKeyInfo in DER.
     let subjectPublicKeyInfo: [UInt8]
 
-    /// Throws `unreadable` if the octets are not a certificate of X.509 in strict DER, or use algorithms not supported here.
+    /// Throws `unreadable` if the octets are not a certificate of X.509 in strict DER, or use algorithms not
+    /// supported here.
     init(der: [UInt8]) throws(CredentialError) {
         do {
             certificate = try Certificate(derEncoded: der)
-            (subject, subjectPublicKeyInfo) = try Self.rawFields(Array(certificate.tbsCertificateBytes))
+            (subject, subjectPublicKeyInfo) = try Self.rawFields(der)
         } catch let error as CertificateError {
             let cause =
                 switch error.code {
@@ -29,9 +31,22 @@ struct CertificateFile: Sendable {
                 }
             throw CredentialError(.unreadable, "the certificate cannot be used: \(cause)")
         } catch {
-            throw CredentialError(.unreadable, "the certificate is not X.509 in DER, or its key is not valid")
+            throw Self.weakness(of: der)
+                ?? CredentialError(.unreadable, "the certificate is not X.509 in DER, or a field is not valid")
         }
         self.der = der
+    }
+
+    /// The error for a certificate that cannot be read because of its key: the parser does not take short keys.
+    private static func weakness(of der: [UInt8]) -> CredentialError? {
+        do {
+            _ = try VerificationKey(subjectPublicKeyInfo: try rawFields(der).key)
+            return nil
+        } catch {
+            return (error as? IPsecCrypto.CryptoError).map {
+                CredentialError(.weak, "the certificate cannot be used: \($0.reason)")
+            }
+        }
     }
 
     /// Every certificate in a PEM text, in its order; throws `unreadable` if there is none.
@@ -52,15 +67,26 @@ struct CertificateFile: Sendable {
         return certificates
     }
 
-    /// Subject and SubjectPublicKeyInfo as they stand in a TBSCertificate, RFC 5280 section 4.1.
-    private static func rawFields(_ tbs: [UInt8]) throws -> (subject: [UInt8], key: [UInt8]) {
-        try DER.sequence(try DER.parse(tbs), identifier: .sequence) { nodes in
-            var fields: [ASN1Node] = []
-            while let node = nodes.next() { fields.append(node) }
-            // [0] version comes first unless it is version 1; then serial, signature, issuer, validity, subject, key.
-            let offset = fields.first?.identifier.tagClass == .contextSpecific ? 1 : 0
-            guard fields.count > offset + 5 else { throw ASN1Error.invalidASN1Object(reason: "too few fields") }
-            return (Array(fields[offset + 4].encodedBytes), Array(fields[offset + 5].encodedBytes))
+    /// Subject and SubjectPublicKeyInfo as they stand in a Certificate, RFC 5280 section 4.1.
+    private static func rawFields(_ der: [UInt8]) throws -> (subject: [UInt8], key: [UInt8]) {
+        let parts = try children(of: try DER.parse(der))
+        guard parts.count == 3 else { throw ASN1Error.invalidASN1Object(reason: "not three fields") }
+        // Unused bits would let one signed certificate appear in several encodings.
+        guard try ASN1BitString(derEncoded: parts[2]).paddingBits == 0 else {
+            throw ASN1Error.invalidASN1Object(reason: "the signature ends within an octet")
+        }
+        let fields = try children(of: parts[0])
+        // [0] version comes first unless it is version 1; then serial, signature, issuer, validity, subject, key.
+        let offset = fields.first?.identifier.tagClass == .contextSpecific ? 1 : 0
+        guard fields.count > offset + 5 else { throw ASN1Error.invalidASN1Object(reason: "too few fields") }
+        return (Array(fields[offset + 4].encodedBytes), Array(fields[offset + 5].encodedBytes))
+    }
+
+    private static func children(of node: ASN1Node) throws -> [ASN1Node] {
+        try DER.sequence(node, identifier: .sequence) { nodes in
+            var children: [ASN1Node] = []
+            while let child = nodes.next() { children.append(child) }
+            return children
         }
     }
 
@@ -71,8 +97,8 @@ struct CertificateFile: Sendable {
         if case .isCertificateAuthority = try? certificate.extensions.basicConstraints { true } else { false }
     }
 
-    /// How a Certificate Request names this certificate as an authority: SHA-1 of its key (RFC 7296 section 3.7). SHA-1 is only a
-    /// look-up key here.
+    /// How a Certificate Request names this certificate as an authority: SHA-1 of its key (RFC 7296 section 3.7).
+    /// SHA-1 is only a look-up key here.
     var authorityKeyHash: [UInt8] { Array(Insecure.SHA1.hash(data: subjectPublicKeyInfo)) }
 
     /// The names of RFC 4945 that the certificate carries besides its subject.
@@ -117,8 +143,8 @@ extension Identity {
         }
     }
 
-    /// Whether a dNSName is a plain host name. Name constraints are only enforced on those, so no other can be a match: one with
-    /// a dot at the end, say, would slip past an excluded domain.
+    /// Whether a dNSName is a plain host name. Name constraints are only enforced on those, so no other can be a
+    /// match: one with a dot at the end, say, would slip past an excluded domain.
     private static func isHostName(_ text: String) -> Bool {
         guard text.utf8.count <= 253 else { return false }
         let labels = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)

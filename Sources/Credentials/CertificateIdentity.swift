@@ -24,11 +24,13 @@ public struct CertificateIdentity: Sendable {
 
     /// Reads a certificate, the certificates between it and the authority, and its key, all in PEM.
     ///
-    /// `certificatePEM` may hold further certificates after the first: they count as intermediates. `authorities` and self-signed
-    /// certificates among the intermediates are not sent; they let ``issuedBy(authorities:)`` recognise the root.
+    /// `certificatePEM` may hold further certificates after the first: they count as intermediates. `authorities` and
+    /// self-signed certificates among the intermediates are not sent; they let ``issuedBy(authorities:)`` recognise
+    /// the root.
     ///
-    /// Throws `unreadable`, `weak`, `keyMismatch` if the key is not that of the certificate, `unsuitable` if the certificate's
-    /// key usage forbids signatures, `limitExceeded` if there are more certificates than a peer of this kind accepts.
+    /// Throws `unreadable`, `weak`, `keyMismatch` if the key is not that of the certificate, `unsuitable` if the
+    /// certificate's key usage forbids signatures, `limitExceeded` if there are more certificates than a peer of this
+    /// kind accepts.
     public init(
         certificatePEM: String, intermediatesPEM: [String], keyPEM: String, authorities: TrustAnchors? = nil
     ) throws(CredentialError) {
@@ -52,7 +54,11 @@ public struct CertificateIdentity: Sendable {
         guard path.count <= CertificatePathValidator.maximumCertificates else {
             throw CredentialError(
                 .limitExceeded,
-                "there are \(path.count) certificates to send; at most \(CertificatePathValidator.maximumCertificates) are useful")
+                """
+                there are \(path.count) certificates to send; at most \
+                \(CertificatePathValidator.maximumCertificates) are useful
+                """
+            )
         }
         leafDER = leaf.der
         intermediatesDER = path.dropFirst().map(\.der)
@@ -68,7 +74,8 @@ public struct CertificateIdentity: Sendable {
     ///
     /// - Parameter authorities: SHA-1 hashes of SubjectPublicKeyInfo, 20 octets each (RFC 7296 section 3.7).
     ///
-    /// False also if the issuer is simply not known here: the request is a hint, and a certificate may be sent all the same.
+    /// False also if the issuer is simply not known here: the request is a hint, and a certificate may be sent all
+    /// the same.
     public func issuedBy(authorities: Set<[UInt8]>) -> Bool {
         !issuerKeyHashes.isDisjoint(with: authorities)
     }
@@ -87,7 +94,9 @@ public struct CertificateIdentity: Sendable {
         for file in files where file.certificate.issuer != file.certificate.subject && file.der != leaf.der {
             if !left.contains(where: { $0.der == file.der }) { left.append(file) }
         }
-        while let tip = path.last, let next = left.firstIndex(where: { $0.certificate.subject == tip.certificate.issuer }) {
+        while let tip = path.last,
+            let next = left.firstIndex(where: { $0.certificate.subject == tip.certificate.issuer })
+        {
             path.append(left.remove(at: next))
         }
         return path + left

@@ -33,17 +33,26 @@ struct CertificatePathDiagnosis {
             if case .isCertificateAuthority = try? issuer.extensions.basicConstraints { continue }
             return CredentialError(
                 .notAuthority,
-                "certificate \(issuer.subjectText) issued another one but is not an authority (basicConstraints CA:TRUE is missing)")
+                """
+                certificate \(issuer.subjectText) issued another one but is not an authority (basicConstraints \
+                CA:TRUE is missing)
+                """
+            )
         }
         if let objection = CertificateUsagePolicy.objection(to: chain) { return objection }
         if reason.contains("maximum path length") {
             return CredentialError(
                 .constraintViolated,
-                "there are more certificates between \(leaf.subjectText) and its authority than a path length constraint allows")
+                """
+                there are more certificates between \(leaf.subjectText) and its authority than a path length \
+                constraint allows
+                """
+            )
         }
         let detail = reason.split(separator: ": ", maxSplits: 1).last.map(String.init) ?? reason
         return CredentialError(
-            .constraintViolated, "certificate \(leaf.subjectText) oversteps a constraint of its issuers: \(detail.forLog())")
+            .constraintViolated,
+            "certificate \(leaf.subjectText) oversteps a constraint of its issuers: \(detail.forLog())")
     }
 
     private func objection(toValidityOf certificate: Certificate) -> CredentialError? {
@@ -55,7 +64,11 @@ struct CertificatePathDiagnosis {
         if unixSeconds < certificate.notValidBeforeSeconds {
             return CredentialError(
                 .notYetValid,
-                "certificate \(subject) is not valid until \(certificate.notValidBefore.formatted(.iso8601)); compare the clocks")
+                """
+                certificate \(subject) is not valid until \(certificate.notValidBefore.formatted(.iso8601)); compare \
+                the clocks
+                """
+            )
         }
         return nil
     }
@@ -70,7 +83,8 @@ struct CertificatePathDiagnosis {
             let namesakes = anchors.certificates.map(\.certificate).filter { $0.subject == tip.issuer }
             if let issuer = namesakes.first(where: { $0.publicKey.isValidSignature(tip.signature, for: tip) }) {
                 return objection(toExtensionsOf: issuer)
-                    ?? CredentialError(.untrusted, "the path from \(leaf.subjectText) to \(issuer.subjectText) is not acceptable")
+                    ?? CredentialError(
+                        .untrusted, "the path from \(leaf.subjectText) to \(issuer.subjectText) is not acceptable")
             }
             let next = left.firstIndex {
                 $0.subject == tip.issuer && $0.publicKey.isValidSignature(tip.signature, for: tip)
@@ -87,12 +101,20 @@ struct CertificatePathDiagnosis {
         if isNamesakeConfigured {
             return CredentialError(
                 .untrusted,
-                "certificate \(tip.subjectText) names \(tip.issuerText) as its issuer, but the key of the configured authority of that name did not sign it")
+                """
+                certificate \(tip.subjectText) names \(tip.issuerText) as its issuer, but the key of the configured \
+                authority of that name did not sign it
+                """
+            )
         }
         if tip.issuer == tip.subject {
             return CredentialError(
                 .untrusted,
-                "certificate \(tip.subjectText) is self-signed and is not among the configured authorities (\(anchors.subjectTexts))")
+                """
+                certificate \(tip.subjectText) is self-signed and is not among the configured authorities \
+                (\(anchors.subjectTexts))
+                """
+            )
         }
         if others.contains(where: { $0.subject == tip.issuer }) {
             return CredentialError(
@@ -100,7 +122,11 @@ struct CertificatePathDiagnosis {
         }
         return CredentialError(
             .untrusted,
-            "the issuer \(tip.issuerText) of certificate \(tip.subjectText) is not among the configured authorities (\(anchors.subjectTexts)), nor did the peer send its certificate")
+            """
+            the issuer \(tip.issuerText) of certificate \(tip.subjectText) is not among the configured authorities \
+            (\(anchors.subjectTexts)), nor did the peer send its certificate
+            """
+        )
     }
 
     private func objection(toExtensionsOf certificate: Certificate) -> CredentialError? {

@@ -8,8 +8,8 @@ import SwiftASN1
     import Foundation
 #endif
 
-/// Checks a peer's certificates: the path to a configured authority (RFC 5280 section 6), what the certificate may be used for, and
-/// whether it names the identity the peer claims (RFC 4945 section 3).
+/// Checks a peer's certificates: the path to a configured authority (RFC 5280 section 6), what the certificate may be
+/// used for, and whether it names the identity the peer claims (RFC 4945 section 3).
 ///
 /// Nothing is ever fetched: what is needed besides the authorities has to come from the peer.
 public struct CertificatePathValidator: Sendable {
@@ -29,7 +29,8 @@ public struct CertificatePathValidator: Sendable {
     /// The key of the first certificate, if a path leads from it to an authority and it names `identity`.
     ///
     /// - Parameters:
-    ///   - chainDER: the certificates in the order received, the peer's own first. Others that cannot be read are passed over.
+    ///   - chainDER: the certificates in the order received, the peer's own first. Others that cannot be read are
+    ///     passed over.
     ///   - identity: what the peer's Identification payload says.
     ///   - unixSeconds: the time to judge validity by, in seconds since 1970.
     public func validate(
@@ -68,8 +69,8 @@ public struct CertificatePathValidator: Sendable {
         return files
     }
 
-    /// One certificate for each name and key: with many variants of the same authority, a peer could make the search for a path
-    /// take factorial time. Of several the one that a configured authority issued is kept, else the first.
+    /// One certificate for each name and key: with many variants of the same authority, a peer could make the search
+    /// for a path take factorial time. Of several the one that a configured authority issued is kept, else the first.
     private static func withoutVariants(
         _ files: [CertificateFile], preferring anchors: TrustAnchors
     ) -> [CertificateFile] {
@@ -134,7 +135,8 @@ public struct CertificatePathValidator: Sendable {
             if names.contains(where: identity.matches) { return }
         case .keyID, .other:
             throw CredentialError(
-                .identityMismatch, "a certificate cannot prove the identity \"\(identity)\"; use one that certificates carry")
+                .identityMismatch,
+                "a certificate cannot prove the identity \"\(identity)\"; use one that certificates carry")
         }
         var known = names.prefix(16).map { "\"\($0)\"" }
         known.insert("the subject \(leaf.subjectText)", at: 0)

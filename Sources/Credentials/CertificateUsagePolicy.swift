@@ -2,8 +2,8 @@ import IPsecCrypto
 import SwiftASN1
 import X509
 
-/// What IKE asks of a path beyond RFC 5280's path validation: key usage, extended key usage (RFC 4945 section 5.1.3), and
-/// algorithms that are still safe.
+/// What IKE asks of a path beyond RFC 5280's path validation: key usage, extended key usage (RFC 4945 section 5.1.3),
+/// and algorithms that are still safe.
 struct CertificateUsagePolicy: VerifierPolicy, Sendable {
     /// The alternative names are bound to the claimed identity once the path is known to be good.
     let verifyingCriticalExtensions: [ASN1ObjectIdentifier] = [
@@ -37,10 +37,16 @@ struct CertificateUsagePolicy: VerifierPolicy, Sendable {
     static func objection(toEndEntity certificate: Certificate) -> CredentialError? {
         let usage: KeyUsage?
         do { usage = try certificate.extensions.keyUsage } catch { return unreadable("key usage", of: certificate) }
-        guard let usage, !usage.digitalSignature, !usage.nonRepudiation else { return objection(toPurposesOf: certificate) }
+        guard let usage, !usage.digitalSignature, !usage.nonRepudiation else {
+            return objection(toPurposesOf: certificate)
+        }
         return CredentialError(
             .unsuitable,
-            "certificate \(certificate.subjectText) may not sign: its key usage has neither digitalSignature nor nonRepudiation")
+            """
+            certificate \(certificate.subjectText) may not sign: its key usage has neither digitalSignature nor \
+            nonRepudiation
+            """
+        )
     }
 
     private static func objection(toIssuer certificate: Certificate) -> CredentialError? {
@@ -68,7 +74,11 @@ struct CertificateUsagePolicy: VerifierPolicy, Sendable {
         guard let purposes, !purposes.contains(where: acceptedPurposes.contains) else { return nil }
         return CredentialError(
             .unsuitable,
-            "certificate \(certificate.subjectText) is for other purposes: its extended key usage has none of serverAuth, clientAuth, ipsecIKE and any")
+            """
+            certificate \(certificate.subjectText) is for other purposes: its extended key usage has none of \
+            serverAuth, clientAuth, ipsecIKE and any
+            """
+        )
     }
 
     private static func objection(toKeyOf certificate: Certificate) -> CredentialError? {

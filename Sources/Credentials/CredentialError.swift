@@ -11,13 +11,14 @@ public struct CredentialError: Error, Hashable, Sendable, CustomStringConvertibl
         case untrusted
         /// A certificate that issued another one may not do so (RFC 5280 sections 4.2.1.3 and 4.2.1.9).
         case notAuthority
-        /// A certificate oversteps the name or path length constraints of one above it (RFC 5280 sections 4.2.1.9 and 4.2.1.10).
+        /// A certificate oversteps the name or path length constraints of one above it (RFC 5280 sections 4.2.1.9 and
+        /// 4.2.1.10).
         case constraintViolated
         /// A critical extension is not understood here (RFC 5280 section 4.2).
         case unsupportedExtension
         /// The certificate is meant for something else: key usage or extended key usage.
         case unsuitable
-        /// A key or signature algorithm is too weak or of an unsupported kind.
+        /// A key is too weak, damaged or of an unsupported kind, or a signature in the path can be forged.
         case weak
         /// The certificate is good but does not name the identity that was claimed (RFC 4945).
         case identityMismatch

@@ -4,8 +4,8 @@ import X509
 
 /// A distinguished name with its text form and its comparison.
 ///
-/// Text is in the order of the certificate, most significant part first as issuers usually encode it, and is not reversed as
-/// RFC 4514 would have it: `C=CH, O=Org, CN=gw` for a certificate whose first part is the country.
+/// Text is in the order of the certificate, most significant part first as issuers usually encode it, and is not
+/// reversed as RFC 4514 would have it: `C=CH, O=Org, CN=gw` for a certificate whose first part is the country.
 struct DistinguishedNameForm: CustomStringConvertible {
     let name: DistinguishedName
 
@@ -67,7 +67,8 @@ struct DistinguishedNameForm: CustomStringConvertible {
     var description: String {
         name.map { part in
             part.map { attribute in
-                let value = String(attribute.value) == nil
+                let value =
+                    String(attribute.value) == nil
                     ? "#" + Self.encoding(of: attribute.value).hexadecimal : String(describing: attribute.value)
                 return Self.typeName(attribute.type) + "=" + value
             }.joined(separator: "+")
@@ -86,7 +87,8 @@ struct DistinguishedNameForm: CustomStringConvertible {
         ("O", .NameAttributes.organizationName), ("OU", .NameAttributes.organizationalUnitName),
         ("DC", .NameAttributes.domainComponent), ("E", .NameAttributes.emailAddress),
         ("emailAddress", .NameAttributes.emailAddress), ("serialNumber", .NameAttributes.serialNumber),
-        ("surname", .NameAttributes.surname), ("givenName", .NameAttributes.givenName), ("GN", .NameAttributes.givenName),
+        ("surname", .NameAttributes.surname), ("givenName", .NameAttributes.givenName),
+        ("GN", .NameAttributes.givenName),
         ("title", .NameAttributes.title), ("initials", .NameAttributes.initials), ("name", .NameAttributes.name),
         ("pseudonym", .NameAttributes.pseudonym), ("dnQualifier", .NameAttributes.dnQualifier),
         ("UID", [0, 9, 2342, 19_200_300, 100, 1, 1]),
@@ -99,8 +101,8 @@ struct DistinguishedNameForm: CustomStringConvertible {
 
     /// Reads `TYPE=value` parts separated by commas, several types of one part joined by `+`.
     ///
-    /// Values are escaped as in RFC 4514 section 2.4: a backslash before a special character or before two hexadecimal digits,
-    /// quotation marks around a value, or `#` and the DER encoding in hexadecimal.
+    /// Values are escaped as in RFC 4514 section 2.4: a backslash before a special character or before two
+    /// hexadecimal digits, quotation marks around a value, or `#` and the DER encoding in hexadecimal.
     init(text: String) throws(TextError) {
         var scanner = DistinguishedNameScanner(text)
         var parts: [RelativeDistinguishedName] = []
@@ -119,7 +121,12 @@ struct DistinguishedNameForm: CustomStringConvertible {
         if let known = typeNames.first(where: { $0.name.lowercased() == name.lowercased() }) { return known.type }
         if name.contains("."), let identifier = try? ASN1ObjectIdentifier(dotRepresentation: name) { return identifier }
         throw TextError(
-            reason: "\"\(name.forLog(limit: 32))\" is not a known type; known are \(typeNames.map(\.name).joined(separator: ", ")) and object identifiers")
+            reason:
+                """
+                \"\(name.forLog(limit: 32))\" is not a known type; known are \
+                \(typeNames.map(\.name).joined(separator: ", ")) and object identifiers
+                """
+        )
     }
 
     private static func attribute(
@@ -141,7 +148,8 @@ struct DistinguishedNameForm: CustomStringConvertible {
                     return .init(type: type, utf8String: text)
                 }
             } catch {
-                throw TextError(reason: "\"\(text.forLog(limit: 64))\" has characters that \(typeName(type)) cannot hold")
+                throw TextError(
+                    reason: "\"\(text.forLog(limit: 64))\" has characters that \(typeName(type)) cannot hold")
             }
         }
     }

@@ -28,7 +28,8 @@ struct DistinguishedNameScanner {
     /// The attribute type before the next equals sign.
     mutating func readType() throws(TextError) -> String {
         skipSpaces()
-        let type = String(String.UnicodeScalarView(rest.prefix { $0 != "=" && $0 != "," && !$0.properties.isWhitespace }))
+        let type = String(
+            String.UnicodeScalarView(rest.prefix { $0 != "=" && $0 != "," && !$0.properties.isWhitespace }))
         guard !type.isEmpty else { throw TextError(reason: "a type such as CN= is missing") }
         rest = rest.dropFirst(type.unicodeScalars.count)
         guard skip("=") else { throw TextError(reason: "\"\(type.forLog(limit: 32))\" is not followed by =") }

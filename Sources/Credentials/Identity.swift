@@ -79,8 +79,8 @@ public enum Identity: Hashable, Sendable {
 
     /// Whether both name the same peer.
     ///
-    /// Domain names and the domain of e-mail addresses are compared without regard to case, distinguished names by the rules
-    /// of RFC 5280 section 7.1, everything else exactly. Identities of different types never match.
+    /// Domain names and the domain of e-mail addresses are compared without regard to case, distinguished names by
+    /// the rules of RFC 5280 section 7.1, everything else exactly. Identities of different types never match.
     public func matches(_ other: Identity) -> Bool {
         switch (self, other) {
         case (.fqdn(let left), .fqdn(let right)):
@@ -104,7 +104,9 @@ public enum Identity: Hashable, Sendable {
     static func isName(_ text: String) -> Bool {
         !text.isEmpty && text.utf8.count <= 255
             && text.utf8.allSatisfy { (0x21...0x7e).contains($0) && $0 != UInt8(ascii: "*") }
-            && text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).allSatisfy { !$0.isEmpty }
+            && text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).allSatisfy {
+                !$0.isEmpty
+            }
     }
 
     static func isEmail(_ text: String) -> Bool {
@@ -132,7 +134,8 @@ public enum Identity: Hashable, Sendable {
 }
 
 extension Identity: CustomStringConvertible {
-    /// The identity as it is written in a configuration, safe for logs: control characters are escaped and long text is cut.
+    /// The identity as it is written in a configuration, safe for logs: control characters are escaped and long text
+    /// is cut.
     public var description: String {
         switch self {
         case .address(let address): return "\(address)"
@@ -141,7 +144,8 @@ extension Identity: CustomStringConvertible {
         case .distinguishedName(let der):
             return DistinguishedNameForm(der: der)?.description ?? "dn:0x\(der.prefix(64).hexadecimal)"
         case .keyID(let octets):
-            if let text = String(validating: octets, as: UTF8.self), text.utf8.allSatisfy({ (0x21...0x7e).contains($0) }),
+            if let text = String(validating: octets, as: UTF8.self),
+                text.utf8.allSatisfy({ (0x21...0x7e).contains($0) }),
                 !text.hasPrefix("0x")
             {
                 return "keyid:\(text.forLog())"

@@ -4,10 +4,10 @@ import Octets
 extension Identity {
     /// An identity as a person writes it.
     ///
-    /// An IP address is an address; text with `=` is a distinguished name; text with `@` is an e-mail address; anything else is a
-    /// domain name. The prefixes `fqdn:`, `email:`, `dn:`, `address:` and `keyid:` say it explicitly; a key ID is text, or octets
-    /// after `0x`. A distinguished name such as `CN=gw, O=Org` is taken in the order in which it is written, which has to be the
-    /// order in the certificate.
+    /// An IP address is an address; text with `=` is a distinguished name; text with `@` is an e-mail address;
+    /// anything else is a domain name. The prefixes `fqdn:`, `email:`, `dn:`, `address:` and `keyid:` say it
+    /// explicitly; a key ID is text, or octets after `0x`. A distinguished name such as `CN=gw, O=Org` is taken in
+    /// the order in which it is written, which has to be the order in the certificate.
     public init(configured text: String) throws(CredentialError) {
         let text = Self.trimmed(text)
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
@@ -76,7 +76,11 @@ extension Identity {
         CredentialError(.invalidIdentity, "\"\(text.forLog())\" is not \(expectation)")
     }
 
+    /// Without white space around it; what a backslash at the end escapes stays.
     private static func trimmed(_ text: some StringProtocol) -> String {
-        String(text.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
+        let start = text.drop(while: \.isWhitespace)
+        guard let last = start.lastIndex(where: { !$0.isWhitespace }) else { return "" }
+        let end = start.index(after: last)
+        return String(start[..<end]) + (start[last] == "\\" ? String(start[end...].prefix(1)) : "")
     }
 }

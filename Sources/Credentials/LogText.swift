@@ -1,6 +1,6 @@
 extension String {
-    /// The text fit for one line of a log: control, formatting and unassigned characters as `\u{…}`, and not longer than
-    /// `limit` characters. For everything a peer can choose.
+    /// The text fit for one line of a log: control, formatting and unassigned characters as `\u{…}`, and not longer
+    /// than `limit` characters. For everything a peer can choose.
     package func forLog(limit: Int = 256) -> String {
         var text = ""
         var count = 0

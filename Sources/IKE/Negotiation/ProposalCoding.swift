@@ -94,6 +94,7 @@ extension Proposal {
     func offers(_ transform: Transform) -> Bool {
         transforms.contains {
             $0.type == transform.type && $0.id == transform.id && $0.keyLength == transform.keyLength
+                && $0.hasOnlyKeyLength
         }
     }
 

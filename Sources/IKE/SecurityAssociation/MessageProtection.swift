@@ -104,9 +104,8 @@ struct MessageProtection {
             let payloads = try Payload.parseChain(first: whole.first, whole.octets, offset: 0)
             return .message(Authenticated(header: message.header, payloads: payloads))
         default:
-            throw MessageError(
-                code: .invalidSyntax, payload: nil, offset: IKEHeader.octetCount,
-                reason: "a \(message.header.exchangeType) message must end with an SK or SKF payload")
+            // Unprotected, so no more authentic than a forged tag: it must have no effect at all.
+            throw CryptoError(.authenticationFailed, "a \(message.header.exchangeType) message must end with SK or SKF")
         }
     }
 }

@@ -74,9 +74,9 @@ extension SignatureAlgorithm {
 
     /// Reads an AlgorithmIdentifier that a peer sent; `nil` if it is not exactly one of the algorithms known here.
     ///
-    /// Besides the encodings of RFC 7427 appendix A those are taken that RFC 4055 allows and others send: hash identifiers
-    /// without NULL parameters and an explicit trailer field of 1. A PSS salt length other than the hash length and a mask
-    /// hash other than the message hash are not taken.
+    /// Besides the encodings of RFC 7427 appendix A those are taken that RFC 4055 allows and others send: hash
+    /// identifiers without NULL parameters and an explicit trailer field of 1. A PSS salt length other than the hash
+    /// length and a mask hash other than the message hash are not taken.
     public init?(algorithmIdentifier: [UInt8]) {
         guard algorithmIdentifier.count <= 255, let root = try? DER.parse(algorithmIdentifier),
             let algorithm = try? DER.sequence(root, identifier: .sequence, Self.parse)

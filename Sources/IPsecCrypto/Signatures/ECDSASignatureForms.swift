@@ -1,7 +1,8 @@
 import SwiftASN1
 
-// ECDSA signatures have two forms on the wire: DER `SEQUENCE { r, s }` in RFC 7427 authentication and in certificates, and
-// r | s, each as long as the curve's field, in the authentication methods 9, 10 and 11 (RFC 4754 section 7).
+// ECDSA signatures have two forms on the wire: DER `SEQUENCE { r, s }` in RFC 7427 authentication and in
+// certificates, and r | s, each as long as the curve's field, in the authentication methods 9, 10 and 11 (RFC 4754
+// section 7).
 
 extension VerificationKey {
     /// r | s from a DER signature; `nil` if it is not strict DER or a number is not positive or too long for the curve.
@@ -10,9 +11,11 @@ extension VerificationKey {
     public static func ecdsaDERToRaw(_ der: [UInt8], curveBits: Int) -> [UInt8]? {
         let width = (curveBits + 7) / 8
         guard let root = try? DER.parse(der),
-            let numbers = try? DER.sequence(root, identifier: .sequence, { nodes in
-                [try ArraySlice<UInt8>(derEncoded: &nodes), try ArraySlice<UInt8>(derEncoded: &nodes)]
-            })
+            let numbers = try? DER.sequence(
+                root, identifier: .sequence,
+                { nodes in
+                    [try ArraySlice<UInt8>(derEncoded: &nodes), try ArraySlice<UInt8>(derEncoded: &nodes)]
+                })
         else { return nil }
         var raw: [UInt8] = []
         for number in numbers {

@@ -25,11 +25,19 @@ enum KeyAlgorithm: String, CustomStringConvertible {
             case .rsaPSS:
                 throw CryptoError(
                     .unsupportedAlgorithm,
-                    "RSA keys restricted to PSS (id-RSASSA-PSS) are not supported; use a plain RSA key, which signs PSS too")
+                    """
+                    RSA keys restricted to PSS (id-RSASSA-PSS) are not supported; use a plain RSA key, which signs \
+                    PSS too
+                    """
+                )
             default:
                 throw CryptoError(
                     .unsupportedAlgorithm,
-                    "keys of algorithm \(algorithm) are not supported; RSA, ECDSA on P-256, P-384, P-521 and Ed25519 are")
+                    """
+                    keys of algorithm \(algorithm) are not supported; RSA, ECDSA on P-256, P-384, P-521 and Ed25519 \
+                    are
+                    """
+                )
             }
         }
     }
@@ -59,7 +67,9 @@ struct PublicKeyInfo {
                 }
                 let algorithm = try KeyAlgorithm(identifier)
                 let bits = try ASN1BitString(derEncoded: &nodes)
-                guard bits.paddingBits == 0 else { throw CryptoError(.unusableKey, "the public key ends within an octet") }
+                guard bits.paddingBits == 0 else {
+                    throw CryptoError(.unusableKey, "the public key ends within an octet")
+                }
                 return (algorithm, bits.bytes)
             }
         } catch let error as CryptoError {

@@ -15,10 +15,12 @@ public struct SigningKey: Sendable {
     private let backing: Backing
     public let publicKey: VerificationKey
 
-    /// Reads the one private key in a PEM text: PKCS#8 (`PRIVATE KEY`, RFC 5958), PKCS#1 (`RSA PRIVATE KEY`, RFC 8017) or SEC 1
-    /// (`EC PRIVATE KEY`, RFC 5915). Other PEM blocks beside it, such as curve parameters, are passed over.
+    /// Reads the one private key in a PEM text: PKCS#8 (`PRIVATE KEY`, RFC 5958), PKCS#1 (`RSA PRIVATE KEY`, RFC
+    /// 8017) or SEC 1 (`EC PRIVATE KEY`, RFC 5915). Other PEM blocks beside it, such as curve parameters, are passed
+    /// over.
     ///
-    /// Throws `unusableKey` if there is none, it is encrypted, damaged or too weak; `unsupportedAlgorithm` if it is of another kind.
+    /// Throws `unusableKey` if there is none, it is encrypted, damaged or too weak; `unsupportedAlgorithm` if it is
+    /// of another kind.
     public init(pem: String) throws(CryptoError) {
         backing = try Self.read(pem)
         publicKey = try Self.publicKey(of: backing)
@@ -31,7 +33,11 @@ public struct SigningKey: Sendable {
         guard !pem.contains("ENCRYPTED") else {
             throw CryptoError(
                 .unusableKey,
-                "the private key is encrypted; store it without passphrase in a file only the daemon can read (openssl pkey -in OLD -out NEW)")
+                """
+                the private key is encrypted; store it without passphrase in a file only the daemon can read \
+                (openssl pkey -in OLD -out NEW)
+                """
+            )
         }
         let documents: [PEMDocument]
         do {
@@ -51,7 +57,8 @@ public struct SigningKey: Sendable {
         case "RSA PRIVATE KEY": return try readRSA(document.derBytes)
         case "EC PRIVATE KEY": return try readEC(document.derBytes)
         default:
-            throw CryptoError(.unusableKey, "private keys in the form \"\(document.discriminator)\" are not supported; use PKCS#8")
+            throw CryptoError(
+                .unusableKey, "private keys in the form \"\(document.discriminator)\" are not supported; use PKCS#8")
         }
     }
 
@@ -61,7 +68,9 @@ public struct SigningKey: Sendable {
         do {
             (algorithm, inner) = try DER.sequence(try DER.parse(der), identifier: .sequence) { nodes in
                 _ = try Int(derEncoded: &nodes)
-                guard let identifier = nodes.next() else { throw CryptoError(.unusableKey, "the key lacks its algorithm") }
+                guard let identifier = nodes.next() else {
+                    throw CryptoError(.unusableKey, "the key lacks its algorithm")
+                }
                 let algorithm = try KeyAlgorithm(identifier)
                 let key = try ASN1OctetString(derEncoded: &nodes)
                 // Attributes and a copy of the public key may follow; neither is needed.
@@ -128,8 +137,9 @@ public struct SigningKey: Sendable {
 
     /// The algorithms this key can sign with, best first, given the hashes the peer announced (RFC 7427 section 4).
     ///
-    /// The hash that fits the key's strength comes first, then longer ones, then shorter ones; PSS before PKCS#1 v1.5. Empty if
-    /// the peer's hashes and the key do not go together. Ed25519 needs the peer to have announced ``HashAlgorithm/identity``.
+    /// The hash that fits the key's strength comes first, then longer ones, then shorter ones; PSS before PKCS#1
+    /// v1.5. Empty if the peer's hashes and the key do not go together. Ed25519 needs the peer to have announced
+    /// ``HashAlgorithm/identity``.
     public func algorithms(acceptedHashes: [HashAlgorithm]) -> [SignatureAlgorithm] {
         let hashes = preferredHashes.filter(acceptedHashes.contains)
         switch publicKey.kind {

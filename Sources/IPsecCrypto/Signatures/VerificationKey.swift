@@ -18,7 +18,8 @@ public struct VerificationKey: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// RSA moduli below the first bound can be factored in reach; above the second a single verification costs too much.
+    /// RSA moduli below the first bound can be factored in reach; above the second a single verification costs too
+    /// much.
     package static let acceptedRSABits = 2048...8192
     package static let leastRSAExponent = 65537
 
@@ -37,8 +38,9 @@ public struct VerificationKey: Sendable, Hashable, CustomStringConvertible {
 
     /// Reads a SubjectPublicKeyInfo of RFC 5280 section 4.1 in DER.
     ///
-    /// Throws `unusableKey` if the octets are not a key, or if it is an RSA key shorter than 2048 bits, longer than 8192 bits
-    /// or with an exponent below 65537; `unsupportedAlgorithm` if it is a key of a kind that is not supported.
+    /// Throws `unusableKey` if the octets are not a key, or if it is an RSA key shorter than 2048 bits, longer than
+    /// 8192 bits or with an exponent below 65537; `unsupportedAlgorithm` if it is a key of a kind that is not
+    /// supported.
     public init(subjectPublicKeyInfo der: [UInt8]) throws(CryptoError) {
         let info = try PublicKeyInfo(der)
         try self.init(Self.backing(of: info, der: der), subjectPublicKeyInfo: der)
@@ -76,7 +78,11 @@ public struct VerificationKey: Sendable, Hashable, CustomStringConvertible {
         guard acceptedRSABits.contains(bits) else {
             throw CryptoError(
                 .unusableKey,
-                "the RSA key has \(bits) bits; \(acceptedRSABits.lowerBound) to \(acceptedRSABits.upperBound) are accepted")
+                """
+                the RSA key has \(bits) bits; \(acceptedRSABits.lowerBound) to \(acceptedRSABits.upperBound) are \
+                accepted
+                """
+            )
         }
         // Small exponents are what makes forged PKCS#1 v1.5 padding cheap.
         guard let exponent = try? key.getKeyPrimitives().publicExponent, exponent.count <= 8,
@@ -114,15 +120,16 @@ public struct VerificationKey: Sendable, Hashable, CustomStringConvertible {
     public var description: String { kind.description }
 }
 
-/// An RSA key with the padding to verify under. PSS in the library below means MGF1 with the same hash and a salt of exactly
-/// the hash length; PKCS#1 v1.5 compares the whole encoded block.
+/// An RSA key with the padding to verify under. PSS in the library below means MGF1 with the same hash and a salt of
+/// exactly the hash length; PKCS#1 v1.5 compares the whole encoded block.
 private struct RSAVerifier: DigestVerifying {
     let key: _RSA.Signing.PublicKey
     let padding: _RSA.Signing.Padding
 
     func isValid(_ signature: [UInt8], digest: some Digest) -> Bool {
         guard signature.count == (key.keySizeInBits + 7) / 8 else { return false }
-        return key.isValidSignature(_RSA.Signing.RSASignature(rawRepresentation: signature), for: digest, padding: padding)
+        return key.isValidSignature(
+            _RSA.Signing.RSASignature(rawRepresentation: signature), for: digest, padding: padding)
     }
 }
 

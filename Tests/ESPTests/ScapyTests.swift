@@ -1,0 +1,166 @@
+import ESP
+import Foundation
+import IPsecCrypto
+import Octets
+import Testing
+
+/// Seals and opens with scapy's codec, which shares no line with ours. The program is Debian's python3-scapy.
+private struct ScapyPeer {
+    struct Request: Encodable {
+        let seal: Bool
+        let encryption: String
+        let encryptionKey: String
+        let integrity: String?
+        let integrityKey: String?
+        let spi: UInt32
+        let sequence: UInt32
+        let sequenceHigh: UInt32?
+        let outer: Int
+        let octets: String
+
+        init(_ parameters: SAParameters, seal: Bool, sequence: UInt64, outer: Int, octets: [UInt8]) {
+            self.seal = seal
+            encryption =
+                switch parameters.encryption {
+                case .chaCha20Poly1305: "CHACHA20-POLY1305"
+                case let other where other.isAEAD: "AES-GCM"
+                default: "AES-CBC"
+                }
+            encryptionKey = parameters.encryptionKey.unprotected.hexadecimal
+            integrity = parameters.integrity.map { "SHA2-\($0.keyLength * 8)-\($0.icvLength * 8)" }
+            integrityKey = parameters.integrityKey?.unprotected.hexadecimal
+            spi = parameters.spi
+            self.sequence = UInt32(truncatingIfNeeded: sequence)
+            sequenceHigh = parameters.extendedSequenceNumbers ? UInt32(sequence >> 32) : nil
+            self.outer = outer
+            self.octets = octets.hexadecimal
+        }
+
+        // A key that is absent is written as null.
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(seal, forKey: .seal)
+            try container.encode(encryption, forKey: .encryption)
+            try container.encode(encryptionKey, forKey: .encryptionKey)
+            try container.encode(integrity, forKey: .integrity)
+            try container.encode(integrityKey, forKey: .integrityKey)
+            try container.encode(spi, forKey: .spi)
+            try container.encode(sequence, forKey: .sequence)
+            try container.encode(sequenceHigh, forKey: .sequenceHigh)
+            try container.encode(outer, forKey: .outer)
+            try container.encode(octets, forKey: .octets)
+        }
+
+        enum CodingKeys: CodingKey {
+            case seal, encryption, encryptionKey, integrity, integrityKey, spi, sequence, sequenceHigh, outer, octets
+        }
+    }
+
+    struct Answer: Decodable {
+        let octets: String?
+        let error: String?
+    }
+
+    struct Failure: Error, CustomStringConvertible { let description: String }
+
+    static func answers(to requests: [Request]) throws -> [[UInt8]] {
+        let script = try #require(Bundle.module.url(forResource: "scapy_peer", withExtension: "py"))
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/python3")
+        process.arguments = [script.path]
+        // Files rather than pipes: reading a pipe fails when a signal comes between, and signals come when children end.
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("scapy-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let input = folder.appendingPathComponent("requests.json")
+        let output = folder.appendingPathComponent("answers.json")
+        try JSONEncoder().encode(requests).write(to: input)
+        try Data().write(to: output)
+        process.standardInput = try FileHandle(forReadingFrom: input)
+        process.standardOutput = try FileHandle(forWritingTo: output)
+        do { try process.run() } catch {
+            throw Failure(description: "/usr/bin/python3 does not start: \(error); apt install python3-scapy")
+        }
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else {
+            throw Failure(description: "the scapy peer failed, see above; apt install python3-scapy if it is missing")
+        }
+        let answers = try JSONDecoder().decode([Answer].self, from: Data(contentsOf: output))
+        guard answers.count == requests.count else { throw Failure(description: "scapy left requests unanswered") }
+        return try answers.enumerated().map { index, answer in
+            guard let octets = answer.octets.flatMap({ [UInt8](hexadecimal: $0) }) else {
+                throw Failure(description: "scapy on request \(index): \(answer.error ?? "no octets")")
+            }
+            return octets
+        }
+    }
+}
+
+/// One association with scapy at the other end.
+struct ScapyTests {
+    private static let lengths = [40, 41, 42, 43, 44, 59, 60, 576, 1400]
+
+    private func inner() throws -> [[UInt8]] {
+        try Self.lengths.flatMap { [try InnerPacket.v4($0), try InnerPacket.v6($0)] }
+    }
+
+    /// Sequence numbers before the first packet: the beginning, and with extension the end of a subspace and a later one.
+    private func starts(extended: Bool) -> [UInt64] { extended ? [0, 0xffff_fff8, 5 << 32 + 77] : [0, 0x8000_0000] }
+
+    @Test("Scapy opens what we seal", arguments: Transform.all, [true, false])
+    func weSeal(transform: Transform, extended: Bool) throws {
+        let parameters = try transform.parameters(extended: extended)
+        var requests: [ScapyPeer.Request] = []
+        var expected: [[UInt8]] = []
+        for start in starts(extended: extended) {
+            var out = try OutboundSA(parameters, sequence: start)
+            for (index, packet) in try inner().enumerated() {
+                let sealed = out.seal(packet)
+                #expect(sealed.result.drop == nil)
+                requests.append(
+                    ScapyPeer.Request(
+                        parameters, seal: false, sequence: start + UInt64(index) + 1, outer: index % 4 < 2 ? 4 : 6,
+                        octets: sealed.octets))
+                expected.append(packet)
+            }
+        }
+        #expect(try ScapyPeer.answers(to: requests) == expected)
+    }
+
+    @Test("We open what scapy seals", arguments: Transform.all, [true, false])
+    func scapySeals(transform: Transform, extended: Bool) throws {
+        let parameters = try transform.parameters(left: false, extended: extended)
+        let packets = try inner()
+        let requests = starts(extended: extended).flatMap { start in
+            packets.enumerated().map { index, packet in
+                ScapyPeer.Request(
+                    parameters, seal: true, sequence: start + UInt64(index) + 1, outer: index % 4 < 2 ? 4 : 6,
+                    octets: packet)
+            }
+        }
+        var answers = try ScapyPeer.answers(to: requests)[...]
+        for start in starts(extended: extended) {
+            var into = try InboundSA(parameters, highestSequence: start)
+            for packet in packets {
+                let answer = answers.popFirst()
+                let opened = into.open(try #require(answer))
+                #expect(opened.result.drop == nil)
+                #expect(opened.octets == packet)
+            }
+            #expect(into.highestSequence == start + UInt64(packets.count))
+        }
+    }
+
+    @Test("Scapy finds our flow confidentiality padding behind the packet, and nothing else")
+    func confidentialityPadding() throws {
+        var parameters = try Transform.all[1].parameters()
+        parameters.options.tfcPaddingTo = 200
+        var out = try OutboundSA(parameters)
+        let packet = try InnerPacket.v4(60)
+        let sealed = out.seal(packet, tailroom: 300)
+        let opened = try ScapyPeer.answers(to: [
+            ScapyPeer.Request(parameters, seal: false, sequence: 1, outer: 4, octets: sealed.octets)
+        ])
+        #expect(opened == [packet + [UInt8](repeating: 0, count: 140)])
+    }
+}
