@@ -7,9 +7,12 @@ public final class Host {
     public let name: String
     public let address: IPAddress
     public let endpoint: Endpoint
-    /// Inbound SAs that are installed, and the outbound SA of each policy.
+    /// Inbound SAs that are installed.
     public private(set) var inbound: [UInt32: ChildSADescription] = [:]
-    public private(set) var outbound: [UInt32: ChildSADescription] = [:]
+    /// The outbound SAs of each policy, the one in use last.
+    private var outbounds: [UInt32: [ChildSADescription]] = [:]
+    /// The outbound SA that each policy's packets take.
+    public var outbound: [UInt32: ChildSADescription] { outbounds.compactMapValues(\.last) }
     public private(set) var events: [IKEEvent] = []
     /// What went against the rules of the data plane: a test wants it empty.
     public private(set) var faults: [String] = []
@@ -30,11 +33,14 @@ public final class Host {
             if inbound[description.inboundSPI] == nil {
                 faults.append("outbound \(description.outboundSPI) is active without its inbound SA")
             }
-            outbound[description.policyID] = description
+            if outbounds[description.policyID, default: []].contains(where: { $0.outboundSPI == description.outboundSPI }) {
+                faults.append("outbound SPI \(description.outboundSPI) activated twice")
+            }
+            outbounds[description.policyID, default: []].append(description)
         case .removeInbound(let spi):
             if inbound.removeValue(forKey: spi) == nil { faults.append("inbound SPI \(spi) removed but not installed") }
         case .removeOutbound(let spi, _):
-            for (policy, description) in outbound where description.outboundSPI == spi { outbound[policy] = nil }
+            for policy in outbounds.keys { outbounds[policy]?.removeAll { $0.outboundSPI == spi } }
         case .event(let event): events.append(event)
         case .send, .compute, .updateAddresses, .sendKeepalive: break
         }

@@ -405,13 +405,6 @@ extension Endpoint {
         else { return }
         record.sas.remove(at: index)
         connections[name] = record
-        if let other = establishedSA(record) {
-            // The data plane may have sent through a child of the SA that is gone.
-            for child in other.established?.children ?? [] where child.isOutboundActive {
-                context.emit(.activateOutbound(child.description))
-            }
-            return
-        }
         guard record.sas.isEmpty else { return }
         if refusal?.cause == .administrative || (!record.isWanted && refusal == nil) {
             record.enter(record.configuration.restingState, reason, at: context.now)
