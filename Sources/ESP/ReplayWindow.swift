@@ -15,13 +15,13 @@ public struct ReplayWindow: ~Copyable, Sendable {
 
     /// The largest window, in packets.
     public static let maximumSize = 4096
-    /// The ring has a word more than the largest window, so that the word that holds the right edge may be partly in the
-    /// future; rounded up to a power of two.
-    private static let wordCount = 128
     /// How late a packet may be for its high bits to be inferred when nothing is checked.
     private static let inferenceSize = UInt64(maximumSize)
 
-    private var words = InlineArray<128, UInt64>(repeating: 0)
+    /// The ring has a word more than the window, so that the word that holds the right edge may be partly in the future;
+    /// rounded up to a power of two. (Not an `InlineArray`: reading one element of it through `self` copies it whole.)
+    private nonisolated(unsafe) let words: UnsafeMutablePointer<UInt64>
+    private let wordMask: UInt64
     /// The highest number accepted: T of appendix A. 0 before the first.
     public private(set) var highest: UInt64
     /// W of appendix A; 0 if replays are not looked for.
@@ -35,7 +35,14 @@ public struct ReplayWindow: ~Copyable, Sendable {
         self.size = min(max(size, 0), Self.maximumSize)
         isExtended = extended
         self.highest = highest
+        var count = 1
+        while count < (self.size + 63) / 64 + 1 { count *= 2 }
+        words = .allocate(capacity: count)
+        words.initialize(repeating: 0, count: count)
+        wordMask = UInt64(count - 1)
     }
+
+    deinit { words.deallocate() }
 
     /// Infers the whole sequence number from the 32 bits in the packet and looks it up.
     @inline(__always)
@@ -43,7 +50,7 @@ public struct ReplayWindow: ~Copyable, Sendable {
         guard let number = infer(low), number != 0 else { return .stale }
         guard size > 0, number <= highest else { return .fresh(number) }
         guard highest - number < UInt64(size) else { return .stale }
-        return words[Self.word(number)] & Self.bit(number) == 0 ? .fresh(number) : .replayed
+        return words[word(number)] & Self.bit(number) == 0 ? .fresh(number) : .replayed
     }
 
     /// The number with these low bits that is the nearest from the window's left edge on. That is appendix A2.2 with both of
@@ -72,7 +79,7 @@ public struct ReplayWindow: ~Copyable, Sendable {
             advance(to: number)
         }
         if size > 0, highest - number < UInt64(size) {
-            words[Self.word(number)] |= Self.bit(number)
+            words[word(number)] |= Self.bit(number)
         }
         return isHighest
     }
@@ -80,19 +87,17 @@ public struct ReplayWindow: ~Copyable, Sendable {
     @inline(__always)
     private mutating func advance(to number: UInt64) {
         let old = highest >> 6
-        let steps = min((number >> 6) - old, UInt64(Self.wordCount))
+        let steps = min((number >> 6) - old, wordMask + 1)
         var step: UInt64 = 1
         while step <= steps {
-            words[Int(truncatingIfNeeded: (old &+ step) & UInt64(Self.wordCount - 1))] = 0
+            words[Int(truncatingIfNeeded: (old &+ step) & wordMask)] = 0
             step += 1
         }
         highest = number
     }
 
     @inline(__always)
-    private static func word(_ number: UInt64) -> Int {
-        Int(truncatingIfNeeded: (number >> 6) & UInt64(wordCount - 1))
-    }
+    private func word(_ number: UInt64) -> Int { Int(truncatingIfNeeded: (number >> 6) & wordMask) }
 
     @inline(__always)
     private static func bit(_ number: UInt64) -> UInt64 { 1 << (number & 63) }

@@ -22,12 +22,14 @@ public enum ICMPError: Hashable, Sendable {
     ///   - source: the address of ours that the message comes from.
     ///   - output: at least ``maximumLength`` octets.
     /// - Returns: the octets written; `nil` if no error may be sent about this packet (RFC 1122, section 3.2.2; RFC 4443,
-    ///   section 2.4 e), if it is not of the family of `source`, or if `tooBig` does not apply as IPv4's DF bit is not set.
+    ///   section 2.4 e), if it is not of the family of `source`, if `source` is not one host's address, or if `tooBig` does
+    ///   not apply as IPv4's DF bit is not set.
     public func write(
         about packet: UnsafeRawBufferPointer, from source: IPAddress, into output: UnsafeMutableRawBufferPointer
     ) -> Int? {
-        guard let header = IPHeader(packet), header.family == source.family, isAllowed(about: header, in: packet),
-            output.count >= Self.maximumLength, let base = output.baseAddress, let original = packet.baseAddress
+        guard let header = IPHeader(packet), header.family == source.family, source.isUnicastHost,
+            isAllowed(about: header, in: packet), output.count >= Self.maximumLength, let base = output.baseAddress,
+            let original = packet.baseAddress
         else { return nil }
         let ipLength = IPHeader.minimumLength(header.family)
         let limit = header.family == .v4 ? 576 : Self.maximumLength

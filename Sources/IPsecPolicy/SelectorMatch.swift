@@ -39,7 +39,8 @@ struct CompiledSelector {
     /// - Parameter isSource: the end is where the packet comes from. Type and code of ICMP are matched there; at the other
     ///   end OPAQUE lets them pass as well (RFC 4301, section 4.4.1.1: so a policy says which side may send them).
     @inline(__always)
-    func match(_ packet: borrowing PacketSelector, _ address: IPAddress, port: UInt16, isSource: Bool) -> SelectorMatch {
+    func match(_ packet: borrowing PacketSelector, _ address: IPAddress, port: UInt16, isSource: Bool) -> SelectorMatch
+    {
         guard address.family == family, first <= address.value, address.value <= last else { return .no }
         var result = SelectorMatch.yes
         if ipProtocol != 0, ipProtocol != packet.ipProtocol {

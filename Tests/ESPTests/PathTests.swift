@@ -52,7 +52,9 @@ struct PathTests {
         #expect(path.value(at: now + .seconds(600)) == 1500)
     }
 
-    @Test("Claims below what every path carries, above the link, or for a foreign SPI are not", arguments: IPFamily.allCases)
+    @Test(
+        "Claims below what every path carries, above the link, or for a foreign SPI are not",
+        arguments: IPFamily.allCases)
     func notBelieved(family: IPFamily) {
         var path = PathMTU(family, linkMTU: 1500)
         let minimum = family == .v4 ? 576 : 1280

@@ -88,7 +88,8 @@ struct ReplayWindowTests {
                 let low = UInt32(truncatingIfNeeded: packet.number)
                 let verdict = window.check(low)
                 guard verdict == model.check(low) else {
-                    Issue.record("\(start) \(packet.number) after \(model.highest): \(verdict), not \(model.check(low))")
+                    Issue.record(
+                        "\(start) \(packet.number) after \(model.highest): \(verdict), not \(model.check(low))")
                     return
                 }
                 switch verdict {

@@ -95,7 +95,8 @@ extension OutboundSA {
         var buffer = [UInt8](repeating: 0xee, count: Self.headroom) + inner + [UInt8](repeating: 0xee, count: tailroom)
         let result = buffer.withUnsafeMutableBytes { seal($0, offset: Self.headroom, count: inner.count) }
         return Sealed(
-            result: result, octets: result.drop == nil ? Array(buffer[result.offset..<result.offset + result.count]) : [])
+            result: result,
+            octets: result.drop == nil ? Array(buffer[result.offset..<result.offset + result.count]) : [])
     }
 }
 
@@ -106,7 +107,8 @@ extension InboundSA {
             open($0, offset: 3, count: packet.count, outerTrafficClass: outer)
         }
         return Opened(
-            result: result, octets: result.drop == nil ? Array(buffer[result.offset..<result.offset + result.count]) : [],
+            result: result,
+            octets: result.drop == nil ? Array(buffer[result.offset..<result.offset + result.count]) : [],
             remains: Array(buffer[3..<3 + packet.count]))
     }
 }

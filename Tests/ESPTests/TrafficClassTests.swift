@@ -5,7 +5,8 @@ import Testing
 struct TrafficClassTests {
     private let transform = Transform.all[1]
 
-    @Test("DSCP and ECN of the inner packet become the outer ones (RFC 6040, section 4.1)", arguments: UInt8.min...(.max))
+    @Test(
+        "DSCP and ECN of the inner packet become the outer ones (RFC 6040, section 4.1)", arguments: UInt8.min...(.max))
     func copied(trafficClass: UInt8) throws {
         var out = try OutboundSA(transform.parameters())
         #expect(out.seal(try InnerPacket.v4(60, trafficClass: trafficClass)).result.outerTrafficClass == trafficClass)
@@ -30,7 +31,9 @@ struct TrafficClassTests {
             var out = try OutboundSA(transform.parameters())
             var into = try InboundSA(transform.parameters(left: false))
             let packet =
-                isV4 ? try InnerPacket.v4(60, trafficClass: 0xb8 | inner) : try InnerPacket.v6(60, trafficClass: 0xb8 | inner)
+                isV4
+                ? try InnerPacket.v4(60, trafficClass: 0xb8 | inner)
+                : try InnerPacket.v6(60, trafficClass: 0xb8 | inner)
             let opened = into.open(out.seal(packet).octets, outer: 0x28 | outer)
             let innerECN = ECN(trafficClass: inner)
             let outerECN = ECN(trafficClass: outer)

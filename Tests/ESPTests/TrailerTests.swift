@@ -12,7 +12,8 @@ struct TrailerTests {
     private func sealed(_ payload: [UInt8], sequence: UInt64 = 1, spi: UInt32 = 0xc0de_0001) throws -> [UInt8] {
         let parameters = try transform.parameters()
         var cipher = try PacketCipher(
-            encryption: parameters.encryption, encryptionKey: parameters.encryptionKey, integrity: nil, integrityKey: nil)
+            encryption: parameters.encryption, encryptionKey: parameters.encryptionKey, integrity: nil,
+            integrityKey: nil)
         var packet = spi.bigEndianOctets + UInt32(sequence).bigEndianOctets + [UInt8](repeating: 0, count: 8)
         packet += payload + [UInt8](repeating: 0, count: 16)
         let count = packet.count

@@ -2,14 +2,18 @@ import IPPacket
 import Testing
 
 struct AddressTests {
-    @Test("Addresses are read and written in their usual notation", arguments: [
-        "0.0.0.0", "192.0.2.1", "255.255.255.255", "::", "::1", "2001:db8::1", "fe80::1:2:3:4", "::ffff:192.0.2.1",
-    ])
+    @Test(
+        "Addresses are read and written in their usual notation",
+        arguments: [
+            "0.0.0.0", "192.0.2.1", "255.255.255.255", "::", "::1", "2001:db8::1", "fe80::1:2:3:4", "::ffff:192.0.2.1",
+        ])
     func notation(text: String) throws {
         #expect(try #require(IPAddress(text)).description == text)
     }
 
-    @Test("Anything else is no address", arguments: ["", "192.0.2", "192.0.2.256", "2001:db8::1%eth0", "10.0.0.1/8", "gw", " ::1"])
+    @Test(
+        "Anything else is no address",
+        arguments: ["", "192.0.2", "192.0.2.256", "2001:db8::1%eth0", "10.0.0.1/8", "gw", " ::1"])
     func refused(text: String) {
         #expect(IPAddress(text) == nil)
     }
@@ -40,7 +44,9 @@ struct AddressTests {
         #expect(IPPrefix.all(.v4).last == IPAddress("255.255.255.255"))
     }
 
-    @Test("Lengths that do not fit make no prefix", arguments: ["10.0.0.0/33", "::/129", "10.0.0.0/-1", "10.0.0.0/", "10.0.0.0/1/2", "/8", "10.0.0.0/+8"])
+    @Test(
+        "Lengths that do not fit make no prefix",
+        arguments: ["10.0.0.0/33", "::/129", "10.0.0.0/-1", "10.0.0.0/", "10.0.0.0/1/2", "/8", "10.0.0.0/+8"])
     func refusedPrefix(text: String) {
         #expect(IPPrefix(text) == nil)
     }
@@ -65,6 +71,9 @@ struct AddressTests {
     func unicast() {
         let others = ["0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.1", "255.255.255.255", "::", "::1", "ff02::1"]
         #expect(others.compactMap { IPAddress($0) }.allSatisfy { !$0.isUnicastHost })
-        #expect(["10.0.0.1", "223.255.255.255", "fe80::1", "2001:db8::1"].compactMap { IPAddress($0) }.allSatisfy { $0.isUnicastHost })
+        #expect(
+            ["10.0.0.1", "223.255.255.255", "fe80::1", "2001:db8::1"].compactMap { IPAddress($0) }.allSatisfy {
+                $0.isUnicastHost
+            })
     }
 }

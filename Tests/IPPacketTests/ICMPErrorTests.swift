@@ -86,8 +86,10 @@ struct ICMPErrorTests {
         #expect(message(.prohibited, about: multicast, from: "2001:db8::1") == nil)
     }
 
-    @Test("An address of the other family makes no message")
-    func family() {
+    @Test("An address of the other family, or one that is not one host's, sends no message")
+    func source() {
+        let multicast = SamplePackets.v6(to: "ff0e::1")
+        #expect(message(.tooBig(mtu: 1398), about: multicast, from: "ff0e::1") == nil)
         #expect(message(.prohibited, about: SamplePackets.v4(), from: "2001:db8::1") == nil)
     }
 }

@@ -37,7 +37,9 @@ struct IPHeaderTests {
 
     @Test("A packet shorter than its header says is refused, at every length")
     func truncated() {
-        for octets in [SamplePackets.v4(options: [1, 1, 1, 0], payload: [1, 2, 3]), SamplePackets.v6(payload: [1, 2, 3])] {
+        for octets in [
+            SamplePackets.v4(options: [1, 1, 1, 0], payload: [1, 2, 3]), SamplePackets.v6(payload: [1, 2, 3]),
+        ] {
             for count in 0..<octets.count { #expect(header(Array(octets.prefix(count))) == nil) }
             #expect(header(octets) != nil)
         }
@@ -60,7 +62,9 @@ struct IPHeaderTests {
         let routing: [UInt8] = [60] + [0] + [UInt8](repeating: 0, count: 6)
         let destination: [UInt8] = [6] + [0] + [UInt8](repeating: 0, count: 6)
         let found = try #require(
-            upper(SamplePackets.v6(next: 0, payload: hopByHop + routing + destination + [UInt8](repeating: 9, count: 20))))
+            upper(
+                SamplePackets.v6(next: 0, payload: hopByHop + routing + destination + [UInt8](repeating: 9, count: 20)))
+        )
         #expect(found.ipProtocol == 6)
         #expect(found.offset == 40 + 32)
         #expect(!found.isFragment)
@@ -91,9 +95,11 @@ struct IPHeaderTests {
         let later = try #require(upper(SamplePackets.v4(fragment: 0x0001, payload: [UInt8](repeating: 0, count: 8))))
         #expect(later.isFragment && later.isLaterFragment)
 
-        let v6First = try #require(upper(SamplePackets.v6(next: 44, payload: [17, 0, 0, 1, 0, 0, 0, 9] + [1, 2, 3, 4])))
+        let v6First = try #require(
+            upper(SamplePackets.v6(next: 44, payload: [17, 0, 0, 1, 0, 0, 0, 9] + [1, 2, 3, 4])))
         #expect(v6First.isFragment && !v6First.isLaterFragment && v6First.offset == 48 && v6First.ipProtocol == 17)
-        let v6Later = try #require(upper(SamplePackets.v6(next: 44, payload: [17, 0, 0, 8, 0, 0, 0, 9] + [1, 2, 3, 4])))
+        let v6Later = try #require(
+            upper(SamplePackets.v6(next: 44, payload: [17, 0, 0, 8, 0, 0, 0, 9] + [1, 2, 3, 4])))
         #expect(v6Later.isLaterFragment && v6Later.ipProtocol == 17)
     }
 

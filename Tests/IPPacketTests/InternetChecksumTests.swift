@@ -16,7 +16,9 @@ struct InternetChecksumTests {
         for start in 0..<16 {
             for count in 0...300 {
                 let part = Array(octets[start..<start + count])
-                let sum = octets.withUnsafeBytes { InternetChecksum.checksum(of: .init(rebasing: $0[start..<start + count])) }
+                let sum = octets.withUnsafeBytes {
+                    InternetChecksum.checksum(of: .init(rebasing: $0[start..<start + count]))
+                }
                 #expect(sum == SamplePackets.naiveChecksum(part))
             }
         }
@@ -48,7 +50,9 @@ struct InternetChecksumTests {
         }
     }
 
-    @Test("The pseudo-header counts addresses, protocol and length", arguments: [("10.1.0.2", "10.2.255.9"), ("2001:db8::1", "fe80::ffff:1")])
+    @Test(
+        "The pseudo-header counts addresses, protocol and length",
+        arguments: [("10.1.0.2", "10.2.255.9"), ("2001:db8::1", "fe80::ffff:1")])
     func pseudoHeader(source: String, destination: String) throws {
         let segment = [UInt8](1...33)
         let sum = InternetChecksum.pseudoHeaderSum(

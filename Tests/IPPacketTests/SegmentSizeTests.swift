@@ -7,7 +7,8 @@ struct SegmentSizeTests {
     private func v4(_ options: [UInt8], flags: UInt8 = 0x02) -> [UInt8] {
         SamplePackets.v4(
             ipProtocol: 6,
-            payload: SamplePackets.tcp(from: "10.1.0.2", to: "10.2.0.2", flags: flags, options: options, data: [7, 7, 7]))
+            payload: SamplePackets.tcp(
+                from: "10.1.0.2", to: "10.2.0.2", flags: flags, options: options, data: [7, 7, 7]))
     }
 
     private func clamp(_ packet: inout [UInt8], _ mtu: Int, partial: Bool = false) -> Bool {
@@ -18,7 +19,9 @@ struct SegmentSizeTests {
         SamplePackets.transportChecksum(Array(packet[20...]), from: "10.1.0.2", to: "10.2.0.2", ipProtocol: 6) == 0
     }
 
-    @Test("A SYN's larger size is lowered to MTU less 40 octets, and its checksum stays right", arguments: [UInt8(0x02), 0x12])
+    @Test(
+        "A SYN's larger size is lowered to MTU less 40 octets, and its checksum stays right",
+        arguments: [UInt8(0x02), 0x12])
     func lowered(flags: UInt8) {
         var packet = v4(Self.mss1460, flags: flags)
         #expect(clamp(&packet, 1400))
@@ -73,9 +76,11 @@ struct SegmentSizeTests {
         }
     }
 
-    @Test("Option lists that are broken or end early are left alone", arguments: [
-        [2, 3, 5, 0xb4], [2, 4, 5], [3, 0, 2, 4], [3, 1, 2, 4], [8, 40, 0, 0], [0, 2, 4, 5], [1, 1, 1, 2], [],
-    ] as [[UInt8]])
+    @Test(
+        "Option lists that are broken or end early are left alone",
+        arguments: [
+            [2, 3, 5, 0xb4], [2, 4, 5], [3, 0, 2, 4], [3, 1, 2, 4], [8, 40, 0, 0], [0, 2, 4, 5], [1, 1, 1, 2], [],
+        ] as [[UInt8]])
     func brokenOptions(options: [UInt8]) {
         let padded = options + [UInt8](repeating: 0, count: (4 - options.count % 4) % 4)
         var packet = v4(options.count == 3 ? [1] + options : padded)

@@ -16,7 +16,8 @@ struct SelectorSetTests {
 
     @Test("Both ends of each range are within, their neighbours are not")
     func edges() throws {
-        let set = SelectorSet(local: [try selector("10.1.0.4-10.1.0.9", 6, 100...200)], remote: [try selector("0.0.0.0/0")])
+        let set = SelectorSet(
+            local: [try selector("10.1.0.4-10.1.0.9", 6, 100...200)], remote: [try selector("0.0.0.0/0")])
         for (source, port, expected) in [
             ("10.1.0.4", 100, SelectorMatch.yes), ("10.1.0.9", 200, .yes), ("10.1.0.3", 100, .no),
             ("10.1.0.10", 100, .no), ("10.1.0.4", 99, .no), ("10.1.0.4", 201, .no),
@@ -42,9 +43,15 @@ struct SelectorSetTests {
     func hiddenPorts() throws {
         let fragment = try packet("10.1.0.2", "10.2.0.2", 6, .hidden, from: 0, to: 0)
         let all = try selector("0.0.0.0/0")
-        #expect(try SelectorSet(local: [all], remote: [selector("0.0.0.0/0", 6, 80...80)]).match(fragment, .outbound) == .possible)
-        #expect(try SelectorSet(local: [all], remote: [selector("0.0.0.0/0", 6, 0...80)]).match(fragment, .outbound) == .possible)
-        #expect(try SelectorSet(local: [all], remote: [selector("0.0.0.0/0", 17, 80...80)]).match(fragment, .outbound) == .no)
+        #expect(
+            try SelectorSet(local: [all], remote: [selector("0.0.0.0/0", 6, 80...80)]).match(fragment, .outbound)
+                == .possible)
+        #expect(
+            try SelectorSet(local: [all], remote: [selector("0.0.0.0/0", 6, 0...80)]).match(fragment, .outbound)
+                == .possible)
+        #expect(
+            try SelectorSet(local: [all], remote: [selector("0.0.0.0/0", 17, 80...80)]).match(fragment, .outbound)
+                == .no)
         #expect(try SelectorSet(local: [all], remote: [selector("0.0.0.0/0", 6)]).match(fragment, .outbound) == .yes)
         #expect(try SelectorSet(local: [all], remote: [opaque("0.0.0.0/0", 6)]).match(fragment, .outbound) == .yes)
     }
@@ -63,9 +70,12 @@ struct SelectorSetTests {
         #expect(SelectorSet(local: [all], remote: [all]).match(fragment, .outbound) == .yes)
     }
 
-    @Test("An ICMP type is matched on the sender's side; OPAQUE on the other lets it pass one way (RFC 4301, section 4.4.1.1)")
+    @Test(
+        "An ICMP type is matched on the sender's side; OPAQUE on the other lets it pass one way (RFC 4301, section 4.4.1.1)"
+    )
     func icmpOneWay() throws {
-        let set = SelectorSet(local: [try selector("10.1.0.0/16", 1, 0x0800...0x08ff)], remote: [try opaque("10.2.0.0/16", 1)])
+        let set = SelectorSet(
+            local: [try selector("10.1.0.0/16", 1, 0x0800...0x08ff)], remote: [try opaque("10.2.0.0/16", 1)])
         #expect(try set.match(icmp("10.1.0.2", "10.2.0.2", type: 8), .outbound) == .yes)
         #expect(try set.match(icmp("10.1.0.2", "10.2.0.2", type: 0), .outbound) == .no)
         #expect(try set.match(icmp("10.2.0.2", "10.1.0.2", type: 8), .inbound) == .no)
@@ -74,7 +84,8 @@ struct SelectorSetTests {
     @Test("An ICMP type that both sides name passes both ways")
     func icmpBothWays() throws {
         let set = SelectorSet(
-            local: [try selector("10.1.0.0/16", 1, 0x0800...0x08ff)], remote: [try selector("10.2.0.0/16", 1, 0x0800...0x08ff)])
+            local: [try selector("10.1.0.0/16", 1, 0x0800...0x08ff)],
+            remote: [try selector("10.2.0.0/16", 1, 0x0800...0x08ff)])
         #expect(try set.match(icmp("10.1.0.2", "10.2.0.2", type: 8, code: 255), .outbound) == .yes)
         #expect(try set.match(icmp("10.2.0.2", "10.1.0.2", type: 8), .inbound) == .yes)
         #expect(try set.match(icmp("10.1.0.2", "10.2.0.2", type: 9), .outbound) == .no)
@@ -115,8 +126,11 @@ struct SecurityPolicyDatabaseTests {
                 [try selector("10.2.0.0/16"), try selector("10.4.0.0/16"), try selector("2001:db8:2::/48")]),
         ])
         #expect(try database.decision(for: packet("10.1.0.2", "10.4.0.2"), .outbound) == .protect(index: 1, id: 2))
-        #expect(try database.decision(for: packet("2001:db8:1::1", "2001:db8:2::1"), .outbound) == .protect(index: 1, id: 2))
-        #expect(try database.decision(for: packet("2001:db8:2::1", "2001:db8:1::1"), .inbound) == .protect(index: 1, id: 2))
+        #expect(
+            try database.decision(for: packet("2001:db8:1::1", "2001:db8:2::1"), .outbound) == .protect(index: 1, id: 2)
+        )
+        #expect(
+            try database.decision(for: packet("2001:db8:2::1", "2001:db8:1::1"), .inbound) == .protect(index: 1, id: 2))
     }
 
     @Test("A fragment that may belong to a protected flow is never bypassed (RFC 4301, section 7.4)")
@@ -145,10 +159,14 @@ struct SecurityPolicyDatabaseTests {
     @Test("Two thousand policies are looked through in order")
     func many() throws {
         let policies = try (0..<2000).map { index in
-            policy(UInt32(index), .protect, [try selector("10.0.0.0/8")], [try selector("172.16.\(index / 250).\(index % 250)")])
+            policy(
+                UInt32(index), .protect, [try selector("10.0.0.0/8")],
+                [try selector("172.16.\(index / 250).\(index % 250)")])
         }
         let database = SecurityPolicyDatabase(policies)
         #expect(database.count == 2000)
-        #expect(try database.decision(for: packet("10.1.0.2", "172.16.7.249"), .outbound) == .protect(index: 1999, id: 1999))
+        #expect(
+            try database.decision(for: packet("10.1.0.2", "172.16.7.249"), .outbound) == .protect(index: 1999, id: 1999)
+        )
     }
 }

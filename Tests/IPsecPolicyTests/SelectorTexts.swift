@@ -4,12 +4,15 @@ import IPsecPolicy
 struct UnreadableText: Error { let text: String }
 
 /// A selector from a prefix or a range `FIRST-LAST`.
-func selector(_ text: String, _ ipProtocol: UInt8 = 0, _ ports: ClosedRange<UInt16> = 0...65535) throws -> TrafficSelector {
+func selector(_ text: String, _ ipProtocol: UInt8 = 0, _ ports: ClosedRange<UInt16> = 0...65535) throws
+    -> TrafficSelector
+{
     if let prefix = IPPrefix(text) { return TrafficSelector(prefix, ipProtocol: ipProtocol, ports: ports) }
     let ends = text.split(separator: "-").compactMap { IPAddress($0) }
     guard ends.count == 2,
         let selector = TrafficSelector(
-            ipProtocol: ipProtocol, firstPort: ports.lowerBound, lastPort: ports.upperBound, first: ends[0], last: ends[1])
+            ipProtocol: ipProtocol, firstPort: ports.lowerBound, lastPort: ports.upperBound, first: ends[0],
+            last: ends[1])
     else { throw UnreadableText(text: text) }
     return selector
 }

@@ -9,9 +9,11 @@ struct TrafficSelectorTests {
         #expect(try TrafficSelector(first: address("10.0.0.2"), last: address("10.0.0.1")) == nil)
     }
 
-    @Test("A range that is a prefix is known as one", arguments: [
-        "0.0.0.0/0", "10.1.0.0/16", "192.0.2.1/32", "::/0", "2001:db8::/32", "2001:db8::1/128",
-    ])
+    @Test(
+        "A range that is a prefix is known as one",
+        arguments: [
+            "0.0.0.0/0", "10.1.0.0/16", "192.0.2.1/32", "::/0", "2001:db8::/32", "2001:db8::1/128",
+        ])
     func prefix(text: String) throws {
         #expect(try selector(text).prefix?.description == text)
     }
@@ -24,9 +26,10 @@ struct TrafficSelectorTests {
 
     @Test("A range falls into the fewest prefixes")
     func prefixes() throws {
-        #expect(try selector("10.0.0.1-10.0.0.8").prefixes.map(\.description) == [
-            "10.0.0.1/32", "10.0.0.2/31", "10.0.0.4/30", "10.0.0.8/32",
-        ])
+        #expect(
+            try selector("10.0.0.1-10.0.0.8").prefixes.map(\.description) == [
+                "10.0.0.1/32", "10.0.0.2/31", "10.0.0.4/30", "10.0.0.8/32",
+            ])
         #expect(try selector("0.0.0.0/0").prefixes == [.all(.v4)])
         #expect(try selector("::/0").prefixes == [.all(.v6)])
         #expect(try selector("255.255.255.254-255.255.255.255").prefixes.map(\.description) == ["255.255.255.254/31"])
@@ -68,9 +71,10 @@ struct NarrowingTests {
     func narrowing() throws {
         let proposed = [try selector("10.2.0.0/16"), try selector("10.0.0.0/15"), try selector("2001:db8::/32")]
         let configured = [try selector("10.0.0.0/8"), try selector("2001:db8:1::/48")]
-        #expect(Narrowing.narrow(proposed, to: configured) == [
-            try selector("10.2.0.0/16"), try selector("10.0.0.0/15"), try selector("2001:db8:1::/48"),
-        ])
+        #expect(
+            Narrowing.narrow(proposed, to: configured) == [
+                try selector("10.2.0.0/16"), try selector("10.0.0.0/15"), try selector("2001:db8:1::/48"),
+            ])
     }
 
     @Test("Nothing in common is empty")
@@ -81,7 +85,9 @@ struct NarrowingTests {
 
     @Test("A selector within another of the answer is left out")
     func redundant() throws {
-        let proposed = [try selector("10.1.2.3/32", 6, 80...80), try selector("10.1.0.0/16"), try selector("10.1.4.0/24")]
+        let proposed = [
+            try selector("10.1.2.3/32", 6, 80...80), try selector("10.1.0.0/16"), try selector("10.1.4.0/24"),
+        ]
         #expect(try Narrowing.narrow(proposed, to: [selector("0.0.0.0/0")]) == [selector("10.1.0.0/16")])
     }
 

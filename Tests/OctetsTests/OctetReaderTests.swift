@@ -58,6 +58,7 @@ struct OctetReaderTests {
         writer.overwrite(at: 15, with: UInt16(0xfeff))
         writer.overwrite(at: 0, with: UInt8(9))
         writer.overwrite(at: 3, with: UInt32(0x1122_3344))
-        #expect(writer.octets == [9, 2, 3, 0x11, 0x22, 0x33, 0x44, 8, 9, 10, 11, 12, 13, 14, 15, 0xfe, 0xff, 0xaa, 0xbb])
+        #expect(
+            writer.octets == [9, 2, 3, 0x11, 0x22, 0x33, 0x44, 8, 9, 10, 11, 12, 13, 14, 15, 0xfe, 0xff, 0xaa, 0xbb])
     }
 }
