@@ -248,6 +248,15 @@ int cygnet_open_socket(uint8_t family, uint8_t ip_protocol, const uint8_t *addre
     return s;
 }
 
+void cygnet_set_fragmenting(int s, uint8_t family, int allowed) {
+    if (family == 4) {
+        set(s, IPPROTO_IP, IP_MTU_DISCOVER, allowed ? IP_PMTUDISC_DONT : IP_PMTUDISC_PROBE);
+    } else {
+        set(s, IPPROTO_IPV6, IPV6_MTU_DISCOVER, allowed ? IPV6_PMTUDISC_DONT : IPV6_PMTUDISC_PROBE);
+        set(s, IPPROTO_IPV6, IPV6_DONTFRAG, !allowed);
+    }
+}
+
 uint16_t cygnet_socket_port(int socket) {
     any_address at;
     socklen_t count = sizeof at;

@@ -91,6 +91,8 @@ final class TestNamespace: Sendable {
             try side.mustIP("addr add fd0\(number)::1/128 dev lo nodad")
             try side.mustIP("link set eth0 up")
         }
+        // The kernel takes its time with IPv6 on a new link.
+        try mustRun("ip netns exec \(left.name) ping -q -n -i 0.1 -c 1 -w 5 2001:db8:ffff::2")
         return (left, right)
     }
 }

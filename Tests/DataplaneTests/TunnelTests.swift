@@ -33,21 +33,28 @@ struct Tunnel {
 
     func key(
         inner: IPFamily, outer: IPFamily, encapsulation: Encapsulation, extended: Bool = true,
-        encryption: EncryptionAlgorithm = .aesGCM16(256)
+        encryption: EncryptionAlgorithm = .aesGCM16(256), networks: [String]? = nil, generation: UInt32 = 0,
+        leftLifetime: SALifetime = SALifetime()
     ) throws {
         let id: UInt32 = inner == .v4 ? 1 : 2
-        let (forth, back) = (0x1001_0000 + id, 0x2002_0000 + id)
-        try right.installInbound(try Self.parameters(forth, false, inner, outer, encapsulation, extended, encryption), policy: id)
-        try left.installInbound(try Self.parameters(back, true, inner, outer, encapsulation, extended, encryption), policy: id)
-        try left.activateOutbound(try Self.parameters(forth, true, inner, outer, encapsulation, extended, encryption), policy: id)
-        try right.activateOutbound(try Self.parameters(back, false, inner, outer, encapsulation, extended, encryption), policy: id)
+        let (forth, back) = (0x1001_0000 + generation * 256 + id, 0x2002_0000 + generation * 256 + id)
+        func parameters(_ spi: UInt32, isLeft: Bool) throws -> SAParameters {
+            try Self.parameters(spi, isLeft, inner, outer, encapsulation, extended, encryption, networks)
+        }
+        try right.installInbound(parameters(forth, isLeft: false), policy: id)
+        try left.installInbound(parameters(back, isLeft: true), policy: id)
+        var forward = try parameters(forth, isLeft: true)
+        forward.lifetime = leftLifetime
+        try left.activateOutbound(forward, policy: id)
+        try right.activateOutbound(parameters(back, isLeft: false), policy: id)
     }
 
     static func parameters(
         _ spi: UInt32, _ isLeft: Bool, _ inner: IPFamily, _ outer: IPFamily, _ encapsulation: Encapsulation,
-        _ extended: Bool = true, _ encryption: EncryptionAlgorithm = .aesGCM16(256)
+        _ extended: Bool = true, _ encryption: EncryptionAlgorithm = .aesGCM16(256),
+        _ networks: [String]? = nil
     ) throws -> SAParameters {
-        let networks = inner == .v4 ? ["10.1.0.0/16", "10.2.0.0/16"] : ["fd01::/16", "fd02::/16"]
+        let networks = networks ?? (inner == .v4 ? ["10.1.0.0/16", "10.2.0.0/16"] : ["fd01::/16", "fd02::/16"])
         let addresses = outer == .v4 ? ["192.0.2.1", "192.0.2.2"] : ["2001:db8:ffff::1", "2001:db8:ffff::2"]
         let selectors = try networks.map { [TrafficSelector(try #require(IPPrefix($0)))] }
         let ends = try addresses.map { SocketAddress(try #require(IPAddress($0)), port: 4500) }
@@ -95,6 +102,78 @@ struct TunnelTests {
         try tunnel.protect()
         try tunnel.key(inner: row.inner, outer: row.outer, encapsulation: row.encapsulation)
         #expect(try DataplaneTests.ping(sides.left, inner: row.inner))
+    }
+
+    @Test("A later association takes over from an earlier one, which goes on when the later is removed")
+    func succession() async throws {
+        let sides = try TestNamespace.pair()
+        let tunnel = try Tunnel(sides)
+        try Self.succeed(tunnel, sides)
+        let counters = await tunnel.left.counters().filter { $0.direction == .outbound }
+        #expect(counters.map { "\(String($0.spi, radix: 16)) \($0.counters.packets)" } == ["10010001 6"])
+        tunnel.stop()
+    }
+
+    @inline(never)
+    private static func succeed(_ tunnel: Tunnel, _ sides: (left: TestNamespace, right: TestNamespace)) throws {
+        try tunnel.protect()
+        try tunnel.key(inner: .v4, outer: .v4, encapsulation: .udp)
+        #expect(try DataplaneTests.ping(sides.left, inner: .v4))
+        try tunnel.key(inner: .v4, outer: .v4, encapsulation: .udp, generation: 1)
+        #expect(try DataplaneTests.ping(sides.left, inner: .v4))
+        tunnel.left.removeOutbound(spi: 0x1001_0101, remote: try #require(IPAddress("192.0.2.2")))
+        #expect(try DataplaneTests.ping(sides.left, inner: .v4))
+    }
+
+    @Test("A slot of the table is given to one association only")
+    func slotTaken() throws {
+        let sides = try TestNamespace.pair()
+        let tunnel = try Tunnel(sides)
+        defer { tunnel.stop() }
+        try tunnel.left.installInbound(Tunnel.parameters(0x1111_0005, true, .v4, .v4, .udp), policy: 1)
+        let error = #expect(throws: DataplaneError.self) {
+            try tunnel.left.installInbound(Tunnel.parameters(0x2222_0005, true, .v4, .v4, .udp), policy: 1)
+        }
+        #expect(error?.code == .inUse)
+        tunnel.left.removeInbound(spi: 0x1111_0005)
+        try tunnel.left.installInbound(Tunnel.parameters(0x2222_0005, true, .v4, .v4, .udp), policy: 1)
+    }
+
+    @Test(
+        "On a link that carries less, senders with DF are told the size that fits, others' packets still get there",
+        arguments: [IPFamily.v4, .v6])
+    func smallLink(outer: IPFamily) async throws {
+        let sides = try TestNamespace.pair()
+        for side in [sides.left, sides.right] { try side.mustIP("link set eth0 mtu 1340") }
+        let tunnel = try Tunnel(sides)
+        try Self.pingLarge(tunnel, sides, outer)
+        let statistics = await tunnel.left.statistics()
+        #expect(statistics.tooBigSent >= 1)
+        #expect(statistics.drops["outer-too-big"] == nil)
+        tunnel.stop()
+    }
+
+    @inline(never)
+    private static func pingLarge(
+        _ tunnel: Tunnel, _ sides: (left: TestNamespace, right: TestNamespace), _ outer: IPFamily
+    ) throws {
+        try tunnel.protect()
+        try tunnel.key(inner: .v4, outer: outer, encapsulation: .udp)
+        let told = try sides.left.execute("ping -n -c 3 -i 0.2 -W 1 -M do -s 1300 -I 10.1.0.1 10.2.0.1")
+        let overhead = outer == .v4 ? 28 : 48
+        let largest = (1340 - overhead - 32) / 4 * 4 - 2
+        #expect(told.output.contains("mtu = \(largest)") || told.output.contains("mtu=\(largest)"), "\(told.output)")
+        let other = try sides.left.execute("ping -q -n -c 3 -i 0.05 -W 1 -M dont -s 1300 -I 10.1.0.1 10.2.0.1")
+        #expect(other.output.contains(" 0% packet loss"), "\(other.output)")
+    }
+
+    @Test("A data plane with nothing to do uses no processor time")
+    func idle() async throws {
+        let namespace = try TestNamespace()
+        await #expect(processExitsWith: .success) { [path = namespace.path as String] in
+            let used = try Victim.idle(in: path)
+            #expect(used < 10_000, "\(used) microseconds in a second")
+        }
     }
 
     @Test("A ping goes through without extended sequence numbers, and with AES-CBC and ChaCha20")

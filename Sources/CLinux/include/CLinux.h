@@ -53,6 +53,8 @@ int cygnet_receive_error(int socket, uint8_t *octets, uint32_t capacity, cygnet_
 // A UDP socket (ip_protocol 17) or raw socket bound to `address` (4 or 16 octets by family), marked, with packet information,
 // traffic class and error queue turned on, never fragmenting what it sends. Returns the descriptor or -errno.
 int cygnet_open_socket(uint8_t family, uint8_t ip_protocol, const uint8_t *address, uint16_t port, uint32_t mark, uint32_t buffer);
+// Lets the kernel fragment what the socket sends from now on, or not.
+void cygnet_set_fragmenting(int socket, uint8_t family, int allowed);
 // The port a socket is bound to.
 uint16_t cygnet_socket_port(int socket);
 

@@ -26,6 +26,12 @@ struct PathNotice {
 /// From the inside to the network: reads packets from the device, finds policy and association, seals and sends them.
 /// Everything here belongs to the worker's thread.
 struct OutboundWorker: ~Copyable {
+    private struct Exit: Equatable {
+        let socket: Int32
+        /// The kernel may fragment the outer packet.
+        let fragments: Bool
+    }
+
     private let device: Int32
     private let wakeup: Wakeup
     private let commands: CommandRing<OutboundCommand>
@@ -36,8 +42,8 @@ struct OutboundWorker: ~Copyable {
 
     private let arena: Arena
     private let batch: OpaquePointer
-    /// Descriptor of the socket, for each datagram of the batch.
-    private let sockets: UnsafeMutablePointer<Int32>
+    /// How each datagram of the batch leaves.
+    private let exits: UnsafeMutablePointer<Exit>
     private let reply: UnsafeMutableRawBufferPointer
 
     private var policies: UnsafeMutablePointer<PolicyTable>
@@ -65,13 +71,13 @@ struct OutboundWorker: ~Copyable {
         arena = Arena(
             capacity: configuration.batchSize,
             slotSize: OutboundSA.headroom + max(configuration.mtu, configuration.outerMTU) + OutboundSA.tailroom)
-        sockets = .allocate(capacity: configuration.batchSize)
+        exits = .allocate(capacity: configuration.batchSize)
         reply = .allocate(byteCount: ICMPError.maximumLength, alignment: 16)
     }
 
     deinit {
         cygnet_batch_free(batch)
-        sockets.deallocate()
+        exits.deallocate()
         reply.deallocate()
     }
 
@@ -155,18 +161,21 @@ struct OutboundWorker: ~Copyable {
         let largest = min(
             entry.pointee.sa.maximumInnerSize(outerMTU: entry.pointee.path.value(at: Instant(nanoseconds: now))),
             deviceMTU)
-        // IPv6 hosts need not make packets smaller than 1280 octets.
-        guard count <= (header.family == .v6 ? max(largest, 1280) : largest) else {
+        let fits = count <= largest
+        // Whoever sends IPv4 without DF, or IPv6 up to the 1280 octets every link takes, does not hear of a smaller path: the
+        // outer packet is fragmented instead (RFC 4301, section 8.2; RFC 2473, section 7.1).
+        guard fits || (header.family == .v6 ? count <= 1280 : !header.dontFragment) else {
             answerTooBig(packet, mtu: largest, to: header)
             return drop(.tooBig)
         }
         if clampsSegmentSize { _ = SegmentSize.clamp(packet, toMTU: largest) }
-        return seal(slot, count: count, with: entry, at: index)
+        return seal(slot, count: count, with: entry, fragments: !fits, at: index)
     }
 
     @inline(__always)
     private mutating func seal(
-        _ slot: UnsafeMutableRawBufferPointer, count: Int, with entry: UnsafeMutablePointer<OutboundEntry>, at index: Int
+        _ slot: UnsafeMutableRawBufferPointer, count: Int, with entry: UnsafeMutablePointer<OutboundEntry>,
+        fragments: Bool, at index: Int
     ) -> Bool {
         let result = entry.pointee.sa.seal(slot, offset: OutboundSA.headroom, count: count)
         if !result.notices.isEmpty { tell(result.notices, entry.pointee.sa.spi) }
@@ -178,7 +187,7 @@ struct OutboundWorker: ~Copyable {
             from: entry.pointee.local.address,
             to: SocketAddress(
                 entry.pointee.remote.address, port: entry.pointee.encapsulation == .udp ? entry.pointee.remote.port : 0))
-        sockets[index] = entry.pointee.socket
+        (exits + index).initialize(to: Exit(socket: entry.pointee.socket, fragments: fragments))
         return true
     }
 
@@ -210,13 +219,21 @@ struct OutboundWorker: ~Copyable {
         counters.tooBigSent &+= 1
     }
 
-    /// Sends the first `count` datagrams of the arena, those of one socket together.
+    /// Sends the first `count` datagrams of the arena, those that leave the same way together.
     private mutating func send(_ count: Int) {
         var start = 0
         while start < count {
+            let exit = exits[start]
             var end = start + 1
-            while end < count, sockets[end] == sockets[start] { end += 1 }
-            send(from: start, to: end, by: sockets[start])
+            while end < count, exits[end] == exit { end += 1 }
+            if exit.fragments {
+                let family = arena.datagrams[start].family
+                cygnet_set_fragmenting(exit.socket, family, 1)
+                send(from: start, to: end, by: exit.socket)
+                cygnet_set_fragmenting(exit.socket, family, 0)
+            } else {
+                send(from: start, to: end, by: exit.socket)
+            }
             start = end
         }
     }
@@ -241,11 +258,22 @@ struct OutboundWorker: ~Copyable {
             // An error may be that of an earlier datagram, so each gets a second try.
             case _ where attempts < 2: continue
             case let error:
-                counters.count(error == EMSGSIZE ? .outerTooBig : error == EAGAIN ? .sendBusy : .sendFailed)
+                // Our own link takes less than was assumed. The error queue says how much; this packet goes in fragments.
+                if error == EMSGSIZE, sendFragmented(datagrams + next, by: socket) {
+                    counters.moved.packetsOut &+= 1
+                } else {
+                    counters.count(error == EMSGSIZE ? .outerTooBig : error == EAGAIN ? .sendBusy : .sendFailed)
+                }
                 next += 1
                 attempts = 0
             }
         }
+    }
+
+    private func sendFragmented(_ datagram: UnsafeMutablePointer<cygnet_datagram>, by socket: Int32) -> Bool {
+        cygnet_set_fragmenting(socket, datagram.pointee.family, 1)
+        defer { cygnet_set_fragmenting(socket, datagram.pointee.family, 0) }
+        return cygnet_send(batch, socket, datagram, 1) == 1
     }
 
     // MARK: Commands

@@ -1,0 +1,146 @@
+import Dataplane
+import ESP
+import Foundation
+import IPPacket
+import Testing
+
+@Suite("What a data plane reports")
+struct EventTests {
+    /// Everything reported up to the stop.
+    private static func events(of dataplane: UserspaceDataplane) async -> [DataplaneEvent] {
+        dataplane.stop()
+        var events: [DataplaneEvent] = []
+        for await event in dataplane.events { events.append(event) }
+        return events
+    }
+
+    @Test("A packet that wants an association asks for it once in a second, and tells what it is")
+    func acquire() async throws {
+        let sides = try TestNamespace.pair()
+        let tunnel = try Tunnel(sides)
+        try Self.pingUnprotected(tunnel, sides)
+        let asked = await Self.events(of: tunnel.left).compactMap { event -> String? in
+            if case .acquire(let policy, let packet) = event { "\(policy) \(packet)" } else { nil }
+        }
+        #expect(asked == ["1 10.1.0.1 -> 10.2.0.1 icmp 8/0"])
+        tunnel.stop()
+    }
+
+    @inline(never)
+    private static func pingUnprotected(_ tunnel: Tunnel, _ sides: (left: TestNamespace, right: TestNamespace)) throws {
+        try tunnel.protect()
+        _ = try sides.left.execute("ping -q -n -c 4 -i 0.05 -W 0.1 -I 10.1.0.1 10.2.0.1")
+    }
+
+    @Test("The first authentic packet of an association is reported once, each limit too")
+    func noticesOnce() async throws {
+        let sides = try TestNamespace.pair()
+        let tunnel = try Tunnel(sides)
+        try Self.pingLimited(tunnel, sides)
+        let events = await Self.events(of: tunnel.left)
+        let texts = events.compactMap { event -> String? in
+            switch event {
+            case .inboundSeen(let spi): "seen \(String(spi, radix: 16))"
+            case .softLimit(let spi, let direction): "soft \(String(spi, radix: 16)) \(direction)"
+            case .hardLimit(let spi, let direction): "hard \(String(spi, radix: 16)) \(direction)"
+            default: nil
+            }
+        }
+        #expect(texts.sorted() == ["hard 10010001 outbound", "seen 20020001", "soft 10010001 outbound"])
+        tunnel.stop()
+    }
+
+    @inline(never)
+    private static func pingLimited(_ tunnel: Tunnel, _ sides: (left: TestNamespace, right: TestNamespace)) throws {
+        try tunnel.protect()
+        try tunnel.key(
+            inner: .v4, outer: .v4, encapsulation: .udp, leftLifetime: SALifetime(softPackets: 2, hardPackets: 4))
+        _ = try sides.left.execute("ping -q -n -c 6 -i 0.05 -W 0.2 -I 10.1.0.1 10.2.0.1")
+    }
+
+    @Test("IKE datagrams go up with their addresses, the non-ESP marker taken off; keepalives do not")
+    func ike() async throws {
+        let sides = try TestNamespace.pair()
+        let tunnel = try Tunnel(sides)
+        try Self.sendDatagrams(tunnel)
+        let received = await Self.events(of: tunnel.right).compactMap { event -> String? in
+            guard case .ike(let octets, let local, let remote, let marker) = event else { return nil }
+            return "\(octets) \(local) \(remote) \(marker)"
+        }
+        #expect(
+            received.sorted() == [
+                "[1, 2] 192.0.2.2:500 192.0.2.1:500 false",
+                "[3, 4] [2001:db8:ffff::2]:500 [2001:db8:ffff::1]:500 false",
+                "[5, 6] 192.0.2.2:4500 192.0.2.1:4500 true",
+            ])
+        tunnel.stop()
+    }
+
+    @inline(never)
+    private static func sendDatagrams(_ tunnel: Tunnel) throws {
+        func at(_ text: String, _ port: UInt16) throws -> SocketAddress {
+            SocketAddress(try #require(IPAddress(text)), port: port)
+        }
+        tunnel.left.send([1, 2], from: try at("192.0.2.1", 500), to: try at("192.0.2.2", 500), nonESPMarker: false)
+        tunnel.left.send([3, 4], from: try at("::", 500), to: try at("2001:db8:ffff::2", 500), nonESPMarker: false)
+        tunnel.left.sendKeepalive(from: try at("192.0.2.1", 4500), to: try at("192.0.2.2", 4500))
+        tunnel.left.send([5, 6], from: try at("192.0.2.1", 4500), to: try at("192.0.2.2", 4500), nonESPMarker: true)
+        usleep(300_000)
+    }
+
+    @Test("An SPI of no association is reported with its sender, limited in rate")
+    func unknownSPI() async throws {
+        let sides = try TestNamespace.pair()
+        let tunnel = try Tunnel(sides)
+        try Self.sendUnknown(tunnel)
+        let statistics = await tunnel.right.statistics()
+        #expect(statistics.drops["unknown-spi"] == 100)
+        let reported = await Self.events(of: tunnel.right).compactMap { event -> String? in
+            guard case .unknownSPI(let spi, _, let from) = event else { return nil }
+            return "\(String(spi, radix: 16)) \(from)"
+        }
+        #expect((1...20).contains(reported.count))
+        #expect(reported.allSatisfy { $0 == "abcd0123 192.0.2.1:4500" })
+        tunnel.stop()
+    }
+
+    @inline(never)
+    private static func sendUnknown(_ tunnel: Tunnel) throws {
+        let from = SocketAddress(try #require(IPAddress("192.0.2.1")), port: 4500)
+        let to = SocketAddress(try #require(IPAddress("192.0.2.2")), port: 4500)
+        for _ in 0..<100 {
+            tunnel.left.send([0xab, 0xcd, 0x01, 0x23] + [UInt8](repeating: 9, count: 60), from: from, to: to, nonESPMarker: false)
+        }
+        usleep(300_000)
+    }
+
+    @Test("A peer whose packets come from a new port is reported after an authentic one, and followed when told")
+    func peerMoved() async throws {
+        let sides = try TestNamespace.pair()
+        let tunnel = try Tunnel(sides)
+        try Self.moveLeft(tunnel, sides)
+        let moves = await Self.events(of: tunnel.right).compactMap { event -> String? in
+            guard case .peerMoved(let spi, let remote) = event else { return nil }
+            return "\(String(spi, radix: 16)) \(remote)"
+        }
+        #expect(moves == ["10010001 192.0.2.1:40000"])
+        tunnel.stop()
+    }
+
+    @inline(never)
+    private static func moveLeft(_ tunnel: Tunnel, _ sides: (left: TestNamespace, right: TestNamespace)) throws {
+        try tunnel.protect()
+        try tunnel.key(inner: .v4, outer: .v4, encapsulation: .udp)
+        #expect(try ping(sides.left, inner: .v4))
+        // From here on a NAT gives the left side another port.
+        try mustRun(
+            "ip netns exec \(sides.left.name) nft 'add table ip n; add chain ip n p { type nat hook postrouting priority 100; };",
+            "add rule ip n p udp sport 4500 snat to 192.0.2.1:40000'")
+        try mustRun("ip netns exec \(sides.left.name) conntrack -F >/dev/null 2>&1 || true")
+        _ = try ping(sides.left, inner: .v4)
+        let local = SocketAddress(try #require(IPAddress("192.0.2.2")), port: 4500)
+        let remote = SocketAddress(try #require(IPAddress("192.0.2.1")), port: 40000)
+        tunnel.right.updateAddresses(inboundSPI: 0x1001_0001, outboundSPI: 0x2002_0001, local: local, remote: remote)
+        #expect(try ping(sides.left, inner: .v4))
+    }
+}
