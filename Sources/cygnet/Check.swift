@@ -4,7 +4,8 @@ import Gateway
 struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Read a configuration and report every mistake in it.",
-        discussion: "Needs no daemon and changes nothing, but must be able to read the secrets: run it as the daemon's user.")
+        discussion:
+            "Needs no daemon and changes nothing, but must be able to read the secrets: run it as the daemon's user.")
 
     @OptionGroup var options: ConfigurationOptions
 

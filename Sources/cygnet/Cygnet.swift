@@ -13,7 +13,8 @@ struct Cygnet: AsyncParsableCommand {
             """,
         version: GatewayVersion.current,
         subcommands: [
-            Run.self, Check.self, Up.self, Down.self, Status.self, Explain.self, Reload.self, SetLogLevel.self, Stop.self,
+            Run.self, Check.self, Up.self, Down.self, Status.self, Explain.self, Reload.self, SetLogLevel.self,
+            Stop.self,
             Cleanup.self, DemoCommand.self,
         ])
 }

@@ -53,9 +53,12 @@ struct StatusTable {
         let rows = status.connections.map { connection in
             [
                 connection.name, connection.state, Self.time(connection.since), connection.localIdentity,
-                connection.remoteIdentity, connection.securityAssociations.first?.remote ?? connection.remoteHosts.joined(separator: " "),
+                connection.remoteIdentity,
+                connection.securityAssociations.first?.remote ?? connection.remoteHosts.joined(separator: " "),
                 connection.lastError.map { "\($0)" + (connection.nextAttemptIn.map { "; again in \($0) s" } ?? "") }
-                    ?? connection.securityAssociations.first.map { "\($0.suite), rekey in \($0.rekeyIn.map(Self.time) ?? "–")" }
+                    ?? connection.securityAssociations.first.map {
+                        "\($0.suite), rekey in \($0.rekeyIn.map(Self.time) ?? "–")"
+                    }
                     ?? connection.reason,
             ]
         }
@@ -68,7 +71,8 @@ struct StatusTable {
         if !children.isEmpty {
             lines.append("")
             lines += Self.table(
-                ["CHILD", "STATE", "TRAFFIC", "SPI IN", "SPI OUT", "IN", "OUT", "DROPS", "REKEY", "PROTECTION"], children)
+                ["CHILD", "STATE", "TRAFFIC", "SPI IN", "SPI OUT", "IN", "OUT", "DROPS", "REKEY", "PROTECTION"],
+                children)
         }
         let drops = status.dataplane.drops.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
         if !drops.isEmpty { lines += ["", "dropped: \(drops.joined(separator: ", "))"] }

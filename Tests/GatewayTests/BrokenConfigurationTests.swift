@@ -5,7 +5,8 @@ import Testing
 /// Each broken configuration `NAME.yaml` has beside it, in `NAME.expected`, the lines that `cygnet check` must print.
 struct BrokenConfigurationTests {
     static let names = [
-        "typo-in-key", "unknown-key", "duplicate-key", "wrong-unit", "missing-unit", "unknown-algorithm",
+        "typo-in-key", "typo-in-required-keys", "unknown-key", "duplicate-key", "wrong-unit", "missing-unit",
+        "unknown-algorithm",
         "readable-secret", "secret-in-place", "overlapping-selectors", "unreadable-certificate",
         "missing-certificate", "key-not-matching", "bad-address", "bad-subnet", "wrong-type", "not-yaml",
         "include-cycle", "several-mistakes",

@@ -31,7 +31,7 @@ extension Interoperability {
                 switch self {
                 case .wrongSecret: "secret"
                 case .noCommonProposal: "ike"
-                case .otherNetworks: "children"
+                case .otherNetworks: "net:"
                 case .expiredCertificate: "authorities"
                 case .silentPeer: "address"
                 }

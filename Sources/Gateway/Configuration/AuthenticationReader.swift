@@ -40,7 +40,9 @@ enum AuthenticationReader {
                 return nil
             }
             if secret.count < 16 {
-                file.warning("the secret in \(quoted(name, limit: 300)) is short enough to be guessed; make one with `openssl rand -base64 32`")
+                file.warning(
+                    "the secret in \(quoted(name, limit: 300)) is short enough to be guessed; make one with `openssl rand -base64 32`"
+                )
             }
             return secret
         }
@@ -85,7 +87,8 @@ enum AuthenticationReader {
                 certificatePEM: certificate, intermediatesPEM: intermediates, keyPEM: keyPEM)
         } catch {
             (error.code == .keyMismatch ? key : file).error(
-                "\(quoted((error.code == .keyMismatch ? key : file).node.scalar?.string ?? "", limit: 300)): \(error.reason)")
+                "\(quoted((error.code == .keyMismatch ? key : file).node.scalar?.string ?? "", limit: 300)): \(error.reason)"
+            )
             return nil
         }
     }

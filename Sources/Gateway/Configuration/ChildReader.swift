@@ -91,6 +91,10 @@ struct ChildReader {
 
     private func selectors(_ node: ConfigurationNode?, _ key: ChildKey, _ origin: Origin) -> [TrafficSelector]? {
         guard let node else {
+            let isReported =
+                connection.settings.isMisspelt(.local, .remote, .children) || connection.local.isMisspelt(.subnets)
+                || connection.remote.isMisspelt(.subnets)
+            guard !isReported else { return nil }
             connection.diagnostics.error(
                 "the \(key.rawValue) subnets are missing; give \"\(key.rawValue): { subnets: 10.1.0.0/16 }\" in the connection, or \"\(key.rawValue)\" in each child",
                 at: origin)
@@ -133,7 +137,9 @@ struct ChildReader {
         if let mapping = own?[.lifetimes]?.mapping(LifetimeKey.self) { layers.insert(mapping, at: 0) }
         let lifetimes = LayeredMapping(mappings: layers)
         var result = ChildLifetime()
-        if let node = lifetimes[.child], let time = node.timeOrNever(from: .seconds(1)) { result.rekeyAfter = time.value }
+        if let node = lifetimes[.child], let time = node.timeOrNever(from: .seconds(1)) {
+            result.rekeyAfter = time.value
+        }
         if let octets = lifetimes[.childOctets]?.octets() { result.rekeyAfterOctets = octets }
         if let packets = lifetimes[.childPackets]?.integer(in: 1000...Int.max) {
             result.rekeyAfterPackets = UInt64(packets)

@@ -89,15 +89,19 @@ struct ConfigurationNode {
             return nil
         }
         var values: [Key: ConfigurationEntry] = [:]
+        var misspelt: Set<Key> = []
         for entry in namedEntries(expected: expected) {
             if let key = Key(rawValue: entry.name) {
                 values[key] = entry
             } else {
                 diagnostics.error(
                     NearestWord.complaint(about: entry.name, what: "key", expected: Key.words), at: entry.origin)
+                if let meant = NearestWord.suggestion(for: entry.name, among: Key.words).flatMap(Key.init(rawValue:)) {
+                    misspelt.insert(meant)
+                }
             }
         }
-        return ConfigurationMapping(values: values, node: self)
+        return ConfigurationMapping(values: values, misspelt: misspelt, node: self)
     }
 }
 
@@ -119,6 +123,8 @@ struct ConfigurationEntry {
 /// A mapping of which all keys are known words.
 struct ConfigurationMapping<Key: ConfigurationKey> {
     fileprivate let values: [Key: ConfigurationEntry]
+    /// Keys that were probably meant by unknown ones: to call them missing as well would say nothing new.
+    let misspelt: Set<Key>
     let node: ConfigurationNode
 
     /// The value of a key; `nil` if the key is absent or has no value.
@@ -132,7 +138,9 @@ struct ConfigurationMapping<Key: ConfigurationKey> {
 
     func required(_ key: Key, _ meaning: String) -> ConfigurationNode? {
         if let value = self[key] { return value }
-        node.error("\(quoted(key.rawValue)) is missing: \(meaning)")
+        if !misspelt.contains(key) {
+            node.error("\(quoted(key.rawValue)) is missing: \(meaning)")
+        }
         return nil
     }
 }

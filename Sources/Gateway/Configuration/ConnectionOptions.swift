@@ -48,7 +48,8 @@ struct ConnectionOptions {
         if let node = retry[.limit], let time = node.duration(in: .milliseconds(100)...(.seconds(86400))) {
             timing.retryLimit = time
             if time < timing.retryInitial {
-                node.error("the longest pause is shorter than the first, \(MeasureSyntax.describe(timing.retryInitial))")
+                node.error(
+                    "the longest pause is shorter than the first, \(MeasureSyntax.describe(timing.retryInitial))")
             }
         }
     }

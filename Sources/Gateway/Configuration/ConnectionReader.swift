@@ -10,11 +10,10 @@ struct ConnectionReader {
     let local: LayeredMapping<LocalKey>
     let remote: LayeredMapping<RemoteKey>
     let diagnostics: Diagnostics
-    /// The authorities of the whole configuration; `nil` if they could not be read.
-    let authorities: TrustAnchors?
+    let authorities: ConfiguredAuthorities
 
     init?(
-        _ entry: ConfigurationEntry, defaults: ConfigurationMapping<ConnectionKey>?, authorities: TrustAnchors?
+        _ entry: ConfigurationEntry, defaults: ConfigurationMapping<ConnectionKey>?, authorities: ConfiguredAuthorities
     ) {
         guard let own = entry.value.mapping(ConnectionKey.self, expected: "a connection, a mapping") else { return nil }
         self.entry = entry
@@ -28,7 +27,7 @@ struct ConnectionReader {
     /// The connection; `nil` with errors reported. `policyID` numbers the policy of a child of a given name.
     func connection(policyID: (String) -> UInt32) -> GatewayConnection? {
         let before = diagnostics.all.count
-        if settings[.remote] == nil {
+        if settings[.remote] == nil, !settings.isMisspelt(.remote) {
             diagnostics.error(
                 "\"remote\" is missing: the peer's address, identity and subnets", at: entry.origin)
         }
@@ -54,12 +53,29 @@ struct ConnectionReader {
         connection.acceptsAnyRemoteAddress = hosts.contains(.any)
         connection.children = children
         connection.start = hosts == [.any] ? .none : .demand
-        connection.origins =
-            settings.origins().merging(local.origins(prefix: "local.")) { first, _ in first }
-            .merging(remote.origins(prefix: "remote.")) { first, _ in first }
+        connection.origins = origins(localAuthentication, remoteAuthentication)
         options.apply(to: &connection)
         var result = GatewayConnection(configuration: connection, hosts: hosts)
         result.configuration.fingerprint = result.fingerprint()
+        return result
+    }
+
+    /// Where settings stand; for the ways of authentication, the files that they rest on.
+    private func origins(_ ours: LocalAuthentication, _ theirs: RemoteAuthentication) -> [String: Origin] {
+        var result = settings.origins()
+        result.merge(local.origins(prefix: "local.")) { first, _ in first }
+        result.merge(remote.origins(prefix: "remote.")) { first, _ in first }
+        result["local.auth"] =
+            switch ours {
+            case .preSharedKey: local.origin(of: .secret) ?? settings.origin(of: .secret)
+            case .certificate: local.origin(of: .certificate) ?? settings.origin(of: .certificate)
+            }
+        result["remote.auth"] =
+            switch theirs {
+            case .preSharedKey: remote.origin(of: .secret) ?? settings.origin(of: .secret)
+            case .certificate:
+                remote.origin(of: .authorities) ?? settings.origin(of: .authorities) ?? authorities.origin
+            }
         return result
     }
 
@@ -67,7 +83,7 @@ struct ConnectionReader {
 
     private func remoteHosts() -> [RemoteHost] {
         guard let node = remote[.address] else {
-            if settings[.start]?.node.scalar?.string == "boot" {
+            if settings[.start]?.node.scalar?.string == "boot", !remote.isMisspelt(.address) {
                 diagnostics.error(
                     "\"start: boot\" needs \"remote.address\"; give the peer's address or name", at: entry.origin)
             }
@@ -111,6 +127,7 @@ struct ConnectionReader {
             return certificate.subjectAltNames.first ?? certificate.subject
         }
         if addresses.count == 1, let address = addresses.first { return .address(address) }
+        guard !local.isMisspelt(.id, .address), !settings.isMisspelt(.local) else { return nil }
         diagnostics.error(
             "\"local.id\" is missing: the identity we prove to the peer, such as gw.example.org", at: entry.origin)
         return nil
@@ -130,7 +147,7 @@ struct ConnectionReader {
         case .address(let address) where hosts.count == 1: return .address(address)
         case .name(let name) where hosts.count == 1: return .fqdn(name)
         default:
-            if settings[.remote] != nil {
+            if settings[.remote] != nil, !remote.isMisspelt(.id, .address) {
                 diagnostics.error(
                     "\"remote.id\" is missing: the identity the peer must prove, such as gw.example.org, or any",
                     at: settings.origin(of: .remote) ?? entry.origin)
@@ -154,12 +171,16 @@ struct ConnectionReader {
         case (.psk, nil, _):
             diagnostics.error("\"auth: psk\" needs \"secret: { file: PATH }\"", at: entry.origin)
         case (.certificate, _, nil):
-            diagnostics.error("\"auth: certificate\" needs \"certificate: { file: PATH, key: PATH }\"", at: entry.origin)
+            diagnostics.error(
+                "\"auth: certificate\" needs \"certificate: { file: PATH, key: PATH }\"", at: entry.origin)
         case (nil, .some, .some):
             diagnostics.error(
                 "both a secret and a certificate are given; say under local and remote which is used, with auth: psk or auth: certificate",
                 at: entry.origin)
         case (nil, nil, nil):
+            let isReported =
+                settings.isMisspelt(.secret, .certificate, .local) || local.isMisspelt(.secret, .certificate)
+            guard !isReported else { return nil }
             diagnostics.error(
                 "nothing to prove our identity with; give \"secret: { file: PATH }\" or \"certificate: { file: PATH, key: PATH }\"",
                 at: entry.origin)
@@ -188,7 +209,8 @@ struct ConnectionReader {
         switch way {
         case .psk:
             guard let secret else {
-                diagnostics.error("the peer is to use a secret, but there is none; give \"secret: { file: PATH }\"", at: entry.origin)
+                diagnostics.error(
+                    "the peer is to use a secret, but there is none; give \"secret: { file: PATH }\"", at: entry.origin)
                 return nil
             }
             return AuthenticationReader.secret(secret).map { .preSharedKey($0) }
@@ -196,14 +218,22 @@ struct ConnectionReader {
             if let node = remote[.authorities] ?? settings[.authorities] {
                 return AuthenticationReader.authorities(node.elements).map { .certificate($0) }
             }
-            guard let authorities else { return nil }
-            guard !authorities.isEmpty else {
+            guard let anchors = authorities.anchors else { return nil }
+            guard !anchors.isEmpty else {
                 diagnostics.error(
                     "the peer is to use a certificate, but no authority is believed; list the files of CA certificates under \"authorities\"",
                     at: entry.origin)
                 return nil
             }
-            return .certificate(authorities)
+            return .certificate(anchors)
         }
     }
+}
+
+/// The authorities of the whole configuration.
+struct ConfiguredAuthorities {
+    /// `nil` if they could not be read.
+    let anchors: TrustAnchors?
+    /// Where they stand.
+    let origin: Origin?
 }

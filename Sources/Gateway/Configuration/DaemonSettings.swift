@@ -33,16 +33,19 @@ extension DaemonSettings {
         if let port = mapping[.natPort]?.integer(in: 1...65535) { endpoint.natPort = UInt16(port) }
         if endpoint.ikePort == endpoint.natPort {
             mapping.node.diagnostics.error(
-                "ike-port and nat-port are both \(endpoint.ikePort); expected two ports", at: mapping.origin(of: .natPort))
+                "ike-port and nat-port are both \(endpoint.ikePort); expected two ports",
+                at: mapping.origin(of: .natPort))
         }
         listen = mapping[.listen]?.elements.compactMap { $0.address() } ?? []
         if let node = mapping[.device], let name = node.text(expected: "the name of a network device") {
-            if (1...15).contains(name.utf8.count), name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) }),
+            if (1...15).contains(name.utf8.count),
+                name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) }),
                 name != ".", name != ".."
             {
                 device = name
             } else {
-                node.error("\(quoted(name)) is not a name for a network device; expected 1 to 15 letters, digits, - or _")
+                node.error(
+                    "\(quoted(name)) is not a name for a network device; expected 1 to 15 letters, digits, - or _")
             }
         }
         if let node = mapping[.logLevel], let word = node.word(LogLevelWord.self, what: "log level") {
@@ -64,7 +67,8 @@ extension DaemonSettings {
             if let entry = getgrnam(name) {
                 controlGroup = entry.pointee.gr_gid
             } else {
-                node.error("there is no group \(quoted(name)); create it with `groupadd --system NAME` or leave the key out")
+                node.error(
+                    "there is no group \(quoted(name)); create it with `groupadd --system NAME` or leave the key out")
             }
         }
     }

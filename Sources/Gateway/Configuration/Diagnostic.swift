@@ -50,7 +50,8 @@ func quoted(_ text: some StringProtocol, limit: Int = 80) -> String {
         case "\"", "\\": result += "\\\(scalar)"
         case "\n": result += "\\n"
         case "\t": result += "\\t"
-        case _ where scalar.properties.generalCategory == .control || scalar.properties.generalCategory == .format
+        case _
+        where scalar.properties.generalCategory == .control || scalar.properties.generalCategory == .format
             || scalar.properties.generalCategory == .lineSeparator
             || scalar.properties.generalCategory == .paragraphSeparator:
             result += "\\u{\(String(scalar.value, radix: 16))}"

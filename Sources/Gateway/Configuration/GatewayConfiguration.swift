@@ -54,7 +54,9 @@ public struct GatewayConfiguration: Sendable {
                         at: entry.origin)
                 }
                 names[entry.name] = entry.origin
-                guard let reader = ConnectionReader(entry, defaults: defaults, authorities: authorities) else { continue }
+                guard let reader = ConnectionReader(entry, defaults: defaults, authorities: authorities) else {
+                    continue
+                }
                 if let connection = reader.connection(policyID: { numbers.number(entry.name, $0) }) {
                     connections.append(connection)
                 }
@@ -77,8 +79,11 @@ public struct GatewayConfiguration: Sendable {
         return nodes.first?.node
     }
 
-    private static func authorities(_ roots: [ConfigurationMapping<TopLevelKey>]) -> TrustAnchors? {
-        AuthenticationReader.authorities(roots.compactMap { $0[.authorities] }.flatMap(\.elements))
+    private static func authorities(_ roots: [ConfigurationMapping<TopLevelKey>]) -> ConfiguredAuthorities {
+        let written = roots.filter { $0[.authorities] != nil }
+        return ConfiguredAuthorities(
+            anchors: AuthenticationReader.authorities(written.compactMap { $0[.authorities] }.flatMap(\.elements)),
+            origin: written.first?.origin(of: .authorities))
     }
 }
 

@@ -8,6 +8,11 @@ struct LayeredMapping<Key: ConfigurationKey> {
         mappings.lazy.compactMap { $0[key] }.first
     }
 
+    /// Whether one of these keys was probably meant by an unknown one, which is reported already.
+    func isMisspelt(_ keys: Key...) -> Bool {
+        mappings.contains { mapping in keys.contains { mapping.misspelt.contains($0) } }
+    }
+
     /// Where the key that counts stands; `nil` if it is nowhere.
     func origin(of key: Key) -> Origin? {
         mappings.first { $0[key] != nil }?.origin(of: key)

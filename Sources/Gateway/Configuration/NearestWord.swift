@@ -1,7 +1,7 @@
 /// Finds the word a writer probably meant.
-enum NearestWord {
+package enum NearestWord {
     /// The candidate with the smallest edit distance to `word`, if it is near enough to be a likely slip.
-    static func suggestion(for word: some StringProtocol, among candidates: some Sequence<String>) -> String? {
+    package static func suggestion(for word: some StringProtocol, among candidates: some Sequence<String>) -> String? {
         let word = Array(word.lowercased().unicodeScalars.prefix(64))
         let limit = max(1, word.count / 3)
         var best: (candidate: String, distance: Int)?

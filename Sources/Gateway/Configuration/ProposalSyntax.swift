@@ -151,7 +151,8 @@ enum ProposalSyntax {
         let isAEAD = parts.encryption.allSatisfy(\.isAEAD)
         if isAEAD, let extra = parts.integrity.first {
             node.error(
-                "the proposal \(quoted(text)) adds \(extra) to an AEAD cipher, which protects integrity itself; leave it out")
+                "the proposal \(quoted(text)) adds \(extra) to an AEAD cipher, which protects integrity itself; leave it out"
+            )
             return nil
         }
         if !isAEAD, parts.integrity.isEmpty {

@@ -42,7 +42,9 @@ enum ReferencedFile {
         var content = [UInt8](repeating: 0, count: Int(status.st_size))
         var filled = 0
         while filled < content.count {
-            let count = content.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress.map { $0 + filled }, $0.count - filled, filled) }
+            let count = content.withUnsafeMutableBytes {
+                pread(descriptor, $0.baseAddress.map { $0 + filled }, $0.count - filled, filled)
+            }
             guard count > 0 else { break }
             filled += count
         }
@@ -61,7 +63,8 @@ enum ReferencedFile {
         }
         if status.st_uid != geteuid(), status.st_uid != 0 {
             return Complaint(
-                text: "\(quoted(path, limit: 300)) belongs to user \(status.st_uid); expected user \(geteuid()) or root")
+                text: "\(quoted(path, limit: 300)) belongs to user \(status.st_uid); expected user \(geteuid()) or root"
+            )
         }
         return nil
     }

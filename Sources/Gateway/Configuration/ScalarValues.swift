@@ -111,10 +111,10 @@ struct LimitedTime {
 }
 
 /// Numbers with units.
-enum MeasureSyntax {
-    struct Complaint: Error { let text: String }
+package enum MeasureSyntax {
+    package struct Complaint: Error { package let text: String }
 
-    struct Units {
+    package struct Units: Sendable {
         let what: String
         let example: String
         /// Every accepted spelling with its factor.
@@ -124,7 +124,7 @@ enum MeasureSyntax {
     }
 
     /// Factors in milliseconds.
-    static let times = Units(
+    package static let times = Units(
         what: "time", example: "s",
         factors: [
             "ms": 1, "millisecond": 1, "milliseconds": 1,
@@ -136,7 +136,7 @@ enum MeasureSyntax {
         shown: ["ms", "s", "seconds", "m", "minutes", "h", "hours", "d", "days"])
 
     /// Factors in octets.
-    static let sizes = Units(
+    package static let sizes = Units(
         what: "size", example: "MB",
         factors: [
             "B": 1, "kB": 1000, "KB": 1000, "MB": 1_000_000, "GB": 1_000_000_000, "TB": 1_000_000_000_000,
@@ -145,7 +145,7 @@ enum MeasureSyntax {
         shown: ["B", "kB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB"])
 
     /// One or more numbers, each with a unit, added up.
-    static func parse(_ text: String, units: Units) -> Result<Int64, Complaint> {
+    package static func parse(_ text: String, units: Units) -> Result<Int64, Complaint> {
         var rest = text.drop { $0 == " " }
         var total: Int64 = 0
         guard !rest.isEmpty else { return .failure(Complaint(text: "expected a \(units.what), found \(quoted(text))")) }

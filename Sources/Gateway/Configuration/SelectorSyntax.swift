@@ -3,18 +3,21 @@ import IPsecPolicy
 
 /// Traffic selectors as a person writes them: `10.1.0.0/16`, `10.1.0.7`, `10.1.0.1-10.1.0.9`, each with an optional
 /// protocol and ports: `10.1.0.0/16 tcp/443`, `192.0.2.1 udp/5000-5010`, `::/0 icmpv6`, `10.1.0.7 tcp/opaque`.
-enum SelectorSyntax {
-    struct Complaint: Error { let text: String }
+package enum SelectorSyntax {
+    package struct Complaint: Error { package let text: String }
 
     static let protocols: [String: UInt8] = [
         "any": 0, "icmp": 1, "tcp": 6, "udp": 17, "gre": 47, "icmpv6": 58, "ospf": 89, "sctp": 132,
     ]
 
-    static func parse(_ text: String) -> Result<TrafficSelector, Complaint> {
+    package static func parse(_ text: String) -> Result<TrafficSelector, Complaint> {
         let words = text.split(separator: " ", omittingEmptySubsequences: true)
         guard let range = words.first, words.count <= 2 else {
             return .failure(
-                Complaint(text: "expected a subnet, then at most protocol/ports, as in 10.1.0.0/16 tcp/443; found \(quoted(text))"))
+                Complaint(
+                    text:
+                        "expected a subnet, then at most protocol/ports, as in 10.1.0.0/16 tcp/443; found \(quoted(text))"
+                ))
         }
         let ends: (first: IPAddress, last: IPAddress)
         switch addresses(range) {
@@ -47,7 +50,9 @@ enum SelectorSyntax {
         guard let address = IPAddress(parts[0]) else {
             return .failure(
                 Complaint(
-                    text: "\(quoted(text)) is not a subnet; expected an address and a prefix length, as in 10.1.0.0/16 or 2001:db8::/32"))
+                    text:
+                        "\(quoted(text)) is not a subnet; expected an address and a prefix length, as in 10.1.0.0/16 or 2001:db8::/32"
+                ))
         }
         guard let prefix = IPPrefix(text) else {
             return .failure(
@@ -56,7 +61,10 @@ enum SelectorSyntax {
         }
         guard prefix.address == address else {
             return .failure(
-                Complaint(text: "\(quoted(text)) has bits set after its prefix length; did you mean \(quoted(prefix.description))?"))
+                Complaint(
+                    text:
+                        "\(quoted(text)) has bits set after its prefix length; did you mean \(quoted(prefix.description))?"
+                ))
         }
         return .success((prefix.first, prefix.last))
     }

@@ -29,9 +29,9 @@ struct ControlLineDecoder: ByteToMessageDecoder {
 }
 
 /// Requests and replies as lines of JSON.
-enum ControlCoding {
+package enum ControlCoding {
     /// Requests are short; a longer line is no request.
-    static let requestLimit = 16 << 10
+    package static let requestLimit = 16 << 10
     static let replyLimit = 64 << 20
 
     static func line(_ value: some Encodable) throws -> ByteBuffer {

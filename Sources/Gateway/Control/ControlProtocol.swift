@@ -35,7 +35,8 @@ public struct ControlReply: Codable, Sendable {
     public var lines: [String] = []
     public var status: GatewayStatus?
 
-    public init(_ outcome: Outcome = .success, lines: [String] = [], status: GatewayStatus? = nil, isLast: Bool = true) {
+    public init(_ outcome: Outcome = .success, lines: [String] = [], status: GatewayStatus? = nil, isLast: Bool = true)
+    {
         self.outcome = outcome
         self.lines = lines
         self.status = status

@@ -4,19 +4,19 @@ import NIOCore
 import NIOPosix
 
 /// Whoever carries out requests.
-protocol ControlResponder: Sendable {
+package protocol ControlResponder: Sendable {
     /// Carries out a request; `reply` may be called several times and throws when the client has gone.
     func respond(to request: ControlRequest, reply: @Sendable (ControlReply) async throws -> Void) async throws
 }
 
 /// Why the control socket could not be opened.
-struct ControlSocketError: Error {
-    let isPermission: Bool
-    let reason: String
+package struct ControlSocketError: Error {
+    package let isPermission: Bool
+    package let reason: String
 }
 
 /// Serves the control socket. Who may connect is the file's business: mode 0660, root and the configured group.
-final class ControlServer: Sendable {
+package final class ControlServer: Sendable {
     private typealias Connection = NIOAsyncChannel<ByteBuffer, ByteBuffer>
 
     private let path: String
@@ -25,14 +25,15 @@ final class ControlServer: Sendable {
 
     private static let clientLimit = 64
 
-    init(path: String, group: gid_t?, logger: Logger) async throws(ControlSocketError) {
+    package init(path: String, group: gid_t?, logger: Logger) async throws(ControlSocketError) {
         self.path = path
         self.logger = logger
         let directory = path.split(separator: "/", omittingEmptySubsequences: true).dropLast().joined(separator: "/")
         if !directory.isEmpty { mkdir("/" + directory, 0o755) }
         guard !ControlClient.isAnswered(path) else {
             throw ControlSocketError(
-                isPermission: false, reason: "another daemon already answers on \(path); stop it, or give another --socket")
+                isPermission: false,
+                reason: "another daemon already answers on \(path); stop it, or give another --socket")
         }
         // The daemon's umask lets no one else in between binding and changing the mode.
         do {
@@ -56,7 +57,7 @@ final class ControlServer: Sendable {
     }
 
     /// Answers clients until the task is cancelled.
-    func run(_ responder: some ControlResponder) async {
+    package func run(_ responder: some ControlResponder) async {
         do {
             try await listener.executeThenClose { clients in
                 await withDiscardingTaskGroup { group in
@@ -77,7 +78,7 @@ final class ControlServer: Sendable {
     }
 
     /// Closes the socket if it is not to be served after all.
-    func close() async {
+    package func close() async {
         try? await listener.executeThenClose { _ in }
         unlink(path)
     }

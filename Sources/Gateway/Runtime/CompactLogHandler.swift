@@ -37,7 +37,7 @@ public struct CompactLogHandler: LogHandler {
     }
 
     /// The line without its end. Without a time the level is given as the journal's priority.
-    static func line(
+    package static func line(
         _ level: Logger.Level, _ event: String, _ fields: Logger.Metadata, at time: (seconds: Int, milliseconds: Int)?
     ) -> String {
         var line = time.map { "\(timestamp($0)) \(level.rawValue) " } ?? "<\(priority(level))>"
@@ -48,7 +48,11 @@ public struct CompactLogHandler: LogHandler {
 
     /// A value as it is if it is one plain word, else between quotation marks.
     private static func field(_ text: String) -> String {
-        let isPlain = !text.isEmpty && text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value < 0x7f && $0 != "\"" && $0 != "\\" && $0 != "=" }
+        let isPlain =
+            !text.isEmpty
+            && text.unicodeScalars.allSatisfy {
+                $0.value > 0x20 && $0.value < 0x7f && $0 != "\"" && $0 != "\\" && $0 != "="
+            }
         return isPlain ? text : quoted(text, limit: 1000)
     }
 

@@ -85,7 +85,6 @@ public actor Daemon {
         if let keyLog {
             warn("keys of all SAs are written to \(keyLog.directory): whoever can read them can read the traffic")
         }
-        await resolveNames()
         endpoint.apply(configuration.connections.map { $0.resolved(resolved) }, at: clock.now)
         drain()
         logger.notice(
@@ -99,6 +98,8 @@ public actor Daemon {
             group.addTask { await control.run(self) }
             group.addTask { await self.followDataplane() }
             group.addTask { await self.followSignals() }
+            // Names may take long to look up; peers with addresses need not wait for them.
+            group.addTask { await self.resolveNames() }
             group.addTask { await self.repeatedly(every: .seconds(5)) { await self.reportActivity() } }
             group.addTask { await self.repeatedly(every: .seconds(30)) { await self.resolveNamesAgain() } }
             if let interval = notification.watchdogInterval {
@@ -262,7 +263,7 @@ public actor Daemon {
 
     /// Something a person should know of: logged, and shown in the status.
     func warn(_ text: String) {
-        logger.warning("warning", metadata: ["text": "\(text)"])
+        logger.warning("attention", metadata: ["text": "\(text)"])
         warnings.removeAll { $0 == text }
         warnings.append(text)
         warnings.removeFirst(max(0, warnings.count - 20))

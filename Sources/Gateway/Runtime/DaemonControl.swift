@@ -6,7 +6,7 @@ import Octets
 extension Daemon: ControlResponder {
     private static let longestWait = 600.0
 
-    func respond(
+    package func respond(
         to request: ControlRequest, reply: @Sendable (ControlReply) async throws -> Void
     ) async throws {
         switch request.command {

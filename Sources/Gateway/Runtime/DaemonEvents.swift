@@ -35,7 +35,7 @@ extension Daemon {
         case .warning(let connection, let text):
             var fields: Logger.Metadata = ["text": "\(text)"]
             if let connection { fields["connection"] = "\(connection)" }
-            logger.warning("warning", metadata: fields)
+            logger.warning("ike-warning", metadata: fields)
         case .keys(let keys): keyLog?.add(keys)
         }
     }

@@ -75,13 +75,22 @@ extension Daemon {
 
     /// Looks up the names of all peers.
     func resolveNames() async {
-        for connection in configuration.connections { await resolve(connection) }
+        await resolve(configuration.connections)
     }
 
     /// Looks up again the names of peers that are sought: an SA that is up stays where it is.
     func resolveNamesAgain() async {
         let up = Set(endpoint.status().filter { $0.state == .up }.map(\.name))
-        for connection in configuration.connections where !up.contains(connection.name) { await resolve(connection) }
+        await resolve(configuration.connections.filter { !up.contains($0.name) })
+    }
+
+    /// Looks the peers' names up all at once, so that a slow one does not hold up the others.
+    private func resolve(_ connections: [GatewayConnection]) async {
+        await withDiscardingTaskGroup { group in
+            for connection in connections where connection.hosts.contains(where: { $0.name != nil }) {
+                group.addTask { await self.resolve(connection) }
+            }
+        }
     }
 
     /// Looks up the names of one peer; an address that was known stays if the name cannot be looked up now.
@@ -96,7 +105,9 @@ extension Daemon {
                 resolved[name] = addresses
                 logger.info(
                     "resolved",
-                    metadata: ["name": "\(name)", "addresses": "\(addresses.map(\.description).joined(separator: ","))"])
+                    metadata: [
+                        "name": "\(name)", "addresses": "\(addresses.map(\.description).joined(separator: ","))",
+                    ])
             }
         }
         guard !connection.hosts.compactMap(\.name).isEmpty else { return }

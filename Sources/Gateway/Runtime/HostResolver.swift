@@ -27,7 +27,9 @@ enum HostResolver {
             guard let address = entry.pointee.ai_addr else { continue }
             var storage = sockaddr_storage()
             let length = min(Int(entry.pointee.ai_addrlen), MemoryLayout<sockaddr_storage>.size)
-            withUnsafeMutableBytes(of: &storage) { $0.copyMemory(from: UnsafeRawBufferPointer(start: address, count: length)) }
+            withUnsafeMutableBytes(of: &storage) {
+                $0.copyMemory(from: UnsafeRawBufferPointer(start: address, count: length))
+            }
             if let found = IPAddress(storage), !result.contains(found) { result.append(found) }
         }
         return result

@@ -44,7 +44,9 @@ enum ExplanationText {
         }
         if let refusal = narrative.refusal {
             lines.append("  result: failed (\(refusal.cause.rawValue)): \(refusal.reason)")
-            lines.append(refusal.decidedBy == .us ? "  decided here" : "  decided by the peer")
+            if refusal.cause != .peerSilent {
+                lines.append(refusal.decidedBy == .us ? "  decided here" : "  decided by the peer")
+            }
             for origin in refusal.origins { lines.append("  see \(origin)") }
         } else {
             lines.append(narrative.isFinished ? "  result: agreed" : "  under way")

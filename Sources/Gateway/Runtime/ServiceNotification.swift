@@ -12,7 +12,8 @@ struct ServiceNotification: Sendable {
         let owner = Self.variable("WATCHDOG_PID").flatMap { pid_t($0) }
         watchdogInterval =
             owner == nil || owner == getpid()
-            ? Self.variable("WATCHDOG_USEC").flatMap { Int64($0) }.flatMap { $0 > 0 ? .microseconds($0 / 2) : nil } : nil
+            ? Self.variable("WATCHDOG_USEC").flatMap { Int64($0) }.flatMap { $0 > 0 ? .microseconds($0 / 2) : nil }
+            : nil
     }
 
     func ready(_ status: String) { send("READY=1\nSTATUS=\(status)") }

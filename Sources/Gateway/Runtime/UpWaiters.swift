@@ -47,10 +47,10 @@ struct UpWaiters {
 extension ControlReply {
     /// What there is to say of a failure.
     init(_ refusal: Refusal, connection: String) {
-        let side = refusal.decidedBy == .peer ? "the peer refused" : "refused"
+        let side = refusal.decidedBy == .peer ? "the peer refused: " : ""
         self.init(
             Outcome(refusal.cause),
-            lines: ["\(connection) is not up: \(side): \(refusal.reason)"]
+            lines: ["\(connection) is not up: \(side)\(refusal.reason)"]
                 + refusal.origins.map { "  see \($0)" } + ["  more: cygnet explain \(connection)"])
     }
 }
