@@ -72,7 +72,8 @@ let package = Package(
         .testTarget(name: "IKETests", dependencies: ["IKE", "Simulation"]),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"]),
         .testTarget(name: "ESPTests", dependencies: ["ESP"], resources: [.copy("scapy_peer.py")]),
-        .testTarget(name: "DataplaneTests", dependencies: ["Dataplane"]),
+        .testTarget(
+            name: "DataplaneTests", dependencies: ["Dataplane"], resources: [.copy("scapy_gateway.py")]),
         .testTarget(name: "GatewayTests", dependencies: ["Gateway"], resources: [.copy("Fixtures")]),
         .testTarget(name: "InteropTests", dependencies: ["Lab", "Gateway"]),
     ]
