@@ -13,10 +13,7 @@ struct Encounter: Sendable {
     let strongSwan: StrongSwan
     let capture: Capture
 
-    init(
-        in laboratory: Laboratory, _ plan: TunnelPlan, cygnetAt side: Side, extraLines: [String] = [],
-        arguments: [String] = []
-    ) async throws {
+    init(in laboratory: Laboratory, _ plan: TunnelPlan, cygnetAt side: Side, extraLines: [String] = []) async throws {
         self.laboratory = laboratory
         self.plan = plan
         self.side = side
@@ -25,16 +22,14 @@ struct Encounter: Sendable {
         strongSwan = try await StrongSwan(at: side.other, of: topology)
         if plan.authentication == .preSharedKey {
             try await strongSwan.load(plan, side.other)
-            cygnet = try CygnetDaemon(
-                at: side, of: topology, plan: plan, extraLines: extraLines, arguments: arguments)
+            cygnet = try CygnetDaemon(at: side, of: topology, plan: plan, extraLines: extraLines)
         } else {
             let pki = try await PKI(in: laboratory)
             let ours = try await pki.issue(TunnelPlan.identity(side), plan.authentication)
             let theirs = try await pki.issue(TunnelPlan.identity(side.other), plan.authentication)
             try await strongSwan.load(plan, side.other, certificate: theirs, authority: pki.authority)
             cygnet = try CygnetDaemon(
-                at: side, of: topology, plan: plan, certificate: ours, authority: pki.authority, extraLines: extraLines,
-                arguments: arguments)
+                at: side, of: topology, plan: plan, certificate: ours, authority: pki.authority, extraLines: extraLines)
         }
         try await cygnet.start()
     }
