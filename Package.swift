@@ -55,10 +55,11 @@ let package = Package(
             dependencies: [
                 "Gateway", "Lab", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
+        .target(name: "AllocationCount", path: "Benchmarks/AllocationCount"),
         .executableTarget(
             name: "cygnet-bench",
             dependencies: [
-                "IKE", "ESP", "Lab", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "IKE", "ESP", "Lab", "AllocationCount", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Benchmarks/cygnet-bench"),
 

@@ -1,1 +1,34 @@
-@main struct M { static func main() {} }
+import ArgumentParser
+
+@main
+struct Bench: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "cygnet-bench",
+        abstract: "How fast Cygnet is, beside what else does the same on this machine at the same time.",
+        subcommands: [All.self, ESPCommand.self, HandshakeCommand.self],
+        defaultSubcommand: All.self)
+}
+
+struct All: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "all", abstract: "Every benchmark, each with its usual options.")
+
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+        let preface = Report(title: "Where and when", parts: [.commands([output.command("all")]), try await Machine.report()])
+        output.print(preface)
+        output.print(try await ESPCommand.parse([]).report())
+        output.print(try await HandshakeCommand.parse([]).report())
+    }
+}
+
+struct OutputOptions: ParsableArguments {
+    @Flag(name: .long, help: "Write Markdown.")
+    var markdown = false
+
+    func print(_ report: Report) { Swift.print(report.rendered(asMarkdown: markdown)) }
+
+    /// How a person repeats what a report tells of.
+    func command(_ name: String) -> String { ".build/release/cygnet-bench \(name)" }
+}

@@ -20,8 +20,21 @@ public struct Job: Sendable {
         case verify(PeerProof)
     }
 
+    /// What a computation is about: for measuring where time goes.
+    package enum Kind: String, Sendable, CaseIterable {
+        case keyExchange, sign, verify
+    }
+
     public let id: ID
     let work: Work
+
+    package var kind: Kind {
+        switch work {
+        case .makeKey, .makeKeyAndAgree, .agree: .keyExchange
+        case .sign: .sign
+        case .verify: .verify
+        }
+    }
 
     /// Does the computation.
     public func run() async -> JobResult {
