@@ -11,6 +11,7 @@ package final class StrongSwan: Sendable {
     private let socket: String
     private let environment: [String: String]
     private let process: ChildProcess
+    package var processID: pid_t { process.processID }
 
     /// Returns when the daemon answers.
     package init(at side: Side, of topology: Topology) async throws {

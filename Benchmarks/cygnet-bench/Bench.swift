@@ -1,11 +1,12 @@
 import ArgumentParser
+import Foundation
 
 @main
 struct Bench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cygnet-bench",
         abstract: "How fast Cygnet is, beside what else does the same on this machine at the same time.",
-        subcommands: [All.self, ESPCommand.self, HandshakeCommand.self],
+        subcommands: [All.self, ESPCommand.self, HandshakeCommand.self, TunnelCommand.self],
         defaultSubcommand: All.self)
 }
 
@@ -20,6 +21,7 @@ struct All: AsyncParsableCommand {
         output.print(preface)
         output.print(try await ESPCommand.parse([]).report())
         output.print(try await HandshakeCommand.parse([]).report())
+        try await TunnelCommand.parse(output.markdown ? ["--markdown"] : []).run()
     }
 }
 
@@ -27,7 +29,10 @@ struct OutputOptions: ParsableArguments {
     @Flag(name: .long, help: "Write Markdown.")
     var markdown = false
 
-    func print(_ report: Report) { Swift.print(report.rendered(asMarkdown: markdown)) }
+    /// At once, since another process may write to the same place next.
+    func print(_ report: Report) {
+        FileHandle.standardOutput.write(Data((report.rendered(asMarkdown: markdown) + "\n").utf8))
+    }
 
     /// How a person repeats what a report tells of.
     func command(_ name: String) -> String { ".build/release/cygnet-bench \(name)" }
