@@ -37,10 +37,13 @@ run-interop:
 	@rm -f $(MATRIX)
 	$(TEST) --filter InteropTests; result=$$?; cat $(MATRIX) && exit $$result
 
+# Takes about three minutes after building, on a machine that does nothing else.
 bench:
 	@Lab/install-packages build test
+	$(SWIFT) build -c release --product cygnet
 	$(SWIFT) build -c release --product cygnet-bench
-	$(RELEASE)/cygnet-bench
+	@Benchmarks/fetch-wireguard-go >/dev/null || echo "Going on without wireguard-go." >&2
+	@$(RELEASE)/cygnet-bench --markdown >.build/benchmarks.md && cp .build/benchmarks.md docs/ && cat docs/benchmarks.md
 
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests Lab Benchmarks

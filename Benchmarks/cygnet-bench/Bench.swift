@@ -17,8 +17,17 @@ struct All: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        let preface = Report(title: "Where and when", parts: [.commands([output.command("all")]), try await Machine.report()])
-        output.print(preface)
+        output.print(
+            Report(
+                title: "Benchmarks", isWhole: true,
+                parts: [
+                    .text(
+                        """
+                        Written by `make bench`, which measures Cygnet and what it is compared with in the same run.                         Ratios mean something; absolute figures are this machine's on this day. Each section names the                         command that repeats it alone.
+                        """),
+                    .commands(["make bench"]),
+                    try await Machine.report(),
+                ]))
         output.print(try await ESPCommand.parse([]).report())
         output.print(try await HandshakeCommand.parse([]).report())
         try await TunnelCommand.parse(output.markdown ? ["--markdown"] : []).run()

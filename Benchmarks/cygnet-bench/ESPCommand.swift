@@ -64,6 +64,10 @@ struct ESPCommand: AsyncParsableCommand {
                     """),
                 .table(rows),
                 .text(
+                    """
+                    With ChaCha20-Poly1305, `openssl speed` of OpenSSL 3.0 ignores `-aead`: it encrypts on without a new                     nonce, associated data or a tag, so that small packets look dear beside it.
+                    """),
+                .text(
                     cygnet_allocation_count() < 0
                         ? "Allocations are not counted with this C library."
                         : "Calls of `malloc` and its kin, by Swift and by libcrypto, counted in the process itself; of all "

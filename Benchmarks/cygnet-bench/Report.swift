@@ -12,6 +12,8 @@ struct Report {
     }
 
     var title: String
+    /// Whether other reports are parts of this one.
+    var isWhole = false
     var parts: [Part] = []
 
     func rendered(asMarkdown: Bool) -> String {
@@ -24,7 +26,8 @@ struct Report {
                     ? "```sh\n" + lines.joined(separator: "\n") + "\n```\n" : lines.map { "    \($0)\n" }.joined()
             }
         }
-        return ((asMarkdown ? "## \(title)\n" : "== \(title)\n") + "\n" + parts.joined(separator: "\n"))
+        let mark = asMarkdown ? isWhole ? "#" : "##" : "=="
+        return "\(mark) \(title)\n\n" + parts.joined(separator: "\n")
     }
 
     private static func markdown(_ rows: [[String]]) -> String {
