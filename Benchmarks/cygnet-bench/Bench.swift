@@ -23,7 +23,9 @@ struct All: AsyncParsableCommand {
                 parts: [
                     .text(
                         """
-                        Written by `make bench`, which measures Cygnet and what it is compared with in the same run.                         Ratios mean something; absolute figures are this machine's on this day. Each section names the                         command that repeats it alone.
+                        Written by `make bench`, which measures Cygnet and what it is compared with in the same run. \
+                        Ratios mean something; absolute figures are this machine's on this day. Each section names the \
+                        command that repeats it alone.
                         """),
                     .commands(["make bench"]),
                     try await Machine.report(),

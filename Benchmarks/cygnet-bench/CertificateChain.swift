@@ -15,6 +15,7 @@ struct CertificateChain {
         let directory = template.withUnsafeBytes { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
         defer { try? FileManager.default.removeItem(atPath: directory) }
 
+        let newKey = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
         func openssl(_ arguments: String) async throws {
             try await Command.run(["openssl"] + arguments.split(separator: " ").map(String.init)).orThrow()
         }
@@ -23,13 +24,19 @@ struct CertificateChain {
         func issue(_ name: String, by authority: String, _ extensions: String) async throws {
             try extensions.write(toFile: path("\(name).ext"), atomically: false, encoding: .utf8)
             try await openssl(
-                "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=\(name) -keyout \(path(name)).key -out \(path(name)).csr")
+                "req -new \(newKey) -subj /CN=\(name) -keyout \(path(name)).key -out \(path(name)).csr")
             try await openssl(
-                "x509 -req -sha256 -days 2 -in \(path(name)).csr -CA \(path(authority)).pem -CAkey \(path(authority)).key -CAcreateserial -extfile \(path(name)).ext -out \(path(name)).pem")
+                """
+                x509 -req -sha256 -days 2 -in \(path(name)).csr -CA \(path(authority)).pem \
+                -CAkey \(path(authority)).key -CAcreateserial -extfile \(path(name)).ext -out \(path(name)).pem
+                """)
         }
 
         try await openssl(
-            "req -x509 -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -sha256 -days 2 -subj /CN=root -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign -keyout \(path("root")).key -out \(path("root")).pem")
+            """
+            req -x509 -new \(newKey) -sha256 -days 2 -subj /CN=root -addext basicConstraints=critical,CA:TRUE \
+            -addext keyUsage=critical,keyCertSign -keyout \(path("root")).key -out \(path("root")).pem
+            """)
         let identifiers = "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
         try await issue(
             "intermediate", by: "root",
@@ -38,7 +45,8 @@ struct CertificateChain {
         for identity in identities {
             try await issue(
                 identity, by: "intermediate",
-                "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nsubjectAltName=DNS:\(identity)\n" + identifiers)
+                "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nsubjectAltName=DNS:\(identity)\n"
+                    + identifiers)
             leaves[identity] = (try text("\(identity).pem"), try text("\(identity).key"))
         }
         anchors = try TrustAnchors(pem: [try text("root.pem")])

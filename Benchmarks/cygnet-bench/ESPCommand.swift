@@ -24,7 +24,9 @@ struct ESPCommand: AsyncParsableCommand {
 
     func report() async throws -> Report {
         var openssl = OpenSSLSpeed()
-        var rows = [["Algorithm", "Octets", "Seal ns", "openssl ns", "Ratio", "Open ns", "openssl ns", "Ratio", "GB/s sealed"]]
+        var rows = [
+            ["Algorithm", "Octets", "Seal ns", "openssl ns", "Ratio", "Open ns", "openssl ns", "Ratio", "GB/s sealed"]
+        ]
         var allocations = [["Algorithm", "Allocations a packet, seal", "open"]]
         for algorithm in ESPAlgorithm.all {
             var most = (sealing: 0.0, opening: 0.0)
@@ -65,7 +67,8 @@ struct ESPCommand: AsyncParsableCommand {
                 .table(rows),
                 .text(
                     """
-                    With ChaCha20-Poly1305, `openssl speed` of OpenSSL 3.0 ignores `-aead`: it encrypts on without a new                     nonce, associated data or a tag, so that small packets look dear beside it.
+                    With ChaCha20-Poly1305, `openssl speed` of OpenSSL 3.0 ignores `-aead`: it encrypts on without a new \
+                    nonce, associated data or a tag, so that small packets look dear beside it.
                     """),
                 .text(
                     cygnet_allocation_count() < 0

@@ -69,8 +69,8 @@ struct HandshakeCommand: AsyncParsableCommand {
                     through `Endpoint.receive`, AES-256-GCM, PRF HMAC-SHA2-256 and X25519. Processor time of one \
                     handshake in each role, its computations included; median of \(rounds) rounds of \
                     \(seconds.text(1)) s. The chain is root, intermediate, leaf; "Verify" has the building and checking \
-                    of the path besides the signatures. Each second handshake of a gateway follows the deletion of the \
-                    one before, which is not counted.
+                    of the path besides the signatures. Between two handshakes the first is deleted again, which is not \
+                    counted.
                     """),
                 .table(rows),
                 .text(

@@ -66,10 +66,12 @@ final class HandshakeWorkload {
             IKEProposal(encryption: [.aesGCM16(256)], prf: [.hmacSHA2_256], keyExchange: [.curve25519])
         ]
         func network(_ number: Int) -> [TrafficSelector] {
-            IPPrefix(IPAddress(v4: 0x0a00_0000 | UInt32(number + 1) << 16), length: 16).map { [TrafficSelector($0)] } ?? []
+            IPPrefix(IPAddress(v4: 0x0a00_0000 | UInt32(number + 1) << 16), length: 16).map { [TrafficSelector($0)] }
+                ?? []
         }
         var child = ChildConfiguration(
-            name: "net", origin: origin, policyID: 1, localSelectors: network(index), remoteSelectors: network(1 - index))
+            name: "net", origin: origin, policyID: 1, localSelectors: network(index),
+            remoteSelectors: network(1 - index))
         child.espProposals = [ESPProposal(encryption: [.aesGCM16(256)])]
         connection.children = [child]
         return connection

@@ -34,8 +34,8 @@ struct Report {
         guard let head = rows.first else { return "" }
         // Figures to the right, words to the left.
         let rule = head.indices.map { column in
-            rows.dropFirst().contains { $0.count > column && $0[column].first?.isNumber == true } && column > 0
-                ? "---:" : "---"
+            let cells = rows.dropFirst().map { $0.count > column ? $0[column] : "" }.filter { $0 != "–" }
+            return column > 0 && cells.allSatisfy { $0.first?.isNumber == true } ? "---:" : "---"
         }
         return ([head, rule] + rows.dropFirst()).map { "| " + $0.joined(separator: " | ") + " |\n" }.joined()
     }

@@ -43,7 +43,9 @@ struct TunnelCommand: AsyncParsableCommand {
             }
         }
         let reference = zip(variants, figures).first { $0.0 == .wireGuard }.map { $0.1.map(\.bitsPerSecond).median }
-        var rows = [["Carried by", "Gbit/s", "Lowest to highest", "Daemons' CPU s/GB", "Device MTU", "Against wireguard-go"]]
+        var rows = [
+            ["Carried by", "Gbit/s", "Lowest to highest", "Daemons' CPU s/GB", "Device MTU", "Against wireguard-go"]
+        ]
         for (variant, runs) in zip(variants, figures) {
             let rates = runs.map(\.bitsPerSecond)
             let costs = runs.compactMap(\.secondsPerGigabyte)

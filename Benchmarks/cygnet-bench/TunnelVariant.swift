@@ -92,7 +92,8 @@ enum TunnelVariant: CaseIterable {
             }
             let carried = side == .left ? link.stats64.tx.bytes : link.stats64.rx.bytes
             guard carried >= octets else {
-                throw LabError("\(device) on the \(side) carried \(carried) octets of \(octets): the rest went elsewhere")
+                throw LabError(
+                    "\(device) on the \(side) carried \(carried) octets of \(octets): the rest went elsewhere")
             }
             if side == .left { mtu = link.mtu }
         }
