@@ -84,7 +84,8 @@ public struct KeyExchangeKey: Sendable, CustomStringConvertible {
         case .curve25519(let scalar):
             let secret = try agree(scalar, with: peerPublicValue)
             // A point of small order gives zero, and swift-crypto lets it pass (RFC 7748, section 6.1).
-            guard secret != SecretOctets(repeatElement(0, count: secret.count)) else { throw invalidPublicValue }
+            let zero = SecretOctets(count: secret.count) { (_: UnsafeMutableRawBufferPointer) in }
+            guard secret != zero else { throw invalidPublicValue }
             return secret
         }
     }
