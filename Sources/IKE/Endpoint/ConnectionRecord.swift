@@ -19,6 +19,8 @@ struct ConnectionRecord {
     var missing: [String: (attempt: Int, at: Instant)] = [:]
     /// Children that a person or a packet asked for while the connection was being set up.
     var requested: Set<String> = []
+    /// Those among them that the attempt under way asks for itself.
+    var asked: Set<String> = []
 
     init(_ configuration: ConnectionConfiguration, at now: Instant) {
         self.configuration = configuration

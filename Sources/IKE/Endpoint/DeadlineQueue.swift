@@ -3,14 +3,16 @@ import Octets
 /// When which SA or connection wants to be looked at, earliest first.
 ///
 /// An entry that has become untrue is harmless: its owner finds that nothing is due and enters its next deadline.
-struct DeadlineQueue<Key: Hashable> {
+package struct DeadlineQueue<Key: Hashable> {
     private var heap: [(at: Instant, key: Key)] = []
     /// The earliest entry of each key, so that the same one is not entered twice.
     private var earliest: [Key: Instant] = [:]
 
-    var next: Instant? { heap.first?.at }
+    package init() {}
 
-    mutating func insert(_ key: Key, at: Instant) {
+    package var next: Instant? { heap.first?.at }
+
+    package mutating func insert(_ key: Key, at: Instant) {
         if let known = earliest[key], known <= at { return }
         earliest[key] = at
         heap.append((at, key))
@@ -24,7 +26,7 @@ struct DeadlineQueue<Key: Hashable> {
     }
 
     /// The next key that is due at `now`.
-    mutating func popDue(at now: Instant) -> Key? {
+    package mutating func popDue(at now: Instant) -> Key? {
         guard let first = heap.first, first.at <= now else { return nil }
         let last = heap.removeLast()
         if !heap.isEmpty {

@@ -17,12 +17,15 @@ final class EndpointContext {
     private var jobOwners: [Job.ID: UInt64] = [:]
     var ikeSPIs = SPIAllocator()
     var childSPIs = ChildSPIAllocator()
+    var childOwners = ChildOwners()
 
     /// What an IKE SA tells the endpoint that owns it.
     enum Signal {
         case established(IKESA)
         /// The SA is gone. `refusal`: why, when that was a failure.
         case closed(IKESA, refusal: Refusal?, reason: String)
+        /// An SA that is gone has nothing left to repeat.
+        case forgotten(IKESA)
         /// A rekey made this SA, which takes the children of `old`.
         case replaced(old: IKESA, new: IKESA)
         /// No child SA is left that carries `child`.
@@ -75,6 +78,12 @@ final class EndpointContext {
     func takeOwner(of job: Job.ID) -> UInt64? { jobOwners.removeValue(forKey: job) }
 
     func wallClock() -> Int64 { configuration.unixTimeAtOrigin + now.nanoseconds / 1_000_000_000 }
+
+    /// `pause`, or less where the end of a lifetime is so near that there would be no time for another try after it.
+    func within(_ pause: Duration, beforeEndAt end: Instant?) -> Duration {
+        guard let end else { return pause }
+        return min(pause, max(.milliseconds(100), .nanoseconds((end - now).wholeNanoseconds / 4)))
+    }
 
     /// `duration` less a random part of up to `fraction` of it.
     func jittered(_ duration: Duration, by fraction: Double) -> Duration {

@@ -17,4 +17,7 @@ extension Endpoint {
     public var saCount: Int { sas.count }
     /// Number of SAs that a peer has begun and not authenticated.
     public var halfOpenCount: Int { halfOpen.count }
+    /// Number of SPIs in use: what a leak would show in.
+    package var ikeSPICount: Int { context.ikeSPIs.count }
+    package var childSPICount: Int { context.childSPIs.count }
 }

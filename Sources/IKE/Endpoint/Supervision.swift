@@ -76,7 +76,7 @@ extension Endpoint {
         }
         record.requested.formUnion(wanted)
         record.attempt = 0
-        let isTrying = !record.sas.isEmpty
+        let isTrying = hasLiveSA(record)
         connections[name] = record
         if !isTrying { attempt(name) }
         settle(nil)
@@ -161,46 +161,47 @@ extension Endpoint {
         switch report {
         case .acquire(let policyID, let description): acquire(policyID, description)
         case .inboundSeen(let spi):
-            withOwner(of: spi) { sa, _ in
+            withOwner(ofInbound: spi) { sa, child in
                 sa.lastHeard = now
-                sa.activateOutbound(spi)
+                if child.isCurrent { sa.activateOutbound(spi) }
             }
-        case .inboundActivity(let spi): withOwner(of: spi) { sa, _ in sa.lastHeard = now }
+        case .inboundActivity(let spi): withOwner(ofInbound: spi) { sa, _ in sa.lastHeard = now }
         case .softLimit(let spi):
-            withOwner(of: spi) { sa, child in
+            withOwners(of: spi) { sa, child in
                 sa.requestRekey(ofChild: child.inboundSPI)
                 sa.runNextTask()
             }
         case .hardLimit(let spi):
-            withOwner(of: spi) { sa, child in
+            withOwners(of: spi) { sa, child in
                 sa.enqueue(.deleteChild(inboundSPI: child.inboundSPI, reason: "its volume limit is reached"))
             }
         case .installationFailed(let spi, let reason):
-            withOwner(of: spi) { sa, child in
+            withOwner(ofInbound: spi) { sa, child in
                 self.context.emit(
                     .warning(connection: sa.connection?.name, "child \(child.configuration.name) could not be installed: \(reason)"))
                 sa.enqueue(.deleteChild(inboundSPI: child.inboundSPI, reason: reason))
             }
         case .peerMoved(let spi, let remote):
-            withOwner(of: spi) { sa, child in
-                guard sa.path.isPeerBehindNAT, child.description.isEncapsulatedInUDP else { return }
-                self.context.emit(
-                    .updateAddresses(
-                        inboundSPI: child.inboundSPI, outboundSPI: child.outboundSPI, local: sa.path.local,
-                        remote: remote))
+            withOwner(ofInbound: spi) { sa, child in
+                if child.description.isEncapsulatedInUDP { sa.follow(espFrom: remote) }
             }
         }
     }
 
-    /// The child with this SPI, inbound or outbound, and its IKE SA.
-    private func withOwner(of spi: UInt32, _ body: (IKESA, ChildSA) -> Void) {
-        for sa in sas.values {
-            guard let established = sa.established,
-                let child = established.child(inboundSPI: spi) ?? established.child(outboundSPI: spi)
-            else { continue }
-            body(sa, child)
-            settle(sa)
-            return
+    /// The child that receives with this SPI, and its IKE SA.
+    private func withOwner(ofInbound spi: UInt32, _ body: (IKESA, ChildSA) -> Void) {
+        guard let owner = context.childOwners.owner(ofInbound: spi), let sa = sas[owner],
+            let child = sa.established?.child(inboundSPI: spi)
+        else { return }
+        body(sa, child)
+        settle(sa)
+    }
+
+    /// The children that receive or send with this SPI.
+    private func withOwners(of spi: UInt32, _ body: (IKESA, ChildSA) -> Void) {
+        withOwner(ofInbound: spi, body)
+        for inboundSPI in context.childOwners.children(sendingWith: spi) where inboundSPI != spi {
+            withOwner(ofInbound: inboundSPI, body)
         }
     }
 
@@ -228,7 +229,17 @@ extension Endpoint {
     // MARK: Attempts
 
     func establishedSA(_ record: ConnectionRecord) -> IKESA? {
-        record.sas.lazy.compactMap { self.sas[$0] }.last { $0.isEstablished && !($0.established?.isReplaced ?? true) }
+        record.sas.lazy.compactMap { self.sas[$0] }.last {
+            guard let established = $0.established else { return false }
+            return !established.isReplaced && !established.isEnding
+        }
+    }
+
+    /// Whether an SA is up or being set up; those that have been replaced, or are on their way out, do not count.
+    private func hasLiveSA(_ record: ConnectionRecord) -> Bool {
+        record.sas.contains { spi in
+            sas[spi].map { !($0.established.map { $0.isReplaced || $0.isEnding } ?? false) } ?? false
+        }
     }
 
     private func attempt(_ name: String) {
@@ -267,6 +278,7 @@ extension Endpoint {
         else { return }
         register(sa)
         record.sas.append(spi)
+        record.asked = Set((children.isEmpty ? configuration.children : children).map(\.name))
         record.enter(.connecting, "calling \(remote)", at: context.now)
         connections[name] = record
         settle(sa)
@@ -335,6 +347,9 @@ extension Endpoint {
         case .closed(let sa, let refusal, let reason):
             closed(sa, refusal, reason)
             return [sa]
+        case .forgotten(let sa):
+            forget(sa)
+            return [sa]
         }
     }
 
@@ -343,7 +358,11 @@ extension Endpoint {
         if !record.sas.contains(sa.localSPI) { record.sas.append(sa.localSPI) }
         record.attempt = 0
         record.nextAttempt = nil
+        // What was asked for after the attempt had begun; if the peer has brought it along, nothing comes of this.
+        let late = sa.isInitiator ? record.requested.subtracting(record.asked) : record.requested
+        for child in record.configuration.children where late.contains(child.name) { sa.enqueue(.createChild(child)) }
         record.requested = []
+        record.asked = []
         record.refusal = nil
         if record.configuration.deadPeerAction == .restart, !record.configuration.remoteAddresses.isEmpty,
             sa.isInitiator || record.configuration.isStartedAtBoot
@@ -374,6 +393,11 @@ extension Endpoint {
         }
     }
 
+    private func forget(_ sa: IKESA) {
+        sas[sa.localSPI] = nil
+        context.ikeSPIs.release(sa.localSPI)
+    }
+
     private func childLost(_ sa: IKESA, _ child: String, _ refusal: Refusal?) {
         guard let name = sa.connection?.name, var record = connections[name], sa.isEstablished,
             let configuration = record.configuration.children.first(where: { $0.name == child })
@@ -383,7 +407,11 @@ extension Endpoint {
             context.emit(.failed(connection: name, refusal, nextAttempt: nil))
         }
         let hasChildren = !(sa.established?.children.isEmpty ?? true)
-        if record.isWanted, record.configuration.start(of: configuration) == .boot, sa.isInitiator || refusal == nil {
+        let isTemporary = refusal?.notify == .temporaryFailure
+        let isKept =
+            record.isWanted && record.configuration.start(of: configuration) == .boot
+            && (sa.isInitiator || refusal == nil)
+        if isKept || isTemporary {
             let attempt = (record.missing[child]?.attempt ?? -1) + 1
             let at = context.now + ConnectionRecord.pause(record.configuration.timing, attempt: attempt)
             record.missing[child] = (attempt, at)
@@ -398,14 +426,15 @@ extension Endpoint {
     }
 
     private func closed(_ sa: IKESA, _ refusal: Refusal?, _ reason: String) {
-        sas[sa.localSPI] = nil
-        context.ikeSPIs.release(sa.localSPI)
+        if sa.isClosed { forget(sa) }
         guard let name = sa.connection?.name, var record = connections[name],
             let index = record.sas.firstIndex(of: sa.localSPI)
         else { return }
         record.sas.remove(at: index)
         connections[name] = record
-        guard record.sas.isEmpty else { return }
+        guard !hasLiveSA(record) else { return }
+        record.missing = [:]
+        connections[name] = record
         if refusal?.cause == .administrative || (!record.isWanted && refusal == nil) {
             record.enter(record.configuration.restingState, reason, at: context.now)
             connections[name] = record

@@ -35,30 +35,30 @@ extension IKESA {
         if case .some(.some(let own)) = own { decide(old: old, own, peer) }
     }
 
-    private func decide(old: UInt32, _ own: ChildSA.Replacement, _ peer: ChildSA.Replacement) {
+    /// Both replacements for `old` are installed here, though not yet at the peer perhaps. The loser goes on sending as it
+    /// did until it hears from the pair that stays, or loses the one it sends through.
+    func decide(old: UInt32?, _ own: ChildSA.Replacement, _ peer: ChildSA.Replacement) {
         if isLower(own.lowestNonce, than: peer.lowestNonce) {
-            activateOutbound(peer.inboundSPI)
-            setChildState(own.inboundSPI, .deleting)
+            deleteLater(own.inboundSPI)
             _ = withEstablished { established in
-                established.tasks.append(
-                    .deleteChild(inboundSPI: own.inboundSPI, reason: "the peer's simultaneous rekey prevails"))
                 if let index = established.children.firstIndex(where: { $0.inboundSPI == old }) {
                     established.children[index].deleteAt = nil
                 }
             }
-            runNextTask()
         } else {
             activateOutbound(own.inboundSPI)
-            deleteLater(old)
+            setChildState(peer.inboundSPI, .rekeyed)
+            if let old { deleteLater(old) }
         }
     }
 
-    /// Gives packets that are on their way through the old pair time to arrive.
-    private func deleteLater(_ old: UInt32) {
+    /// Gives packets that are on their way through the pair time to arrive.
+    private func deleteLater(_ inboundSPI: UInt32) {
         _ = withEstablished { established in
-            if let index = established.children.firstIndex(where: { $0.inboundSPI == old }),
+            if let index = established.children.firstIndex(where: { $0.inboundSPI == inboundSPI }),
                 established.children[index].deleteAt == nil
             {
+                established.children[index].state = .rekeyed
                 established.children[index].deleteAt = context.now + Established.handoverTime
             }
         }

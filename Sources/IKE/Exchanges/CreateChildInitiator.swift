@@ -18,13 +18,19 @@ struct ChildCreation {
     var method: KeyExchangeMethod?
     var triedMethods: Set<KeyExchangeMethod>
     var phase: Phase
+    /// What the peer made to replace the same child, when that child has gone meanwhile.
+    var peerReplacement: ChildSA.Replacement?
 }
 
 extension IKESA {
     func beginChildCreation(_ child: ChildConfiguration, replaces: UInt32?) {
         guard let spi = context.childSPIs.allocate(using: &context.random) else {
-            context.signals.append(
-                .childLost(self, child: child.name, refusal: Refusal(.local, "all SPIs are in use")))
+            let refusal = Refusal(.local, "all SPIs are in use")
+            if let replaces {
+                retryRekey(ofChild: replaces, after: .seconds(30))
+            } else {
+                context.signals.append(.childLost(self, child: child.name, refusal: refusal))
+            }
             return
         }
         narrative = Narrative(
@@ -137,13 +143,13 @@ extension IKESA {
                 context.start(.makeKey(method, seeds: context.seeds(for: method)), for: localSPI))
             _ = withEstablished { $0.outgoing = .child(next) }
         case .childSANotFound where creation.replaces != nil:
-            // The peer no longer has the child (RFC 7296 section 2.25): forget it and make a new one.
-            if let old = creation.replaces { removeChild(old, reason: "the peer no longer has it", lingers: false) }
+            // The peer no longer has the child (RFC 7296 section 2.25): forget it and make a new one, unless the peer has
+            // told us of its end meanwhile.
             endOutgoing()
             context.childSPIs.release(creation.inboundSPI)
-            _ = withEstablished { established in
-                let isCovered = established.children.contains { $0.configuration.name == child.name }
-                if !isCovered { established.tasks.insert(.createChild(child), at: 0) }
+            if let old = creation.replaces, established?.child(inboundSPI: old) != nil {
+                _ = withEstablished { $0.tasks.insert(.createChild(child), at: 0) }
+                removeChild(old, reason: "the peer no longer has it", lingers: false)
             }
             runNextTask()
         default:
@@ -158,23 +164,32 @@ extension IKESA {
         if !keepsSPI { context.childSPIs.release(creation.inboundSPI) }
         finishNarrative(refusal)
         if let old = creation.replaces {
-            // The old pair works until its lifetime ends; try again before that.
-            let pause = context.jittered(.seconds(isTemporary ? 4 : 30), by: 0.5)
-            _ = withEstablished { established in
-                if let index = established.children.firstIndex(where: { $0.inboundSPI == old }),
-                    established.children[index].state == .rekeying
-                {
-                    established.children[index].state = .installed
-                    established.children[index].rekeyAt = context.now + pause
-                }
-            }
-            if !isTemporary {
-                context.emit(.failed(connection: connection?.name, refusal, nextAttempt: context.now + pause))
-            }
+            let next = retryRekey(ofChild: old, after: .seconds(isTemporary ? 4 : 30))
+            if !isTemporary { context.emit(.failed(connection: connection?.name, refusal, nextAttempt: next)) }
         } else {
             context.signals.append(.childLost(self, child: creation.configuration.name, refusal: refusal))
         }
         runNextTask()
+    }
+
+    /// The old pair works until its lifetime ends: tries again before that.
+    @discardableResult
+    private func retryRekey(ofChild inboundSPI: UInt32, after pause: Duration) -> Instant? {
+        let pause = context.jittered(pause, by: 0.5)
+        let next = withEstablished { established -> Instant? in
+            guard let index = established.children.firstIndex(where: { $0.inboundSPI == inboundSPI }) else { return nil }
+            let child = established.children[index]
+            guard child.state == .rekeying || child.state == .installed else { return nil }
+            if child.peerReplacement != nil {
+                established.children[index].state = .rekeyed
+                return nil
+            }
+            established.children[index].state = .installed
+            let at = context.now + context.within(pause, beforeEndAt: child.expiresAt)
+            established.children[index].rekeyAt = at
+            return at
+        }
+        return next ?? nil
     }
 
     private func finishChildCreation(
@@ -197,10 +212,13 @@ extension IKESA {
         add(child)
         endOutgoing()
         finishNarrative(nil)
+        let own = ChildSA.Replacement(
+            inboundSPI: child.inboundSPI,
+            lowestNonce: isLower(creation.nonce, than: responderNonce) ? creation.nonce : responderNonce)
         if let old = creation.replaces, established?.child(inboundSPI: old) != nil {
-            let lowest = isLower(creation.nonce, than: responderNonce) ? creation.nonce : responderNonce
-            ownReplacementIsReady(
-                old: old, ChildSA.Replacement(inboundSPI: child.inboundSPI, lowestNonce: lowest))
+            ownReplacementIsReady(old: old, own)
+        } else if let peer = creation.peerReplacement, established?.child(inboundSPI: peer.inboundSPI) != nil {
+            decide(old: nil, own, peer)
         } else {
             activateOutbound(child.inboundSPI)
         }

@@ -31,7 +31,7 @@ extension IKESA {
 
     /// The error that keeps crossing exchanges apart (RFC 7296 section 2.25), if one is due.
     private func mustWait(_ established: Established, forIKERekey: Bool) -> NotifyType? {
-        if established.isReplaced { return .temporaryFailure }
+        if established.isReplaced || established.peerReplacement != nil { return .temporaryFailure }
         switch established.outgoing {
         case .deleteIKE: return .temporaryFailure
         case .rekeyIKE: return forIKERekey ? nil : .temporaryFailure
@@ -102,18 +102,20 @@ extension IKESA {
         _ = withEstablished { $0.incoming = nil }
         switch result.value {
         case .agreement(let publicValue, let secret):
-            // The old child may have gone while the key was computed.
-            if let old = pending.replaces, established?.child(inboundSPI: old) == nil {
+            // The old child, or this whole SA, may have gone while the key was computed.
+            let isReplaced = established?.isReplaced ?? true
+            if isReplaced || pending.replaces.map({ established?.child(inboundSPI: $0) == nil }) ?? false {
                 answer(.createChildSA, [.notify(NotifyPayload(type: .temporaryFailure))])
-                return
+            } else {
+                finishChildAnswer(
+                    pending.agreed, replaces: pending.replaces, secret, publicValue: publicValue, pending.initiatorNonce)
             }
-            finishChildAnswer(
-                pending.agreed, replaces: pending.replaces, secret, publicValue: publicValue, pending.initiatorNonce)
         case .failure(let reason):
             refuseChildRequest(
                 Refusal(.protocolViolation, "the peer's key exchange value: \(reason)", notify: .invalidSyntax))
         default: break
         }
+        runNextTask()
     }
 
     private func finishChildAnswer(

@@ -52,7 +52,7 @@ extension IKESA {
             } catch {
                 var refusal = error
                 refusal.origins = [connection.origin(of: "local.auth")]
-                releaseChild(proving)
+                state = .proving(proving)
                 close(refusal, tellPeer: true)
             }
         }
@@ -70,7 +70,6 @@ extension IKESA {
             case .failure(let refusal): refuseResponder(proving, refusal)
             }
         case (.signing(job, _, _), .failure(let reason)), (.verifying(job, _, _), .failure(let reason)):
-            releaseChild(proving)
             close(Refusal(.local, "authentication cannot be computed: \(reason)"), tellPeer: true)
         default: break
         }
@@ -104,7 +103,6 @@ extension IKESA {
         guard let authentication = payloads.authentication,
             let identification = payloads.identification(ofInitiator: false)
         else {
-            releaseChild(proving)
             let type = payloads.errorNotification?.type
             close(peerRefusedAuth(type), tellPeer: type == nil)
             return
@@ -177,12 +175,11 @@ extension IKESA {
     }
 
     private func refuseResponder(_ proving: InitiatorAuth, _ refusal: Refusal) {
-        releaseChild(proving)
         var refusal = refusal
         if refusal.origins.isEmpty, let connection { refusal.origins = [connection.origin(of: "remote.auth")] }
         // The responder believes the SA to be up: tell it why not, and that it ends (RFC 7296 section 2.21.2).
         request(.informational, [.notify(NotifyPayload(type: .authenticationFailed))])
-        close(refusal, tellPeer: true)
+        close(refusal, tellPeer: false)
     }
 
     private func peerRefusedAuth(_ type: NotifyType?) -> Refusal {
@@ -203,10 +200,6 @@ extension IKESA {
         }
     }
 
-    private func releaseChild(_ proving: InitiatorAuth) {
-        if let child = proving.child { context.childSPIs.release(child.inboundSPI) }
-    }
-
     private func finishAuth(_ proving: InitiatorAuth, _ answer: Authenticated, _ identity: Identity) {
         guard let connection else { return }
         tell(.chosen, "the peer is \(identity)", origin: connection.origin(of: "remote.id"))
@@ -223,7 +216,7 @@ extension IKESA {
                         $0.tasks.append(.deleteChild(inboundSPI: child.inboundSPI, reason: error.reason))
                     }
                 } else {
-                    releaseChild(proving)
+                    context.childSPIs.release(child.inboundSPI)
                 }
                 context.signals.append(.childLost(self, child: child.configuration.name, refusal: error))
             }

@@ -116,10 +116,8 @@ extension IKESA {
 
     private func refuseInitiator(_ refusal: Refusal) {
         answer(.ikeAuth, [.notify(NotifyPayload(type: refusal.notify ?? .authenticationFailed))])
-        finishNarrative(refusal)
+        close(refusal, tellPeer: false, repeatsAnswer: true)
         context.emit(.failed(connection: connection?.name, refusal, nextAttempt: nil))
-        // Kept for a while, as the answer may have to be repeated.
-        state = .closing(until: context.now + context.configuration.halfOpenTimeout)
     }
 
     private func proveOurselves(_ admitting: ResponderAuth) {

@@ -7,18 +7,28 @@ import Octets
 struct InitiatorInit {
     enum Phase {
         case makingKey(Job.ID)
-        case awaitingAnswer(KeyExchangeKey)
+        case awaitingAnswer
         case agreeing(Job.ID, Accepted)
+    }
+
+    /// A first message as it was sent: part of what IKE_AUTH signs.
+    struct Attempt {
+        var key: KeyExchangeKey
+        var request: [UInt8]
     }
 
     /// What the peer's answer settled.
     struct Accepted {
         var suite: IKESuite
+        var request: [UInt8]
         var responderNonce: [UInt8]
         var response: [UInt8]
     }
 
     var phase: Phase
+    /// Everything sent so far, one entry per key exchange method. A demand for another method or for a cookie may have been
+    /// forged, so that a good answer to an earlier message still counts.
+    var attempts: [Attempt] = []
     var method: KeyExchangeMethod
     let nonce: [UInt8]
     /// The children asked for; the first goes into IKE_AUTH.
@@ -26,14 +36,16 @@ struct InitiatorInit {
     var cookie: [UInt8]?
     var triedMethods: Set<KeyExchangeMethod>
     var cookieRounds = 0
-    /// The first message as last sent: part of what IKE_AUTH signs.
-    var request: [UInt8] = []
+    /// A cookie is not returned at once: an answer that follows on its heels shows that it was forged, and must not find
+    /// that the message it answers is no longer the one we sign.
+    var cookieDemand: (cookie: [UInt8], until: Instant)?
     /// What an unauthenticated error said. It may be forged, so a good answer is waited for until `until`.
     var doubt: (refusal: Refusal, until: Instant)?
 
     static let maximumCookieRounds = 3
     /// How long a better answer than an unprotected error is waited for.
     static let patience: Duration = .milliseconds(750)
+    static let cookiePatience: Duration = .milliseconds(100)
 }
 
 extension IKESA {
@@ -63,8 +75,14 @@ extension IKESA {
             sendInit(initial, key)
         case (.agreeing(job, let accepted), .secret(let secret)):
             finishInit(initial, accepted, secret)
-        case (.makingKey(job), .failure(let reason)), (.agreeing(job, _), .failure(let reason)):
-            close(Refusal(.protocolViolation, "key exchange \(initial.method.name) failed: \(reason)"), tellPeer: false)
+        case (.makingKey(job), .failure(let reason)):
+            close(Refusal(.local, "key exchange \(initial.method.name) failed: \(reason)"), tellPeer: false)
+        case (.agreeing(job, let accepted), .failure(let reason)):
+            // An impossible public value: the peer's, or that of somebody who was faster.
+            doubt(
+                initial,
+                Refusal(.protocolViolation, "key exchange \(accepted.suite.keyExchange.name) failed: \(reason)"))
+            launch(.ikeSAInit, id: 0, [accepted.request])
         default: break
         }
     }
@@ -88,9 +106,13 @@ extension IKESA {
         for (proposal, wanted) in zip(proposals, connection.ikeProposals) {
             tell(.offered, proposal.summary, origin: wanted.origin)
         }
-        let octets = Message(header: header(.ikeSAInit, id: 0, isResponse: false), payloads: payloads).serialized()
-        initial.request = octets
-        initial.phase = .awaitingAnswer(key)
+        let first = IKEHeader(
+            initiatorSPI: initiatorSPI, responderSPI: 0, exchangeType: .ikeSAInit, flags: .initiator, messageID: 0)
+        let octets = Message(header: first, payloads: payloads).serialized()
+        initial.attempts.removeAll { $0.key.method == key.method }
+        initial.attempts.append(.init(key: key, request: octets))
+        initial.phase = .awaitingAnswer
+        initial.doubt = nil
         state = .initiating(initial)
         window.nextID = 1
         launch(.ikeSAInit, id: 0, [octets])
@@ -99,24 +121,41 @@ extension IKESA {
 
     /// An unprotected IKE_SA_INIT response for this SA.
     func receiveInitResponse(_ message: Message, _ datagram: IKEDatagram) {
-        guard case .initiating(var initial) = state, case .awaitingAnswer(let key) = initial.phase,
-            message.header.messageID == 0, datagram.remote == path.remote
+        guard case .initiating(var initial) = state, message.header.messageID == 0, datagram.remote == path.remote
         else { return }
-        let payloads = message.payloads
-        if let cookie = payloads.notification(.cookie), payloads.securityAssociation == nil {
-            guard (1...64).contains(cookie.data.count), initial.cookieRounds < InitiatorInit.maximumCookieRounds
-            else { return }
-            tell(.received, "IKE_SA_INIT response: COOKIE; the first message is sent again with it")
-            initial.cookieRounds += 1
-            initial.cookie = cookie.data
-            sendInit(initial, key)
-        } else if let invalid = payloads.notification(.invalidKEPayload), payloads.securityAssociation == nil {
-            retryInit(initial, invalid)
-        } else if let error = payloads.errorNotification, payloads.securityAssociation == nil {
-            doubt(initial, peerRefusedInit(error.type))
-        } else {
-            accept(initial, key, message, datagram)
+        let isWaiting: Bool
+        switch initial.phase {
+        case .agreeing: return
+        case .makingKey: isWaiting = false
+        case .awaitingAnswer: isWaiting = true
         }
+        let payloads = message.payloads
+        if payloads.securityAssociation != nil {
+            accept(initial, message, datagram)
+        } else if !isWaiting {
+            return
+        } else if let cookie = payloads.notification(.cookie) {
+            guard (1...64).contains(cookie.data.count), initial.cookieDemand == nil,
+                initial.cookieRounds < InitiatorInit.maximumCookieRounds
+            else { return }
+            tell(.received, "IKE_SA_INIT response: COOKIE")
+            initial.cookieDemand = (cookie.data, context.now + InitiatorInit.cookiePatience)
+            state = .initiating(initial)
+        } else if let invalid = payloads.notification(.invalidKEPayload) {
+            retryInit(initial, invalid)
+        } else if let error = payloads.errorNotification {
+            doubt(initial, peerRefusedInit(error.type))
+        }
+    }
+
+    /// Sends the first message again, with the cookie that was demanded (RFC 7296 section 2.6).
+    func payCookie(_ initial: InitiatorInit, _ cookie: [UInt8]) {
+        guard case .awaitingAnswer = initial.phase, let last = initial.attempts.last else { return }
+        var initial = initial
+        initial.cookieRounds += 1
+        initial.cookie = cookie
+        initial.cookieDemand = nil
+        sendInit(initial, last.key)
     }
 
     private func retryInit(_ initial: InitiatorInit, _ invalid: NotifyPayload) {
@@ -139,16 +178,20 @@ extension IKESA {
         var initial = initial
         initial.triedMethods.insert(method)
         initial.method = method
+        initial.doubt = nil
+        initial.cookieDemand = nil
         initial.phase = .makingKey(context.start(.makeKey(method, seeds: context.seeds(for: method)), for: localSPI))
         window.outstanding = nil
         state = .initiating(initial)
     }
 
     private func doubt(_ initial: InitiatorInit, _ refusal: Refusal) {
-        guard initial.doubt == nil else { return }
         var initial = initial
-        tell(.received, "IKE_SA_INIT response: \(refusal.reason)")
-        initial.doubt = (refusal, context.now + InitiatorInit.patience)
+        if case .agreeing = initial.phase { initial.phase = .awaitingAnswer }
+        if initial.doubt == nil {
+            tell(.received, "IKE_SA_INIT response: \(refusal.reason)")
+            initial.doubt = (refusal, context.now + InitiatorInit.patience)
+        }
         state = .initiating(initial)
     }
 
@@ -163,7 +206,7 @@ extension IKESA {
     }
 
     private func accept(
-        _ initial: InitiatorInit, _ key: KeyExchangeKey, _ message: Message, _ datagram: IKEDatagram
+        _ initial: InitiatorInit, _ message: Message, _ datagram: IKEDatagram
     ) {
         guard let connection else { return }
         let payloads = message.payloads
@@ -175,7 +218,9 @@ extension IKESA {
             }
             let choice = try ProposalSelection.acceptedIKE(
                 association.proposals, offered: connection.ikeProposals)
-            guard choice.suite.keyExchange == initial.method, exchange.method == initial.method.rawValue else {
+            guard exchange.method == choice.suite.keyExchange.rawValue,
+                let attempt = initial.attempts.last(where: { $0.key.method == choice.suite.keyExchange })
+            else {
                 throw Refusal(
                     .protocolViolation,
                     "the peer chose \(choice.suite.keyExchange.name) although our key is for \(initial.method.name)")
@@ -183,12 +228,18 @@ extension IKESA {
             tell(.received, "IKE_SA_INIT response: \(payloads.summary)")
             tell(.chosen, "by the peer: \(choice.suite)", origin: choice.origin)
             remoteSPI = message.header.responderSPI
-            path.detectNAT(in: payloads, initiatorSPI, responderSPI)
+            if path.detectNAT(in: payloads, initiatorSPI, responderSPI), connection.encapsulation == .udp {
+                // We have announced a NAT that is not there: the peer takes to UDP, and so must we.
+                path.isBehindNAT = true
+            }
             InitCapabilities.read(payloads, into: self)
             var next = initial
+            next.doubt = nil
+            next.cookieDemand = nil
             next.phase = .agreeing(
-                context.start(.agree(key, peerPublicValue: exchange.data), for: localSPI),
-                .init(suite: choice.suite, responderNonce: nonce, response: datagram.octets))
+                context.start(.agree(attempt.key, peerPublicValue: exchange.data), for: localSPI),
+                .init(
+                    suite: choice.suite, request: attempt.request, responderNonce: nonce, response: datagram.octets))
             window.outstanding = nil
             state = .initiating(next)
         } catch {
@@ -211,7 +262,7 @@ extension IKESA {
         if path.encapsulatesESP { floatToNATPort() }
         beginAuthentication(
             InitiatorAuth.Foundation(
-                request: initial.request, response: accepted.response, initiatorNonce: initial.nonce,
+                request: accepted.request, response: accepted.response, initiatorNonce: initial.nonce,
                 responderNonce: accepted.responderNonce, children: initial.children))
     }
 

@@ -116,7 +116,9 @@ extension IKESA {
         sa.narrative = narrative
         sa.window.expectedID = 1
         // The hashes were made before there was a responder SPI.
-        sa.path.detectNAT(in: payloads, initiatorSPI, 0)
+        if sa.path.detectNAT(in: payloads, initiatorSPI, 0), fitting.contains(where: { $0.encapsulation == .udp }) {
+            sa.path.isBehindNAT = true
+        }
         InitCapabilities.read(payloads, into: sa)
         return .begun(sa)
     }
@@ -142,7 +144,6 @@ extension IKESA {
             return
         }
         let forcesUDP = initial.candidates.contains { $0.encapsulation == .udp }
-        if forcesUDP { path.isBehindNAT = true }
         var payloads: [Payload] = [
             .securityAssociation(
                 SecurityAssociationPayload(proposals: [initial.suite.payload(number: initial.proposalNumber)])),

@@ -33,8 +33,12 @@ extension IKESA {
             handleIKERekeyResponse(message, rekey)
         case (.deleteChild(let spi, let reason), .informational):
             endOutgoing()
-            removeChild(spi, reason: reason, lingers: true)
-            context.childSPIs.release(spi)
+            if established?.child(inboundSPI: spi) != nil {
+                removeChild(spi, reason: reason, lingers: true)
+            } else if !(established?.lingering.contains { $0.inboundSPI == spi } ?? false) {
+                // A pair that the peer had and we never took on.
+                context.childSPIs.release(spi)
+            }
             runNextTask()
         case (.deleteIKE(let reason), .informational):
             close(nil, reason: reason, tellPeer: false)
@@ -51,8 +55,12 @@ extension IKESA {
         let payloads = message.payloads
         if payloads.deletions.contains(where: { $0.protocolID == .ike }) {
             answer(.informational, [])
+            // Our rekey crossed the peer's, and the peer has found that its own holds (RFC 7296 section 2.25.2).
+            let heir = established?.peerReplacement?.sa
+            if let heir { handOver(to: heir) }
             let isReplaced = established?.isReplaced ?? false
-            close(nil, reason: isReplaced ? "rekeyed" : "deleted by the peer", tellPeer: false)
+            close(nil, reason: isReplaced ? "rekeyed" : "deleted by the peer", tellPeer: false, repeatsAnswer: true)
+            heir?.runNextTask()
             return
         }
         if let error = payloads.errorNotification, error.type == .authenticationFailed {
@@ -62,7 +70,7 @@ extension IKESA {
                     .authenticationFailed, by: .peer,
                     "the peer answered AUTHENTICATION_FAILED: it does not accept our identity, secret or certificate",
                     at: connection.map { [$0.origin(of: "local.id"), $0.origin(of: "local.auth")] } ?? []),
-                tellPeer: false)
+                tellPeer: false, repeatsAnswer: true)
             return
         }
         // Effects are collected first and applied once, however often an SPI is named.
@@ -93,9 +101,13 @@ extension IKESA {
     /// - Parameter lingers: whether packets on their way may still come in for a moment.
     func removeChild(_ inboundSPI: UInt32, reason: String, lingers: Bool) {
         guard let child = established?.child(inboundSPI: inboundSPI) else { return }
-        if let peer = child.peerReplacement, child.ownReplacement == nil { activateOutbound(peer.inboundSPI) }
+        if child.isOutboundActive, let heir = heir(of: child) { activateOutbound(heir) }
         _ = withEstablished { established in
             established.children.removeAll { $0.inboundSPI == inboundSPI }
+            if case .child(var creation) = established.outgoing, creation.replaces == inboundSPI {
+                creation.peerReplacement = child.peerReplacement
+                established.outgoing = .child(creation)
+            }
             for index in established.children.indices where established.children[index].replaces == inboundSPI {
                 established.children[index].replaces = nil
             }
@@ -104,6 +116,7 @@ extension IKESA {
             }
         }
         if lingers {
+            context.childOwners.remove(child)
             context.emit(.removeOutbound(spi: child.outboundSPI, remote: path.remote.address))
             context.emit(
                 .childClosed(
@@ -117,20 +130,29 @@ extension IKESA {
         context.signals.append(.childLost(self, child: name, refusal: nil))
     }
 
+    /// The child through which packets go on when `child` is no longer there.
+    private func heir(of child: ChildSA) -> UInt32? {
+        let others = (established?.children ?? []).filter {
+            $0.inboundSPI != child.inboundSPI && $0.configuration.policyID == child.configuration.policyID
+        }
+        return (others.last { $0.isCurrent } ?? others.last { $0.state == .rekeyed })?.inboundSPI
+    }
+
     // MARK: What to do next
 
     func endOutgoing() { _ = withEstablished { $0.outgoing = nil } }
 
-    /// Begins the next exchange of ours, if none is under way.
+    /// Begins the next exchange of ours, if none is under way. While an answer of ours is being computed there is none
+    /// either: it may change what is to be done, or where.
     func runNextTask() {
         let task = withEstablished { established -> Established.Task? in
-            guard established.outgoing == nil, !established.tasks.isEmpty else { return nil }
+            guard established.outgoing == nil, established.incoming == nil, !established.tasks.isEmpty else { return nil }
             return established.tasks.removeFirst()
         }
         guard case .some(.some(let task)) = task, let established else { return }
         switch task {
         case .createChild(let child):
-            if established.children.contains(where: { $0.configuration.name == child.name && $0.state != .deleting }) { break }
+            if established.children.contains(where: { $0.configuration.name == child.name && $0.isCurrent }) { break }
             beginChildCreation(child, replaces: nil)
         case .rekeyChild(let spi):
             guard let child = established.child(inboundSPI: spi), child.state == .installed else { break }

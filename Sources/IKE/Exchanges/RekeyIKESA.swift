@@ -117,13 +117,16 @@ extension IKESA {
         endOutgoing()
         context.ikeSPIs.release(rekey.newSPI)
         finishNarrative(refusal)
-        let pause = context.jittered(.seconds(refusal.notify == .temporaryFailure ? 4 : 30), by: 0.5)
-        let isReplaced = withEstablished { established in
-            if established.peerReplacement == nil { established.rekeyAt = context.now + pause }
-            return established.peerReplacement
+        if let peer = established?.peerReplacement {
+            // The peer's own rekey, which crossed ours, is the one that holds.
+            handOver(to: peer.sa)
+            peer.sa.runNextTask()
+        } else {
+            let pause = context.jittered(.seconds(refusal.notify == .temporaryFailure ? 4 : 30), by: 0.5)
+            _ = withEstablished { established in
+                established.rekeyAt = context.now + context.within(pause, beforeEndAt: established.expiresAt)
+            }
         }
-        // The peer's own rekey, which crossed ours, is the one that holds.
-        if case .some(.some(let peer)) = isReplaced { handOver(to: peer.sa) }
         runNextTask()
     }
 
@@ -144,19 +147,19 @@ extension IKESA {
             return
         }
         finishNarrative(nil)
+        context.signals.append(.replaced(old: self, new: new))
         let lowest = isLower(rekey.nonce, than: responderNonce) ? rekey.nonce : responderNonce
-        if let peer = established?.peerReplacement, isLower(lowest, than: peer.lowestNonce) {
-            // Both sides rekeyed and ours has the lowest nonce: it goes (RFC 7296 section 2.25.2); the peer deletes the old.
-            context.signals.append(.replaced(old: self, new: new))
+        let peer = established?.peerReplacement
+        if let peer, isLower(lowest, than: peer.lowestNonce) {
+            // Both sides rekeyed and ours has the lowest nonce: it goes (RFC 7296 section 2.8.2); the peer deletes the old.
             handOver(to: peer.sa)
-            _ = new.withEstablished {
-                $0.isReplaced = true
-                $0.tasks = [.deleteIKE(reason: "the peer's simultaneous rekey prevails")]
-            }
+            _ = new.withEstablished { $0.tasks = [.deleteIKE(reason: "the peer's simultaneous rekey prevails")] }
             new.runNextTask()
+            peer.sa.runNextTask()
             return
         }
-        context.signals.append(.replaced(old: self, new: new))
+        // The peer deletes its own; should it never do so, that goes all the same.
+        _ = peer?.sa.withEstablished { $0.expiresAt = context.now + context.configuration.halfOpenTimeout }
         handOver(to: new)
         _ = withEstablished { $0.tasks = [.deleteIKE(reason: "rekeyed")] }
         runNextTask()
@@ -202,11 +205,23 @@ extension IKESA {
     }
 
     func completeIKERekeyAnswer(_ job: Job.ID, _ result: JobResult, _ pending: IKERekeyAnswer) {
-        guard pending.job == job, let keys else { return }
+        guard pending.job == job, let keys, let established else { return }
         _ = withEstablished { $0.incoming = nil }
         guard case .agreement(let publicValue, let secret) = result.value else {
             answer(.createChildSA, [.notify(NotifyPayload(type: .invalidSyntax))])
+            runNextTask()
             return
+        }
+        if established.isReplaced {
+            // Our own rekey has been completed meanwhile; the peer has it.
+            answer(.createChildSA, [.notify(NotifyPayload(type: .temporaryFailure))])
+            runNextTask()
+            return
+        }
+        if case .rekeyIKE(let own) = established.outgoing, case .makingKey = own.phase {
+            // Nothing of our own rekey has been sent: there is no need for it any more.
+            endOutgoing()
+            context.ikeSPIs.release(own.newSPI)
         }
         let nonce = context.randomOctets(32)
         let suite = pending.choice.suite
@@ -221,6 +236,7 @@ extension IKESA {
         } catch {
             context.ikeSPIs.release(newSPI)
             answer(.createChildSA, [.notify(NotifyPayload(type: .noProposalChosen))])
+            runNextTask()
             return
         }
         answer(
@@ -235,7 +251,7 @@ extension IKESA {
         finishNarrative(nil)
         context.signals.append(.replaced(old: self, new: new))
         let lowest = isLower(pending.initiatorNonce, than: nonce) ? pending.initiatorNonce : nonce
-        if case .rekeyIKE = established?.outgoing {
+        if case .rekeyIKE = self.established?.outgoing {
             // Our own rekey has crossed this one: which holds is known when its answer is here.
             _ = withEstablished { $0.peerReplacement = (new, lowest) }
         } else {
@@ -253,6 +269,8 @@ extension IKESA {
         var next = Established(
             localIdentity: established.localIdentity, remoteIdentity: established.remoteIdentity, at: context.now)
         scheduleLifetime(&next)
+        // Until it is handed what the old one has.
+        next.isReplaced = true
         let new = IKESA(
             context: context, isInitiator: isInitiator, localSPI: localSPI, remoteSPI: remoteSPI, path: path,
             state: .established(next), connection: connection, title: narrative.title)
@@ -264,12 +282,13 @@ extension IKESA {
     }
 
     /// Gives children and what is to be done to the SA that replaces this one.
-    private func handOver(to new: IKESA) {
+    func handOver(to new: IKESA) {
         guard let old = established else { return }
         _ = withEstablished { established in
             established.children = []
             established.lingering = []
             established.tasks = []
+            established.peerReplacement = nil
             established.isReplaced = true
             established.rekeyAt = nil
             // The side that began the rekey deletes the old SA; if it never does, this one goes all the same.
@@ -279,7 +298,9 @@ extension IKESA {
             $0.children = old.children
             $0.lingering = old.lingering
             $0.tasks = old.tasks.filter(\.concernsChildren) + $0.tasks
+            $0.isReplaced = false
         }
+        for child in old.children { context.childOwners.insert(child, of: new.localSPI) }
         if let status = new.status() {
             context.emit(.ikeRekeyed(connection: connection?.name ?? "?", status))
         }

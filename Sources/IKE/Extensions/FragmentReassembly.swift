@@ -6,10 +6,10 @@ import Octets
 ///
 /// Only fragments that were authentic come here, so a stranger cannot fill it; an authentic peer is held to
 /// ``octetLimit`` all the same.
-struct FragmentReassembly {
+package struct FragmentReassembly {
     /// A message longer than this is refused: no certificate chain that we would accept is longer.
-    static let octetLimit = 128 * 1024
-    static let fragmentLimit = 512
+    package static let octetLimit = 128 * 1024
+    package static let fragmentLimit = 512
 
     private var messageID: UInt32 = 0
     private var total: UInt16 = 0
@@ -17,8 +17,10 @@ struct FragmentReassembly {
     private var parts: [UInt16: [UInt8]] = [:]
     private var octetCount = 0
 
+    package init() {}
+
     /// Adds a fragment; returns the whole message when none is missing.
-    mutating func add(
+    package mutating func add(
         _ octets: [UInt8], number: UInt16, total: UInt16, first: PayloadType, messageID: UInt32, at now: Instant
     ) throws(MessageError) -> (first: PayloadType, octets: [UInt8])? {
         guard number >= 1, number <= total, Int(total) <= Self.fragmentLimit else {

@@ -5,7 +5,7 @@ import Octets
 // How configured proposals look on the wire, and to people.
 
 extension IKEProposal {
-    func payload(number: UInt8, spi: [UInt8] = []) -> Proposal {
+    package func payload(number: UInt8, spi: [UInt8] = []) -> Proposal {
         Proposal(
             number: number, protocolID: .ike, spi: spi,
             transforms: encryption.map(\.transform) + prf.map(\.transform) + integrity.map(\.transform)
@@ -15,7 +15,7 @@ extension IKEProposal {
 
 extension ESPProposal {
     /// - Parameter withKeyExchange: false in IKE_AUTH, where the child SA's keys come from IKE_SA_INIT.
-    func payload(number: UInt8, spi: UInt32, withKeyExchange: Bool) -> Proposal {
+    package func payload(number: UInt8, spi: UInt32, withKeyExchange: Bool) -> Proposal {
         Proposal(
             number: number, protocolID: .esp, spi: spi.bigEndianOctets,
             transforms: encryption.map(\.transform) + integrity.map(\.transform)
@@ -43,7 +43,7 @@ extension KeyExchangeMethod {
 }
 
 extension IKESuite {
-    func payload(number: UInt8, spi: [UInt8] = []) -> Proposal {
+    package func payload(number: UInt8, spi: [UInt8] = []) -> Proposal {
         IKEProposal(
             encryption: [encryption], integrity: integrity.map { [$0] } ?? [], prf: [prf], keyExchange: [keyExchange]
         ).payload(number: number, spi: spi)
@@ -58,7 +58,7 @@ extension IKESuite: CustomStringConvertible {
 }
 
 extension ChildSuite {
-    func payload(number: UInt8, spi: UInt32) -> Proposal {
+    package func payload(number: UInt8, spi: UInt32) -> Proposal {
         ESPProposal(
             encryption: [encryption], integrity: integrity.map { [$0] } ?? [],
             keyExchange: keyExchange.map { [$0] } ?? [], sequenceNumbers: [sequenceNumbers]

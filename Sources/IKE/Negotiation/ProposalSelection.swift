@@ -2,19 +2,19 @@ import IKEMessage
 import IPsecCrypto
 
 /// Choosing from an SA payload (RFC 7296 sections 2.7 and 3.3.6).
-enum ProposalSelection {
+package enum ProposalSelection {
     /// A choice, with what has to be echoed: the proposal's number and SPI.
-    struct Choice<Suite> {
-        var suite: Suite
-        var number: UInt8
-        var spi: [UInt8]
-        var origin: Origin?
+    package struct Choice<Suite> {
+        package var suite: Suite
+        package var number: UInt8
+        package var spi: [UInt8]
+        package var origin: Origin?
     }
 
     /// The first configured proposal for which something offered is acceptable.
     ///
     /// - Parameter preferring: the method of the KE payload at hand; taken where several are acceptable, as it saves a round trip.
-    static func selectIKE(
+    package static func selectIKE(
         from offered: [Proposal], configured: [IKEProposal], preferring method: UInt16?
     ) -> Choice<IKESuite>? {
         for wanted in configured {
@@ -37,7 +37,7 @@ enum ProposalSelection {
     }
 
     /// - Parameter withKeyExchange: whether the exchange may carry keys of its own; false in IKE_AUTH.
-    static func selectESP(
+    package static func selectESP(
         from offered: [Proposal], configured: [ESPProposal], withKeyExchange: Bool, preferring method: UInt16?
     ) -> Choice<ChildSuite>? {
         for wanted in configured {
@@ -89,7 +89,7 @@ enum ProposalSelection {
     }
 
     /// Checks a responder's choice: one proposal of those we sent, one transform of each type.
-    static func acceptedIKE(_ answer: [Proposal], offered: [IKEProposal]) throws(Refusal) -> Choice<IKESuite> {
+    package static func acceptedIKE(_ answer: [Proposal], offered: [IKEProposal]) throws(Refusal) -> Choice<IKESuite> {
         let proposal = try single(answer)
         guard let choice = selectIKE(from: [proposal], configured: offered, preferring: nil),
             isExact(proposal, choice.suite.payload(number: proposal.number))
@@ -97,7 +97,7 @@ enum ProposalSelection {
         return choice
     }
 
-    static func acceptedESP(
+    package static func acceptedESP(
         _ answer: [Proposal], offered: [ESPProposal], withKeyExchange: Bool
     ) throws(Refusal) -> Choice<ChildSuite> {
         let proposal = try single(answer)
@@ -130,7 +130,7 @@ enum ProposalSelection {
     }
 
     /// For each offered proposal one line: what stands between it and the nearest of ours.
-    static func explainMismatch(offered: [Proposal], wanted: [Proposal]) -> [String] {
+    package static func explainMismatch(offered: [Proposal], wanted: [Proposal]) -> [String] {
         offered.map { offer in
             let obstacles = wanted.map { missing(in: offer, for: $0) }
             guard let nearest = obstacles.min(by: { $0.count < $1.count }) else {

@@ -4,7 +4,7 @@ import IPsecPolicy
 
 extension TrafficSelector {
     /// `nil` for a type that is not an address range, or a malformed range.
-    init?(_ wire: WireTrafficSelector) {
+    package init?(_ wire: WireTrafficSelector) {
         guard case .addressRange(let range) = wire,
             let first = IPAddress(octets: range.firstAddress), let last = IPAddress(octets: range.lastAddress)
         else { return nil }
@@ -12,7 +12,7 @@ extension TrafficSelector {
             ipProtocol: range.ipProtocol, firstPort: range.firstPort, lastPort: range.lastPort, first: first, last: last)
     }
 
-    var wire: WireTrafficSelector {
+    package var wire: WireTrafficSelector {
         .addressRange(
             .init(
                 type: family == .v4 ? .ipv4AddressRange : .ipv6AddressRange, ipProtocol: ipProtocol,

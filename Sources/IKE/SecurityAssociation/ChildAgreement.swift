@@ -79,7 +79,9 @@ extension IKESA {
                 "the peer answered TS_UNACCEPTABLE for child \(child.name): it protects no traffic within \(child.localSelectors.summary) === \(child.remoteSelectors.summary); compare both sides' subnets",
                 at: [child.origin(of: "local"), child.origin(of: "remote")])
         case let type?:
-            Refusal(.refusedByPeer, by: .peer, "the peer answered \(type) for child \(child.name)", at: [child.origin])
+            Refusal(
+                .refusedByPeer, by: .peer, "the peer answered \(type) for child \(child.name)", at: [child.origin],
+                notify: type)
         case nil:
             Refusal(.protocolViolation, "the peer's answer for child \(child.name) has neither SA nor an error")
         }
@@ -199,6 +201,7 @@ extension IKESA {
         context.emit(.installInbound(child.description))
         if context.configuration.exportsKeys { context.emit(.keys(.child(child.description))) }
         _ = withEstablished { $0.children.append(child) }
+        context.childOwners.insert(child, of: localSPI)
         if let old = child.replaces {
             context.emit(.childRekeyed(connection: connection?.name ?? "?", old: old, child.status()))
         } else {
@@ -207,7 +210,8 @@ extension IKESA {
         context.signals.append(.childUp(self, child: child.configuration.name))
     }
 
-    /// From now on the policy's packets leave through this child.
+    /// From now on the policy's packets leave through this child. That is said once: the data plane goes back to the one
+    /// before when this one is removed.
     func activateOutbound(_ inboundSPI: UInt32) {
         let description = withEstablished { established -> ChildSADescription? in
             guard let index = established.children.firstIndex(where: { $0.inboundSPI == inboundSPI }),

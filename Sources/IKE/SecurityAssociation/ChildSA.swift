@@ -38,6 +38,8 @@ struct ChildSA {
 
     var inboundSPI: UInt32 { description.inboundSPI }
     var outboundSPI: UInt32 { description.outboundSPI }
+    /// Whether this pair is there to stay, as far as is known.
+    var isCurrent: Bool { state == .installed || state == .rekeying }
 
     func status() -> ChildSAStatus {
         ChildSAStatus(

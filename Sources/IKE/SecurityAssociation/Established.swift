@@ -50,8 +50,13 @@ struct Established {
     var lingering: [(inboundSPI: UInt32, until: Instant)] = []
     /// The IKE SA the peer made to replace this one, and the lower nonce of its exchange.
     var peerReplacement: (sa: IKESA, lowestNonce: [UInt8])?
-    /// This SA has been replaced and takes no new exchanges but its deletion.
+    /// This SA has been replaced, or does not replace another yet: it takes no new exchanges but its deletion.
     var isReplaced = false
+    /// It is being deleted by us.
+    var isEnding: Bool {
+        if case .deleteIKE = outgoing { return true }
+        return tasks.contains { if case .deleteIKE = $0 { true } else { false } }
+    }
 
     init(localIdentity: Identity, remoteIdentity: Identity, at now: Instant) {
         self.localIdentity = localIdentity

@@ -16,7 +16,7 @@ final class IKESA {
         case answering(ResponderInit)
         case admitting(ResponderAuth)
         case established(Established)
-        /// The deletion has been sent or answered; kept to repeat answers until `until`.
+        /// Gone but for its last answer, which may have to be repeated until `until`.
         case closing(until: Instant)
         case closed
     }
@@ -95,12 +95,14 @@ final class IKESA {
             initiatorSPI: initiatorSPI, responderSPI: responderSPI, exchangeType: exchange, flags: flags, messageID: id)
     }
 
-    func transmit(_ datagrams: [[UInt8]]) {
+    /// - Parameter request: what is answered, if the answer goes where that came from and not to the peer's known address.
+    func transmit(_ datagrams: [[UInt8]], backTo request: IKEDatagram? = nil) {
         for octets in datagrams {
             context.emit(
                 .send(
                     IKEDatagram(
-                        octets: octets, local: path.local, remote: path.remote, nonESPMarker: path.usesNATPort)))
+                        octets: octets, local: request?.local ?? path.local, remote: request?.remote ?? path.remote,
+                        nonESPMarker: request?.nonESPMarker ?? path.usesNATPort)))
         }
         lastSent = context.now
     }
@@ -157,13 +159,21 @@ final class IKESA {
     func receive(_ message: Message, _ datagram: IKEDatagram) {
         guard protection != nil, message.header.flags.contains(.initiator) != isInitiator else { return }
         let isResponse = message.header.flags.contains(.response)
-        let arrival = window.classify(request: message.header.messageID)
         if isResponse {
             guard let outstanding = window.outstanding, outstanding.messageID == message.header.messageID,
                 outstanding.exchange == message.header.exchangeType
             else { return }
-        } else if case .outside = arrival {
-            return
+        } else {
+            switch window.classify(request: message.header.messageID) {
+            case .new where takesRequests: break
+            case .repeated:
+                // The answer goes where the request came from (RFC 7296 section 2.11); nothing else follows from it, as
+                // anybody on the way can repeat a message.
+                guard protection?.asksAgain(message, octets: datagram.octets) ?? false else { return }
+                transmit(window.lastAnswer, backTo: datagram)
+                return
+            case .new, .outside: return
+            }
         }
         let opened: MessageProtection.Opened
         do {
@@ -176,23 +186,27 @@ final class IKESA {
             // Not authentic: it is nobody's business but the counter's.
             return
         }
+        guard case .message(let authenticated) = opened else { return }
+        // New, whole and authentic: only such a message tells where the peer is, and that it is alive.
         lastHeard = context.now
         follow(datagram)
-        switch opened {
-        case .fragment(_, let isFirst):
-            if !isResponse, case .repeated = arrival, isFirst { transmit(window.lastAnswer) }
-        case .message(let authenticated):
-            if isResponse {
-                window.outstanding = nil
-                tell(.received, "\(message.header.exchangeType) response \(message.header.messageID): \(authenticated.payloads.summary)")
-                handleResponse(authenticated)
-            } else if case .repeated = arrival {
-                transmit(window.lastAnswer)
-            } else {
-                window.isAnswering = true
-                tell(.received, "\(message.header.exchangeType) request \(message.header.messageID): \(authenticated.payloads.summary)")
-                handleRequest(authenticated)
-            }
+        if isResponse {
+            window.outstanding = nil
+            tell(.received, "\(message.header.exchangeType) response \(message.header.messageID): \(authenticated.payloads.summary)")
+            handleResponse(authenticated)
+        } else {
+            window.isAnswering = true
+            tell(.received, "\(message.header.exchangeType) request \(message.header.messageID): \(authenticated.payloads.summary)")
+            handleRequest(authenticated)
+        }
+    }
+
+    /// Whether the state has an answer to requests. An initiator that has not finished IKE_AUTH has none yet: what the
+    /// peer sends in haste is not taken, and comes again.
+    private var takesRequests: Bool {
+        switch state {
+        case .answering, .established, .closing: true
+        case .initiating, .proving, .admitting, .closed: false
         }
     }
 
@@ -225,11 +239,26 @@ final class IKESA {
         path.remote = datagram.remote
         path.local = datagram.local
         path.usesNATPort = datagram.nonESPMarker
-        if case .established(let established) = state { moveChildren(established) }
+        moveChildren()
     }
 
-    private func moveChildren(_ established: Established) {
-        for child in established.children {
+    /// Authentic ESP came from elsewhere: the NAT's mapping, which IKE shares, has changed.
+    func follow(espFrom remote: SocketAddress) {
+        guard path.isPeerBehindNAT, path.usesNATPort, remote != path.remote else { return }
+        path.remote = remote
+        moveChildren()
+    }
+
+    private func moveChildren() {
+        let path = path
+        let children = withEstablished { established in
+            for index in established.children.indices {
+                established.children[index].description.local = path.local
+                established.children[index].description.remote = path.remote
+            }
+            return established.children
+        }
+        for child in children ?? [] {
             context.emit(
                 .updateAddresses(
                     inboundSPI: child.inboundSPI, outboundSPI: child.outboundSPI, local: path.local,
@@ -243,6 +272,7 @@ final class IKESA {
         case (.createChildSA, .established): handleCreateChildSARequest(message)
         case (.informational, .established): handleInformationalRequest(message)
         case (.informational, .closing): answer(.informational, [])
+        case (_, .closing): window.isAnswering = false
         case (let exchange, _):
             answer(exchange, [.notify(NotifyPayload(type: .invalidSyntax))])
         }
@@ -252,7 +282,6 @@ final class IKESA {
         switch (message.header.exchangeType, state) {
         case (.ikeAuth, .proving(let proving)): handleAuthResponse(message, proving)
         case (_, .established): handleExchangeResponse(message)
-        case (_, .closing): close(nil, reason: "deleted", tellPeer: false)
         default: break
         }
     }
@@ -264,8 +293,16 @@ final class IKESA {
     /// - Parameters:
     ///   - refusal: why, if that is a failure.
     ///   - tellPeer: whether a Delete is sent, once and without waiting for an answer.
-    func close(_ refusal: Refusal?, reason: String? = nil, tellPeer: Bool) {
-        guard !isClosed else { return }
+    ///   - repeatsAnswer: whether the last answer is kept for a peer that does not get it.
+    func close(_ refusal: Refusal?, reason: String? = nil, tellPeer: Bool, repeatsAnswer: Bool = false) {
+        switch state {
+        case .closed: return
+        case .closing:
+            state = .closed
+            context.signals.append(.forgotten(self))
+            return
+        default: break
+        }
         let why = refusal?.reason ?? reason ?? "closed"
         if tellPeer, protection != nil, keys != nil {
             let payload = Payload.delete(DeletePayload(protocolID: .ike, spis: []))
@@ -273,11 +310,18 @@ final class IKESA {
                 transmit(datagrams)
             }
         }
+        releasePending()
         if case .established(let established) = state {
             for child in established.children { discard(child, reason: why) }
+            for old in established.lingering {
+                context.emit(.removeInbound(spi: old.inboundSPI))
+                context.childSPIs.release(old.inboundSPI)
+            }
+            // Not decided on, and never will be.
+            established.peerReplacement?.sa.close(nil, reason: why, tellPeer: false)
         }
         let wasEstablished = isEstablished
-        state = .closed
+        state = repeatsAnswer ? .closing(until: context.now + context.configuration.halfOpenTimeout) : .closed
         window.outstanding = nil
         if !narrative.isFinished, !wasEstablished { finishNarrative(refusal) }
         if wasEstablished {
@@ -286,11 +330,27 @@ final class IKESA {
         context.signals.append(.closed(self, refusal: refusal, reason: why))
     }
 
+    /// Gives back the SPIs of exchanges that will not end.
+    private func releasePending() {
+        switch state {
+        case .proving(let proving):
+            if let child = proving.child { context.childSPIs.release(child.inboundSPI) }
+        case .established(let established):
+            switch established.outgoing {
+            case .child(let creation): context.childSPIs.release(creation.inboundSPI)
+            case .rekeyIKE(let rekey): context.ikeSPIs.release(rekey.newSPI)
+            case .deleteChild, .deleteIKE, .liveness, nil: break
+            }
+        default: break
+        }
+    }
+
     /// Takes a child's SAs out of the data plane.
     func discard(_ child: ChildSA, reason: String) {
         context.emit(.removeInbound(spi: child.inboundSPI))
         context.emit(.removeOutbound(spi: child.outboundSPI, remote: path.remote.address))
         context.childSPIs.release(child.inboundSPI)
+        context.childOwners.remove(child)
         context.emit(
             .childClosed(
                 connection: connection?.name ?? "?", child: child.configuration.name, inboundSPI: child.inboundSPI,

@@ -8,6 +8,15 @@ public struct IKESuite: Hashable, Sendable {
     public var integrity: IntegrityAlgorithm?
     public var prf: PRF
     public var keyExchange: KeyExchangeMethod
+
+    package init(
+        encryption: EncryptionAlgorithm, integrity: IntegrityAlgorithm?, prf: PRF, keyExchange: KeyExchangeMethod
+    ) {
+        self.encryption = encryption
+        self.integrity = integrity
+        self.prf = prf
+        self.keyExchange = keyExchange
+    }
 }
 
 /// The algorithms of a child SA.
@@ -18,18 +27,28 @@ public struct ChildSuite: Hashable, Sendable {
     /// The key exchange of this child's own CREATE_CHILD_SA, if it had one.
     public var keyExchange: KeyExchangeMethod?
     public var sequenceNumbers: SequenceNumbers
+
+    package init(
+        encryption: EncryptionAlgorithm, integrity: IntegrityAlgorithm?, keyExchange: KeyExchangeMethod?,
+        sequenceNumbers: SequenceNumbers
+    ) {
+        self.encryption = encryption
+        self.integrity = integrity
+        self.keyExchange = keyExchange
+        self.sequenceNumbers = sequenceNumbers
+    }
 }
 
 /// The keys of an IKE SA (RFC 7296 section 2.14).
-struct IKEKeys: Sendable {
-    let suite: IKESuite
-    let skD: SecretOctets
-    let skAi: SecretOctets
-    let skAr: SecretOctets
-    let skEi: SecretOctets
-    let skEr: SecretOctets
-    let skPi: SecretOctets
-    let skPr: SecretOctets
+package struct IKEKeys: Sendable {
+    package let suite: IKESuite
+    package let skD: SecretOctets
+    package let skAi: SecretOctets
+    package let skAr: SecretOctets
+    package let skEi: SecretOctets
+    package let skEr: SecretOctets
+    package let skPi: SecretOctets
+    package let skPr: SecretOctets
 
     /// - Parameter seed: SKEYSEED, already computed.
     private init(
@@ -57,7 +76,7 @@ struct IKEKeys: Sendable {
     }
 
     /// Keys of a new IKE SA: `SKEYSEED = prf(Ni | Nr, g^ir)`.
-    static func initial(
+    package static func initial(
         suite: IKESuite, sharedSecret: SecretOctets, initiatorNonce: [UInt8], responderNonce: [UInt8],
         initiatorSPI: UInt64, responderSPI: UInt64
     ) throws(CryptoError) -> IKEKeys {
@@ -69,7 +88,7 @@ struct IKEKeys: Sendable {
 
     /// Keys of the IKE SA that replaces one with these keys: `SKEYSEED = prf(SK_d (old), g^ir (new) | Ni | Nr)`, with the
     /// PRF of the old SA (RFC 7296 section 2.18).
-    func rekeyed(
+    package func rekeyed(
         suite: IKESuite, sharedSecret: SecretOctets, initiatorNonce: [UInt8], responderNonce: [UInt8],
         initiatorSPI: UInt64, responderSPI: UInt64
     ) throws(CryptoError) -> IKEKeys {
@@ -87,7 +106,7 @@ struct IKEKeys: Sendable {
     }
 
     /// Keying material of a child SA (RFC 7296 section 2.17): what the exchange's initiator sends with comes first.
-    func childKeys(
+    package func childKeys(
         suite child: ChildSuite, sharedSecret: SecretOctets?, initiatorNonce: [UInt8], responderNonce: [UInt8]
     ) throws(CryptoError) -> ChildKeys {
         let encryptionLength = child.encryption.keyMaterialLength
@@ -113,7 +132,7 @@ public struct DirectionKeys: Hashable, Sendable {
 }
 
 /// The keys of a child SA, named for the sides of the exchange that created it.
-struct ChildKeys: Sendable {
-    var fromInitiator: DirectionKeys
-    var fromResponder: DirectionKeys
+package struct ChildKeys: Sendable {
+    package var fromInitiator: DirectionKeys
+    package var fromResponder: DirectionKeys
 }

@@ -76,8 +76,8 @@ struct MessageProtection {
     /// What became of a protected message.
     enum Opened {
         case message(Authenticated)
-        /// An authentic fragment; others are missing. `isFirst`: it carries number 1.
-        case fragment(header: IKEHeader, isFirst: Bool)
+        /// An authentic fragment; others are missing.
+        case fragment
     }
 
     /// Opens a parsed message whose last payload is SK or SKF.
@@ -98,14 +98,24 @@ struct MessageProtection {
                 plaintext, number: fragment.number, total: fragment.total, first: fragment.innerFirst,
                 messageID: message.header.messageID, at: now)
             reassembly[isResponse] = whole == nil ? assembly : nil
-            guard let whole else {
-                return .fragment(header: message.header, isFirst: fragment.number == 1)
-            }
+            guard let whole else { return .fragment }
             let payloads = try Payload.parseChain(first: whole.first, whole.octets, offset: 0)
             return .message(Authenticated(header: message.header, payloads: payloads))
         default:
             // Unprotected, so no more authentic than a forged tag: it must have no effect at all.
             throw CryptoError(.authenticationFailed, "a \(message.header.exchangeType) message must end with SK or SKF")
+        }
+    }
+
+    /// Whether a repeated request is authentic and asks for its answer again: of fragments, only the first does
+    /// (RFC 7383 section 2.6.1).
+    func asksAgain(_ message: Message, octets: [UInt8]) -> Bool {
+        switch message.payloads.last {
+        case .encrypted(let payload):
+            (try? receiving.open(payload.body, after: Array(octets[..<payload.offset]))) != nil
+        case .encryptedFragment(let fragment) where fragment.number == 1:
+            (try? receiving.open(fragment.body, after: Array(octets[..<fragment.offset]))) != nil
+        default: false
         }
     }
 }

@@ -37,13 +37,16 @@ struct Path: Sendable, Hashable {
         ]
     }
 
-    /// Reads the peer's two notifications. Without them there is no NAT traversal.
-    mutating func detectNAT(in payloads: [Payload], _ initiatorSPI: UInt64, _ responderSPI: UInt64) {
+    /// Reads the peer's two notifications. Without them there is no NAT traversal, and `false` is returned.
+    mutating func detectNAT(in payloads: [Payload], _ initiatorSPI: UInt64, _ responderSPI: UInt64) -> Bool {
+        isBehindNAT = false
+        isPeerBehindNAT = false
         let sources = payloads.notifications(.natDetectionSourceIP).map(\.data)
         let destinations = payloads.notifications(.natDetectionDestinationIP).map(\.data)
-        guard !sources.isEmpty, !destinations.isEmpty else { return }
+        guard !sources.isEmpty, !destinations.isEmpty else { return false }
         isPeerBehindNAT = !sources.contains(Self.natHash(initiatorSPI, responderSPI, remote))
         isBehindNAT = !destinations.contains(Self.natHash(initiatorSPI, responderSPI, local))
+        return true
     }
 }
 

@@ -10,6 +10,7 @@ extension IKESA {
         switch state {
         case .initiating(let initial):
             if let doubt = initial.doubt { deadlines.append(doubt.until) }
+            if let demand = initial.cookieDemand { deadlines.append(demand.until) }
         case .proving: break
         case .answering, .admitting:
             deadlines.append(createdAt + context.configuration.halfOpenTimeout)
@@ -45,7 +46,11 @@ extension IKESA {
         if let outstanding = window.outstanding, outstanding.resendAt <= now { resend(outstanding) }
         switch state {
         case .initiating(let initial):
-            if let doubt = initial.doubt, doubt.until <= now { close(doubt.refusal, tellPeer: false) }
+            if let demand = initial.cookieDemand, demand.until <= now {
+                payCookie(initial, demand.cookie)
+            } else if let doubt = initial.doubt, doubt.until <= now {
+                close(doubt.refusal, tellPeer: false)
+            }
         case .answering, .admitting:
             if createdAt + context.configuration.halfOpenTimeout <= now {
                 close(
@@ -65,7 +70,14 @@ extension IKESA {
                 close(doubt.refusal, tellPeer: false)
                 return
             }
-            if isEstablished { context.emit(.peerDead(connection: connection?.name ?? "?")) }
+            if let established {
+                if case .deleteIKE(let reason) = established.outgoing {
+                    // It is gone here, whatever the peer thinks.
+                    close(nil, reason: reason, tellPeer: false)
+                    return
+                }
+                if !established.isReplaced { context.emit(.peerDead(connection: connection?.name ?? "?")) }
+            }
             close(
                 Refusal(
                     .peerSilent,
@@ -124,6 +136,8 @@ extension IKESA {
         let spi = child.inboundSPI
         if let expiry = child.expiresAt, expiry <= now {
             removeChild(spi, reason: "its lifetime ended", lingers: false)
+            // The peer may be about to use it for much longer.
+            _ = withEstablished { $0.tasks.append(.deleteChild(inboundSPI: spi, reason: "its lifetime ended")) }
             return
         }
         if let deleteAt = child.deleteAt, deleteAt <= now {
