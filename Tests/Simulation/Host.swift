@@ -14,6 +14,10 @@ public final class Host {
     /// The outbound SA that each policy's packets take.
     public var outbound: [UInt32: ChildSADescription] { outbounds.compactMapValues(\.last) }
     public private(set) var events: [IKEEvent] = []
+    /// Datagrams that keep a NAT's mapping alive.
+    public private(set) var keepalives = 0
+    /// Inbound SAs on which a packet has arrived.
+    private var heard: Set<UInt32> = []
     /// What went against the rules of the data plane: a test wants it empty.
     public private(set) var faults: [String] = []
 
@@ -39,10 +43,23 @@ public final class Host {
             outbounds[description.policyID, default: []].append(description)
         case .removeInbound(let spi):
             if inbound.removeValue(forKey: spi) == nil { faults.append("inbound SPI \(spi) removed but not installed") }
+            heard.remove(spi)
         case .removeOutbound(let spi, _):
             for policy in outbounds.keys { outbounds[policy]?.removeAll { $0.outboundSPI == spi } }
+        case .updateAddresses(let inboundSPI, _, let local, let remote):
+            if inbound[inboundSPI] == nil { faults.append("addresses of unknown inbound SPI \(inboundSPI) updated") }
+            inbound[inboundSPI]?.local = local
+            inbound[inboundSPI]?.remote = remote
+            for policy in outbounds.keys {
+                for index in outbounds[policy, default: []].indices
+                where outbounds[policy, default: []][index].inboundSPI == inboundSPI {
+                    outbounds[policy, default: []][index].local = local
+                    outbounds[policy, default: []][index].remote = remote
+                }
+            }
+        case .sendKeepalive: keepalives += 1
         case .event(let event): events.append(event)
-        case .send, .compute, .updateAddresses, .sendKeepalive: break
+        case .send, .compute: break
         }
     }
 
@@ -70,10 +87,9 @@ public final class Host {
             && there.suite.sequenceNumbers == out.suite.sequenceNumbers
     }
 
-    /// Tells the endpoint that the peer's packets now arrive on what the peer sends through, as a data plane would.
-    public func noticeInbound(from peer: Host, at now: Instant) {
-        for description in peer.outbound.values where inbound[description.outboundSPI] != nil {
-            endpoint.handle(.inboundSeen(spi: description.outboundSPI), at: now)
-        }
+    /// Whether a packet sent through a peer's SA is the first that arrives on ours.
+    func hears(_ sender: ChildSADescription) -> Bool {
+        guard let own = inbound[sender.outboundSPI], own.inboundKeys == sender.outboundKeys else { return false }
+        return heard.insert(own.inboundSPI).inserted
     }
 }

@@ -7,8 +7,10 @@ import Octets
 /// Two gateways with matching configurations: where most tests begin.
 public struct Pair {
     public let world: World
-    public let left: Host
-    public let right: Host
+    public private(set) var left: Host
+    public private(set) var right: Host
+    private let addLeft: () async -> Host
+    private let addRight: () async -> Host
 
     public static let secret = SecretOctets(Array("correct horse battery staple".utf8))
 
@@ -46,14 +48,27 @@ public struct Pair {
         right changeRight: (inout ConnectionConfiguration) -> Void = { _ in },
         endpoint: (inout EndpointConfiguration) -> Void = { _ in }
     ) async {
-        world = World(seed: seed)
+        let world = World(seed: seed)
         world.conditions = conditions
-        right = await world.add(
-            "right", "198.51.100.2", [Self.configuration(isLeft: false, start: .none, change: changeRight)],
-            configure: endpoint)
-        left = await world.add(
-            "left", "192.0.2.1", [Self.configuration(isLeft: true, start: start, change: changeLeft)],
-            configure: endpoint)
+        let leftConfiguration = Self.configuration(isLeft: true, start: start, change: changeLeft)
+        let rightConfiguration = Self.configuration(isLeft: false, start: .none, change: changeRight)
+        var settings = EndpointConfiguration()
+        endpoint(&settings)
+        let common = settings
+        addLeft = { await world.add("left", "192.0.2.1", [leftConfiguration], settings: common) }
+        addRight = { await world.add("right", "198.51.100.2", [rightConfiguration], settings: common) }
+        self.world = world
+        right = await addRight()
+        left = await addLeft()
+    }
+
+    /// One side crashes, stays away for a while, and begins anew with nothing but its configuration.
+    public func restarted(left isLeft: Bool, after pause: Duration) async -> Pair {
+        var next = self
+        world.kill(isLeft ? "left" : "right")
+        await world.run(for: pause)
+        if isLeft { next.left = await addLeft() } else { next.right = await addRight() }
+        return next
     }
 
     /// Both sides up, and packets of the policy pass both ways.
@@ -62,5 +77,8 @@ public struct Pair {
     }
 
     public var carries: Bool { left.reaches(right, policy: 1) && right.reaches(left, policy: 1) }
-    public var faults: [String] { left.faults + right.faults }
+    public var faults: [String] { world.faults + left.faults + right.faults }
+
+    /// Reads and forges messages, if the endpoints export their keys.
+    public var wiretap: Wiretap { Wiretap { [world] in world.hosts.values.sorted { $0.name < $1.name } } }
 }

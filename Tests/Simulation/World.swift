@@ -19,24 +19,48 @@ public struct NetworkConditions: Sendable {
 
 /// Several endpoints, a lossy network between them, and a clock that stands still unless told to go on.
 ///
-/// Jobs are run at once, in order. The same seed gives the same run, as far as the jobs' libraries draw no randomness of
-/// their own (ECDSA and PSS do; nothing that is checked depends on it).
+/// Jobs are computed in order, and their results handed over at once unless ``jobTime`` says otherwise. The same seed gives the
+/// same run, as far as the jobs' libraries draw no randomness of their own (ECDSA and PSS do; nothing that is checked
+/// depends on it).
 public final class World {
     public private(set) var now: Instant = .origin
     public var conditions = NetworkConditions()
+    /// How long jobs take.
+    public var jobTime: ClosedRange<Duration> = .zero ... .zero
+    /// Whether packets flow steadily through every outbound SA, so that a peer hears from a new SA as soon as it is used.
+    public var carriesTraffic = true
     public private(set) var hosts: [String: Host] = [:]
     /// Every datagram that was sent, whether it arrived or not.
     public private(set) var sent: [IKEDatagram] = []
     /// Looks at, and may change or swallow, each datagram before the network gets it.
     public var tap: ((IKEDatagram) -> [IKEDatagram])?
+    /// What no single host can see to be wrong.
+    public private(set) var faults: [String] = []
     var random: SeededGenerator
     private var flying: [Flight] = []
+    private var computing: [Computation] = []
     private var serial = 0
+    private var ivs = InitializationVectorLog()
 
     private struct Flight {
         let arrival: Instant
         let serial: Int
         let datagram: IKEDatagram
+    }
+
+    private struct Computation {
+        let end: Instant
+        let serial: Int
+        let host: Host
+        let id: Job.ID
+        let result: JobResult
+    }
+
+    /// What can happen next, in the order of preference at one instant.
+    private enum Happening {
+        case arrival(Flight)
+        case result(Computation)
+        case timeout(Host)
     }
 
     public init(seed: UInt64) { random = SeededGenerator(seed: seed) }
@@ -45,13 +69,12 @@ public final class World {
     @discardableResult
     public func add(
         _ name: String, _ address: String, _ connections: [ConnectionConfiguration],
-        configure: (inout EndpointConfiguration) -> Void = { _ in }
+        settings: EndpointConfiguration = EndpointConfiguration()
     ) async -> Host {
-        var configuration = EndpointConfiguration()
+        var configuration = settings
         let own = IPAddress(address) ?? .unspecified(.v4)
         configuration.sourceAddress = { _ in own }
         configuration.unixTimeAtOrigin = 1_800_000_000
-        configure(&configuration)
         let host = Host(
             name: name, address: own, endpoint: Endpoint(configuration: configuration, random: SeededGenerator(seed: random.next())))
         hosts[name] = host
@@ -61,15 +84,23 @@ public final class World {
     }
 
     /// Lets a person or a data plane act on a host.
+    @discardableResult
     public func act<R>(_ name: String, _ body: (Endpoint, Instant) throws -> R) async rethrows -> R? {
         guard let host = hosts[name] else { return nil }
         let result = try body(host.endpoint, now)
         await drain(host)
+        await carryTraffic()
         return result
     }
 
     /// Ends a host at once, without a word to anybody: a crash.
-    public func kill(_ name: String) { hosts[name] = nil }
+    public func kill(_ name: String) {
+        computing.removeAll { $0.host === hosts[name] }
+        hosts[name] = nil
+    }
+
+    /// Puts a datagram on its way, whoever made it.
+    public func inject(_ datagram: IKEDatagram) { fly(datagram) }
 
     /// Lets time pass, up to `duration` from now.
     public func run(for duration: Duration) async {
@@ -82,32 +113,68 @@ public final class World {
     public func run(atMost limit: Duration, until condition: () -> Bool) async -> Bool {
         let end = now + limit
         while !condition() {
-            guard await step(until: end) else { return condition() }
+            guard await step(until: end) else {
+                now = max(now, end)
+                return condition()
+            }
         }
         return true
     }
 
-    /// The next thing that happens; false if nothing does before `end`.
-    private func step(until end: Instant) async -> Bool {
-        let flight = flying.min { ($0.arrival, $0.serial) < ($1.arrival, $1.serial) }
-        let timer = hosts.values.compactMap { host in host.endpoint.nextDeadline.map { ($0, host) } }
-            .min { ($0.0, $0.1.name) < ($1.0, $1.1.name) }
-        if let flight, flight.arrival <= (timer?.0 ?? end), flight.arrival <= end {
-            flying.removeAll { $0.serial == flight.serial }
-            now = max(now, flight.arrival)
-            if let host = hosts.values.first(where: { $0.address == flight.datagram.remote.address }) {
-                var datagram = flight.datagram
-                (datagram.local, datagram.remote) = (datagram.remote, datagram.local)
-                host.endpoint.receive(datagram, at: now)
-                await drain(host)
-            }
-            return true
+    /// Lets the next thing happen; false if nothing does before `end`.
+    public func step(until end: Instant) async -> Bool {
+        var next: (at: Instant, happening: Happening)?
+        if let flight = flying.min(by: { ($0.arrival, $0.serial) < ($1.arrival, $1.serial) }) {
+            next = (flight.arrival, .arrival(flight))
         }
-        guard let timer, timer.0 <= end else { return false }
-        now = max(now, timer.0)
-        timer.1.endpoint.handleTimeout(at: now)
-        await drain(timer.1)
+        if let computation = computing.min(by: { ($0.end, $0.serial) < ($1.end, $1.serial) }),
+            computation.end < next?.at ?? .init(nanoseconds: .max)
+        {
+            next = (computation.end, .result(computation))
+        }
+        for host in inOrder {
+            if let at = host.endpoint.nextDeadline, at < next?.at ?? .init(nanoseconds: .max) { next = (at, .timeout(host)) }
+        }
+        guard let next, next.at <= end else { return false }
+        now = max(now, next.at)
+        switch next.happening {
+        case .arrival(let flight):
+            flying.removeAll { $0.serial == flight.serial }
+            await deliver(flight.datagram)
+        case .result(let computation):
+            computing.removeAll { $0.serial == computation.serial }
+            computation.host.endpoint.complete(computation.id, with: computation.result, at: now)
+            await drain(computation.host)
+        case .timeout(let host):
+            host.endpoint.handleTimeout(at: now)
+            await drain(host)
+        }
+        await carryTraffic()
         return true
+    }
+
+    /// The hosts by name: nothing may depend on the order of a dictionary.
+    private var inOrder: [Host] { hosts.values.sorted { $0.name < $1.name } }
+
+    private func deliver(_ datagram: IKEDatagram) async {
+        guard let host = inOrder.first(where: { $0.address == datagram.remote.address }) else { return }
+        var datagram = datagram
+        (datagram.local, datagram.remote) = (datagram.remote, datagram.local)
+        host.endpoint.receive(datagram, at: now)
+        await drain(host)
+    }
+
+    private func carryTraffic() async {
+        guard carriesTraffic else { return }
+        let hosts = inOrder
+        for sender in hosts {
+            for description in sender.outbound.values.sorted(by: { $0.policyID < $1.policyID }) {
+                for receiver in hosts where receiver !== sender && receiver.hears(description) {
+                    receiver.endpoint.handle(.inboundSeen(spi: description.outboundSPI), at: now)
+                    await drain(receiver)
+                }
+            }
+        }
     }
 
     private func drain(_ host: Host) async {
@@ -116,7 +183,14 @@ public final class World {
             case .send(let datagram): post(datagram)
             case .compute(let job):
                 let result = await job.run()
-                host.endpoint.complete(job.id, with: result, at: now)
+                let time = duration(in: jobTime)
+                if time == .zero {
+                    host.endpoint.complete(job.id, with: result, at: now)
+                } else {
+                    serial += 1
+                    computing.append(
+                        Computation(end: now + time, serial: serial, host: host, id: job.id, result: result))
+                }
             default: host.execute(output, at: now)
             }
         }
@@ -124,6 +198,7 @@ public final class World {
 
     private func post(_ datagram: IKEDatagram) {
         sent.append(datagram)
+        if let fault = ivs.note(datagram.octets) { faults.append(fault) }
         for datagram in tap?(datagram) ?? [datagram] {
             guard Double.random(in: 0..<1, using: &random) >= conditions.loss else { continue }
             fly(datagram)
@@ -132,10 +207,13 @@ public final class World {
     }
 
     private func fly(_ datagram: IKEDatagram) {
-        let range = conditions.delay
-        let delay = Int64.random(
-            in: range.lowerBound.wholeNanoseconds...range.upperBound.wholeNanoseconds, using: &random)
         serial += 1
-        flying.append(Flight(arrival: now + .nanoseconds(delay), serial: serial, datagram: datagram))
+        flying.append(Flight(arrival: now + duration(in: conditions.delay), serial: serial, datagram: datagram))
+    }
+
+    private func duration(in range: ClosedRange<Duration>) -> Duration {
+        guard range.lowerBound < range.upperBound else { return range.lowerBound }
+        return .nanoseconds(
+            Int64.random(in: range.lowerBound.wholeNanoseconds...range.upperBound.wholeNanoseconds, using: &random))
     }
 }
