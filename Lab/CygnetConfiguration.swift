@@ -28,7 +28,8 @@ extension TunnelPlan {
             "      \(Self.child): { local: \"\(network(side))\", remote: \"\(network(side.other))\" }",
             "    start: \(start)",
         ]
-        var lifetimes = ["jitter: 0%"]
+        // The overtime of a lifetime of one second must leave room for the exchanges.
+        var lifetimes = ["jitter: 0%", "overtime: 100%"]
         if let seconds = ikeRekeySeconds[side] { lifetimes.append("ike: \(seconds)s") }
         if let seconds = childRekeySeconds[side] { lifetimes.append("child: \(seconds)s") }
         lines.append("    lifetimes: { \(lifetimes.joined(separator: ", ")) }")

@@ -1,7 +1,7 @@
 import Foundation
 
-/// The built `cygnet`, as a person runs it: a daemon in a gateway's namespace, with a configuration and a control socket of its own,
-/// steered by the same program's commands.
+/// The built `cygnet`, as a person runs it: a daemon in a gateway's namespace, with a configuration and a control
+/// socket of its own, steered by the same program's commands.
 package final class CygnetDaemon: Sendable {
     package let namespace: Namespace
     package let side: Side
@@ -16,7 +16,9 @@ package final class CygnetDaemon: Sendable {
     /// Where the program is: as `CYGNET_BINARY` says, else beside the running one.
     package static func locateExecutable() throws(LabError) -> String {
         if let path = ProcessInfo.processInfo.environment["CYGNET_BINARY"] {
-            guard let found = Program.locate(path) else { throw LabError("CYGNET_BINARY names \(path), which cannot be run") }
+            guard let found = Program.locate(path) else {
+                throw LabError("CYGNET_BINARY names \(path), which cannot be run")
+            }
             return found
         }
         guard let ours = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") else {
@@ -33,7 +35,8 @@ package final class CygnetDaemon: Sendable {
                 }
             }
         }
-        throw LabError("there is no cygnet beside \(ours); build it with `swift build -c release`, or set CYGNET_BINARY")
+        throw LabError(
+            "there is no cygnet beside \(ours); build it with `swift build -c release`, or set CYGNET_BINARY")
     }
 
     /// Writes the configuration; `start` runs the daemon.
@@ -41,7 +44,8 @@ package final class CygnetDaemon: Sendable {
     ///   - start: What the connection's `start` says: `boot`, `demand` or `none`.
     ///   - arguments: More for `cygnet run`, such as `--save-keys`.
     package init(
-        at side: Side, of topology: Topology, plan: TunnelPlan, certificate: PKI.Issued? = nil, authority: String? = nil,
+        at side: Side, of topology: Topology, plan: TunnelPlan, certificate: PKI.Issued? = nil,
+        authority: String? = nil,
         start: String = "none", extraLines: [String] = [], arguments: [String] = []
     ) throws {
         self.side = side
@@ -70,7 +74,8 @@ package final class CygnetDaemon: Sendable {
         let end = ContinuousClock.now + .seconds(15)
         while access(socket, F_OK) != 0 {
             guard process.isRunning, ContinuousClock.now < end else {
-                throw LabError("cygnet run did not come up (\(process.status?.description ?? "no socket")): \(log.suffix(3000))")
+                throw LabError(
+                    "cygnet run did not come up (\(process.status?.description ?? "no socket")): \(log.suffix(3000))")
             }
             try await Task.sleep(for: .milliseconds(10))
         }
@@ -89,7 +94,9 @@ package final class CygnetDaemon: Sendable {
     package var processID: pid_t? { running.get()?.processID }
 
     /// Gives one of the program's commands.
-    package func control(_ command: String, _ arguments: [String] = [], timeout: Duration = .seconds(30)) async throws(LabError) -> CommandResult {
+    package func control(_ command: String, _ arguments: [String] = [], timeout: Duration = .seconds(30))
+        async throws(LabError) -> CommandResult
+    {
         try await Command.run([executable, command, "--socket", socket] + arguments, timeout: timeout)
     }
 

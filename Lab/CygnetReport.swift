@@ -1,4 +1,5 @@
-/// What `cygnet status --json` prints, as far as scenarios look at it: written from its documentation, as any script would be.
+/// What `cygnet status --json` prints, as far as scenarios look at it: written from its documentation, as any script
+/// would be.
 package struct CygnetStatus: Decodable, Sendable {
     package struct Connection: Decodable, Sendable {
         package let name: String

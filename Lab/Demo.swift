@@ -16,7 +16,8 @@ package struct Demo: Sendable {
             let missing = Prerequisites.missing(of: Prerequisites.demo)
             guard missing.isEmpty else { throw LabError(Prerequisites.advice(missing: missing)) }
             guard access("/dev/net/tun", R_OK | W_OK) == 0 else {
-                throw LabError("/dev/net/tun cannot be used by this user; the gateways need it for their tunnel devices")
+                throw LabError(
+                    "/dev/net/tun cannot be used by this user; the gateways need it for their tunnel devices")
             }
             if let status = try await Isolation.enter() { return status }
             let begin = ContinuousClock.now
@@ -79,7 +80,9 @@ package struct Demo: Sendable {
         title("From host to host")
         let target = Topology.hostAddress(.right, .v4)
         let ping = try await Ping.run(from: topology.host(.left), to: target, count: pings)
-        say("ping \(target): \(ping.received) of \(ping.sent) answered\(ping.meanMilliseconds.map { ", \($0) ms on average" } ?? "")")
+        say(
+            "ping \(target): \(ping.received) of \(ping.sent) answered\(ping.meanMilliseconds.map { ", \($0) ms on average" } ?? "")"
+        )
         guard ping.lost == 0 else { throw LabError("\(ping.lost) of \(ping.sent) pings were lost") }
         let transfer = try await Transfer.run(
             from: topology.host(.left), to: topology.host(.right), address: target, octets: transferOctets)
@@ -97,7 +100,8 @@ package struct Demo: Sendable {
         }
         say("\(summary.count(.clearText)) frames with an address of 10.1.0.0/24 or 10.2.0.0/24")
         guard summary.isOnlyProtected, summary.count(.ike) >= 4, summary.esp > 2 * pings else {
-            throw LabError("the capture does not prove it: \(summary.description) \(summary.suspects.joined(separator: "; "))")
+            throw LabError(
+                "the capture does not prove it: \(summary.description) \(summary.suspects.joined(separator: "; "))")
         }
     }
 
@@ -117,7 +121,8 @@ package struct Demo: Sendable {
     private func title(_ text: String) { say("\n== \(text)\n") }
 
     private func indented(_ text: String) -> String {
-        text.split(separator: "\n", omittingEmptySubsequences: false).map { $0.isEmpty ? "" : "    \($0)" }.joined(separator: "\n")
+        text.split(separator: "\n", omittingEmptySubsequences: false).map { $0.isEmpty ? "" : "    \($0)" }.joined(
+            separator: "\n")
     }
 
     private func say(_ text: String) {

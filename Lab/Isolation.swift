@@ -2,9 +2,9 @@ import Foundation
 
 /// Runs this program again in namespaces of its own, so that nothing it makes can outlive it.
 ///
-/// Inside there are an own network, an own process table, and an own /run, where `ip netns` keeps its names; an ordinary user is root in
-/// there through a user namespace. The program is process 1 of its process table: when it ends, however it ends, the kernel kills all it
-/// started and takes down every namespace and device.
+/// Inside there are an own network, an own process table, and an own /run, where `ip netns` keeps its names; an
+/// ordinary user is root in there through a user namespace. The program is process 1 of its process table: when it
+/// ends, however it ends, the kernel kills all it started and takes down every namespace and device.
 package enum Isolation {
     /// Set in the environment of the program inside; its value is the descriptor that ends with the program outside.
     private static let variable = "CYGNET_LAB_LIFELINE"
@@ -14,7 +14,8 @@ package enum Isolation {
     /// Whether this process may make namespaces where it is.
     package static var isPrivileged: Bool { geteuid() == 0 }
 
-    /// Outside: runs this program again inside and returns its exit status. Inside: prepares the surroundings and returns `nil`.
+    /// Outside: runs this program again inside and returns its exit status. Inside: prepares the surroundings and
+    /// returns `nil`.
     package static func enter(arguments: [String] = CommandLine.arguments) async throws(LabError) -> Int32? {
         if let lifeline = getenv(variable).flatMap({ Int32(String(cString: $0)) }), isInside {
             try prepare(lifeline: lifeline)

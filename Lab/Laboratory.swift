@@ -1,10 +1,11 @@
 import Foundation
 import Synchronization
 
-/// Everything that one scenario made on this machine: namespaces, processes and a work directory. `close` removes it all.
+/// Everything that one scenario made on this machine: namespaces, processes and a work directory. `close` removes it
+/// all.
 ///
-/// Names carry our process number, so that several laboratories, also of several processes, stand side by side, and so that the next
-/// laboratory can clear away what one that was killed left behind.
+/// Names carry our process number, so that several laboratories, also of several processes, stand side by side, and so
+/// that the next laboratory can clear away what one that was killed left behind.
 package final class Laboratory: Sendable {
     /// What all our names begin with.
     package static let mark = "cyglab-"
@@ -83,7 +84,8 @@ package final class Laboratory: Sendable {
 
     // MARK: Removing
 
-    /// Ends the processes, removes the namespaces with all that is in them, and the work directory. Blocks for at most some seconds.
+    /// Ends the processes, removes the namespaces with all that is in them, and the work directory. Blocks for at most
+    /// some seconds.
     package func close() {
         let contents = contents.withLock { contents in
             defer { contents = Contents(isClosed: true) }

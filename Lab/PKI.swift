@@ -14,9 +14,12 @@ package struct PKI: Sendable {
     /// Makes the authority.
     package init(in laboratory: Laboratory, name: String = "pki") async throws {
         directory = try laboratory.makeDirectory(name)
-        try await openssl(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "\(directory)/ca.key"])
         try await openssl([
-            "req", "-x509", "-new", "-key", "\(directory)/ca.key", "-sha256", "-days", "30", "-subj", "/O=Cygnet lab/CN=\(name) authority",
+            "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "\(directory)/ca.key",
+        ])
+        try await openssl([
+            "req", "-x509", "-new", "-key", "\(directory)/ca.key", "-sha256", "-days", "30", "-subj",
+            "/O=Cygnet lab/CN=\(name) authority",
             "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
             "-out", authority,
         ])
@@ -28,7 +31,8 @@ package struct PKI: Sendable {
 
     /// Issues a certificate for a domain name.
     /// - Parameter isExpired: Makes its validity end yesterday.
-    package func issue(_ identity: String, _ kind: AuthenticationChoice, isExpired: Bool = false) async throws -> Issued {
+    package func issue(_ identity: String, _ kind: AuthenticationChoice, isExpired: Bool = false) async throws -> Issued
+    {
         let stem = "\(directory)/\(identity)-\(kind.rawValue.lowercased())\(isExpired ? "-expired" : "")"
         let issued = Issued(certificate: "\(stem).pem", key: "\(stem).key")
         let parameters: [String] =
@@ -40,7 +44,9 @@ package struct PKI: Sendable {
             }
         try await openssl(["genpkey"] + parameters + ["-out", issued.key])
         chmod(issued.key, 0o600)
-        try await openssl(["req", "-new", "-key", issued.key, "-subj", "/O=Cygnet lab/CN=\(identity)", "-out", "\(stem).csr"])
+        try await openssl([
+            "req", "-new", "-key", issued.key, "-subj", "/O=Cygnet lab/CN=\(identity)", "-out", "\(stem).csr",
+        ])
 
         // The ca command and not x509: only it takes a validity in the past.
         let configuration = """

@@ -13,7 +13,8 @@ struct PacketSocket: Sendable {
 
     /// `receiveBuffer` holds what arrives while the reader is not running.
     init(receiveBuffer: Int32 = 16 << 20) throws(LabError) {
-        descriptor = socket(AF_PACKET, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), Int32(Self.allProtocols.bigEndian))
+        descriptor = socket(
+            AF_PACKET, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), Int32(Self.allProtocols.bigEndian))
         guard descriptor >= 0 else { throw .system("opening a packet socket") }
         var size = receiveBuffer
         // Forcing needs a privilege of the first user namespace; what is then granted is enough for a lab.
@@ -22,12 +23,13 @@ struct PacketSocket: Sendable {
         }
     }
 
-    /// One frame, waiting at most `milliseconds` for it. Frames that this host itself sent out are passed over, so that what a router
-    /// forwards is seen once: where it came in.
+    /// One frame, waiting at most `milliseconds` for it. Frames that this host itself sent out are passed over, so
+    /// that what a router forwards is seen once: where it came in.
     func receive(into buffer: inout [UInt8], waiting milliseconds: Int32) -> Int? {
         var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         guard poll(&entry, 1, milliseconds) > 0 else { return nil }
-        // struct sockaddr_ll: family 2, protocol 2, interface index 4, hardware type 2, packet type 1, length 1, address 8.
+        // struct sockaddr_ll: family 2, protocol 2, interface index 4, hardware type 2, packet type 1, length 1,
+        // address 8.
         var address = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
         let count = withUnsafeMutablePointer(to: &address) { pointer in
@@ -44,7 +46,9 @@ struct PacketSocket: Sendable {
     func dropped() -> Int {
         var statistics: (packets: UInt32, drops: UInt32) = (0, 0)
         var length = socklen_t(8)
-        guard getsockopt(descriptor, Self.optionLevel, Self.statisticsOption, &statistics, &length) == 0 else { return 0 }
+        guard getsockopt(descriptor, Self.optionLevel, Self.statisticsOption, &statistics, &length) == 0 else {
+            return 0
+        }
         return Int(statistics.drops)
     }
 }

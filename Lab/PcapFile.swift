@@ -43,7 +43,9 @@ struct PcapWriter: ~Copyable {
     mutating func flush() {
         var written = 0
         while written < pending.count {
-            let count = pending.withUnsafeBytes { Glibc.write(file, $0.baseAddress?.advanced(by: written), $0.count - written) }
+            let count = pending.withUnsafeBytes {
+                Glibc.write(file, $0.baseAddress?.advanced(by: written), $0.count - written)
+            }
             guard count > 0 else { break }
             written += count
         }
@@ -58,7 +60,8 @@ package enum PcapReader {
     package static func frames(at path: String) throws -> [CapturedFrame] {
         let octets = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
         func number(at offset: Int) -> Int {
-            Int(octets[offset]) | Int(octets[offset + 1]) << 8 | Int(octets[offset + 2]) << 16 | Int(octets[offset + 3]) << 24
+            Int(octets[offset]) | Int(octets[offset + 1]) << 8 | Int(octets[offset + 2]) << 16 | Int(octets[offset + 3])
+                << 24
         }
         guard octets.count >= 24, number(at: 0) == 0xa1b2_c3d4, number(at: 20) == 1 else {
             throw LabError("\(path) is no capture of Ethernet frames")
@@ -71,7 +74,8 @@ package enum PcapReader {
             frames.append(
                 CapturedFrame(
                     time: Double(number(at: offset)) + Double(number(at: offset + 4)) / 1e6,
-                    octets: Array(octets[(offset + 16)..<(offset + 16 + length)]), originalLength: number(at: offset + 12)))
+                    octets: Array(octets[(offset + 16)..<(offset + 16 + length)]),
+                    originalLength: number(at: offset + 12)))
             offset += 16 + length
         }
         return frames

@@ -33,7 +33,8 @@ package enum Ping {
     }
 
     static func parse(_ result: CommandResult) throws(LabError) -> PingResult {
-        // "10 packets transmitted, 9 received, 10% packet loss, time 912ms" and "rtt min/avg/max/mdev = 0.1/0.2/0.3/0.1 ms".
+        // "10 packets transmitted, 9 received, 10% packet loss, time 912ms" and "rtt min/avg/max/mdev =
+        // 0.1/0.2/0.3/0.1 ms".
         let lines = result.output.split(separator: "\n")
         guard let counts = lines.first(where: { $0.contains("packets transmitted") }) else {
             throw LabError(result.complaint)
@@ -42,6 +43,7 @@ package enum Ping {
         guard numbers.count >= 2 else { throw LabError("ping said: \(counts)") }
         let times = lines.first { $0.hasPrefix("rtt") }?.split(separator: "/")
         return PingResult(
-            sent: numbers[0], received: numbers[1], meanMilliseconds: times.flatMap { $0.count > 4 ? Double($0[4]) : nil })
+            sent: numbers[0], received: numbers[1],
+            meanMilliseconds: times.flatMap { $0.count > 4 ? Double($0[4]) : nil })
     }
 }

@@ -1,9 +1,10 @@
 import Foundation
 
-/// strongSwan's charon in a gateway's namespace, with ESP in its own process (kernel-libipsec): the peer Cygnet is tried with.
+/// strongSwan's charon in a gateway's namespace, with ESP in its own process (kernel-libipsec): the peer Cygnet is
+/// tried with.
 ///
-/// Each has its own settings, credentials and control socket, and its log in the laboratory. Its ESP always goes in UDP, as libipsec knows
-/// no other way, and its tunnel device has an MTU of 1400.
+/// Each has its own settings, credentials and control socket, and its log in the laboratory. Its ESP always goes in
+/// UDP, as libipsec knows no other way, and its tunnel device has an MTU of 1400.
 package final class StrongSwan: Sendable {
     package let namespace: Namespace
     package let logFile: String
@@ -46,26 +47,33 @@ package final class StrongSwan: Sendable {
         ["stderr", "log"].map { (try? String(contentsOfFile: "\(directory)/\($0)", encoding: .utf8)) ?? "" }.joined()
     }
 
-    /// Takes part of its own command. Its exit status is in the result: a refused initiation is an answer, not an error.
+    /// Takes part of its own command. Its exit status is in the result: a refused initiation is an answer, not an
+    /// error.
     @discardableResult
-    package func control(_ arguments: [String], timeout: Duration = .seconds(20)) async throws(LabError) -> CommandResult {
+    package func control(_ arguments: [String], timeout: Duration = .seconds(20)) async throws(LabError)
+        -> CommandResult
+    {
         try await Command.run(
             ["swanctl"] + arguments + ["--uri", "unix://\(socket)"], environment: environment, timeout: timeout)
     }
 
     /// Replaces the whole configuration by one end of a plan.
-    package func load(_ plan: TunnelPlan, _ side: Side, certificate: PKI.Issued? = nil, authority: String? = nil) async throws {
+    package func load(_ plan: TunnelPlan, _ side: Side, certificate: PKI.Issued? = nil, authority: String? = nil)
+        async throws
+    {
         if let certificate, let authority {
             let files = FileManager.default
             for (source, target) in [
-                (certificate.certificate, "x509/own.pem"), (certificate.key, "private/own.pem"), (authority, "x509ca/ca.pem"),
+                (certificate.certificate, "x509/own.pem"), (certificate.key, "private/own.pem"),
+                (authority, "x509ca/ca.pem"),
             ] {
                 try? files.removeItem(atPath: "\(directory)/\(target)")
                 try files.copyItem(atPath: source, toPath: "\(directory)/\(target)")
             }
         }
         try plan.strongSwanText(
-            side, certificate: certificate.map { _ in "own.pem" }, authority: certificate.flatMap { _ in authority.map { _ in "ca.pem" } }
+            side, certificate: certificate.map { _ in "own.pem" },
+            authority: certificate.flatMap { _ in authority.map { _ in "ca.pem" } }
         ).write(toFile: "\(directory)/swanctl.conf", atomically: false, encoding: .utf8)
         let result = try await control(["--load-all", "--noprompt", "--clear"]).orThrow()
         guard result.output.contains("successfully loaded 1 connections") else { throw LabError(result.output) }

@@ -61,8 +61,8 @@ extension TunnelPlan {
 
 /// The daemon's own settings (strongswan.conf(5)).
 enum StrongSwanSettings {
-    /// Only what the tests need: nothing else of the machine's configuration takes part. kernel-libipsec comes before kernel-netlink,
-    /// which then serves routes and addresses only.
+    /// Only what the tests need: nothing else of the machine's configuration takes part. kernel-libipsec comes before
+    /// kernel-netlink, which then serves routes and addresses only.
     private static let plugins =
         "random nonce openssl pem pkcs1 pkcs8 x509 pubkey constraints sha1 sha2 hmac kdf aes gcm chapoly curve25519 "
         + "counters kernel-libipsec kernel-netlink socket-default vici"

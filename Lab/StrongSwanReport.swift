@@ -78,7 +78,8 @@ package struct StrongSwanIKESA: Sendable {
         return root.sections.flatMap(\.section.sections).map { name, section in
             StrongSwanIKESA(
                 name: name, state: section.values["state"] ?? "?", isInitiator: section.values["initiator"] == "yes",
-                initiatorSPI: section.values["initiator-spi"] ?? "", responderSPI: section.values["responder-spi"] ?? "",
+                initiatorSPI: section.values["initiator-spi"] ?? "",
+                responderSPI: section.values["responder-spi"] ?? "",
                 protection: section.protection, pseudorandomFunction: section.values["prf-alg"] ?? "?",
                 keyExchange: section.values["dh-group"] ?? "?",
                 children: (section["child-sas"]?.sections ?? []).map { child($0.section) })

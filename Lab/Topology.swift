@@ -78,7 +78,8 @@ package struct Topology: Sendable {
         if isNATed { try await hideLeft() }
     }
 
-    /// No duplicate address detection, no search for routers, no filter by reverse path: links work at once and carry only our packets.
+    /// No duplicate address detection, no search for routers, no filter by reverse path: links work at once and carry
+    /// only our packets.
     private static let quiet: [(path: String, value: String)] = [
         ("net/ipv6/conf/default/accept_dad", "0"),
         ("net/ipv6/conf/default/router_solicitations", "0"),
@@ -114,7 +115,8 @@ package struct Topology: Sendable {
             let inner = Self.gatewayInnerAddress(side, family)
             let option = family == .v4 ? "" : " nodad"
             hostLines += [
-                "addr add \(Self.hostAddress(side, family))/\(innerLength) dev lan\(option)", "route add default via \(inner)",
+                "addr add \(Self.hostAddress(side, family))/\(innerLength) dev lan\(option)",
+                "route add default via \(inner)",
             ]
             gatewayLines += [
                 "addr add \(inner)/\(innerLength) dev lan\(option)",

@@ -60,7 +60,8 @@ package enum KeyExchangeChoice: String, Sendable, CaseIterable {
     }
 }
 
-/// One tunnel between the gateways of a `Topology`, described once and written out for whichever daemon runs at an end. Left initiates.
+/// One tunnel between the gateways of a `Topology`, described once and written out for whichever daemon runs at an
+/// end. Left initiates.
 package struct TunnelPlan: Sendable {
     package var authentication = AuthenticationChoice.preSharedKey
     package var encryption = EncryptionChoice.aes256gcm16

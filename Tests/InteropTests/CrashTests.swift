@@ -6,7 +6,9 @@ extension Interoperability {
     @Suite("Crashes", .serialized)
     struct Crashes {
         /// Two Cygnets, left initiating at boot and for ever.
-        private static func withTunnel(_ body: @Sendable (Topology, CygnetDaemon, CygnetDaemon, Capture) async throws -> Void) async throws {
+        private static func withTunnel(
+            _ body: @Sendable (Topology, CygnetDaemon, CygnetDaemon, Capture) async throws -> Void
+        ) async throws {
             try Interoperability.requirePeers()
             try await Laboratory.with { laboratory in
                 let topology = try await Topology(in: laboratory)
@@ -15,7 +17,8 @@ extension Interoperability {
                 plan.livenessSeconds = [.left: 1]
                 let right = try CygnetDaemon(at: .right, of: topology, plan: plan)
                 let left = try CygnetDaemon(
-                    at: .left, of: topology, plan: plan, start: "boot", extraLines: ["retry: { first: 500ms, limit: 1s }"])
+                    at: .left, of: topology, plan: plan, start: "boot",
+                    extraLines: ["retry: { first: 500ms, limit: 1s }"])
                 do {
                     try await right.start()
                     try await left.start()
@@ -32,7 +35,8 @@ extension Interoperability {
 
         private static func ping(_ topology: Topology, _ count: Int) async throws -> PingResult {
             try await Ping.run(
-                from: topology.host(.left), to: Topology.hostAddress(.right, .v4), count: count, interval: .milliseconds(20),
+                from: topology.host(.left), to: Topology.hostAddress(.right, .v4), count: count,
+                interval: .milliseconds(20),
                 patience: .milliseconds(200))
         }
 
@@ -53,7 +57,9 @@ extension Interoperability {
             }
         }
 
-        @Test("kill -9 of the responder: nothing in clear, and back without a manual step on either side", .timeLimit(.minutes(1)))
+        @Test(
+            "kill -9 of the responder: nothing in clear, and back without a manual step on either side",
+            .timeLimit(.minutes(1)))
         func responderKilled() async throws {
             try await Self.withTunnel { topology, left, right, _ in
                 await right.killAtOnce()

@@ -14,11 +14,14 @@ struct FrameClassifierTests {
 
     /// An IPv4 packet, without a checksum, which nobody looks at.
     private func v4(
-        _ source: String = "192.0.2.2", _ destination: String = "192.0.2.130", protocol number: UInt8, fragment: UInt16 = 0,
+        _ source: String = "192.0.2.2", _ destination: String = "192.0.2.130", protocol number: UInt8,
+        fragment: UInt16 = 0,
         _ payload: [UInt8]
     ) -> [UInt8] {
         let addresses = [source, destination].flatMap { IPAddress($0)?.octets ?? [] }
-        return [0x45, 0, 0, UInt8(20 + payload.count), 0, 7, UInt8(fragment >> 8), UInt8(fragment & 0xff), 64, number, 0, 0]
+        return [
+            0x45, 0, 0, UInt8(20 + payload.count), 0, 7, UInt8(fragment >> 8), UInt8(fragment & 0xff), 64, number, 0, 0,
+        ]
             + addresses + payload
     }
 
@@ -30,10 +33,15 @@ struct FrameClassifierTests {
 
     @Test("UDP port 500 is IKE, whichever end has it")
     func port500() {
-        #expect(classify(v4(protocol: 17, udp(500, 500, message)), v4(protocol: 17, udp(1024, 500, message))) == [.ike, .ike])
+        #expect(
+            classify(v4(protocol: 17, udp(500, 500, message)), v4(protocol: 17, udp(1024, 500, message))) == [
+                .ike, .ike,
+            ])
     }
 
-    @Test("UDP port 4500 is IKE after four zero octets, a keepalive if it is one octet ff, else ESP (RFC 3948, section 2)")
+    @Test(
+        "UDP port 4500 is IKE after four zero octets, a keepalive if it is one octet ff, else ESP (RFC 3948, section 2)"
+    )
     func port4500() {
         #expect(
             classify(
@@ -53,7 +61,8 @@ struct FrameClassifierTests {
     func clearText() {
         #expect(
             classify(
-                v4("10.1.0.2", "10.2.0.2", protocol: 1, [8, 0]), v4("192.0.2.2", "10.2.0.2", protocol: 17, udp(500, 500, message))
+                v4("10.1.0.2", "10.2.0.2", protocol: 1, [8, 0]),
+                v4("192.0.2.2", "10.2.0.2", protocol: 17, udp(500, 500, message))
             ) == [.clearText, .clearText])
     }
 
@@ -61,7 +70,8 @@ struct FrameClassifierTests {
     func fragments() {
         #expect(
             classify(
-                v4(protocol: 17, fragment: 0x2000, udp(500, 500, message)), v4(protocol: 17, fragment: 0x0005, [1, 2, 3])
+                v4(protocol: 17, fragment: 0x2000, udp(500, 500, message)),
+                v4(protocol: 17, fragment: 0x0005, [1, 2, 3])
             ) == [.ike, .ike])
         #expect(classify(v4(protocol: 17, fragment: 0x0005, [1, 2, 3])) == [.other])
     }

@@ -81,7 +81,8 @@ extension Interoperability {
                 let topology = try await Topology(in: laboratory)
                 let capture = try await Capture(in: topology.router, file: "\(laboratory.directory)/router.pcap")
                 _ = try await Ping.run(
-                    from: topology.host(.left), to: Topology.hostAddress(.right, .v4), count: 2, interval: .milliseconds(10),
+                    from: topology.host(.left), to: Topology.hostAddress(.right, .v4), count: 2,
+                    interval: .milliseconds(10),
                     patience: .milliseconds(200))
                 return try await capture.stop(protected: TunnelPlan.protectedNetworks)
             }

@@ -29,7 +29,8 @@ final class MatrixRecord: Sendable {
 
     private static func table(_ entries: [MatrixRow: Entry]) -> String {
         let head = [
-            "Cygnet is", "auth", "ESP", "key exchange", "addresses", "path", "Cygnet reports", "strongSwan reports", "ESP packets", "",
+            "Cygnet is", "auth", "ESP", "key exchange", "addresses", "path", "Cygnet reports", "strongSwan reports",
+            "ESP packets", "",
         ]
         let lines = MatrixRow.all.map { row in
             let entry = entries[row] ?? Entry()

@@ -22,7 +22,8 @@ struct MatrixRow: Sendable, Hashable, CustomTestStringConvertible {
     let path: Path
 
     private init(
-        _ role: Role, _ authentication: AuthenticationChoice, _ encryption: EncryptionChoice, _ keyExchange: KeyExchangeChoice,
+        _ role: Role, _ authentication: AuthenticationChoice, _ encryption: EncryptionChoice,
+        _ keyExchange: KeyExchangeChoice,
         _ families: Families, _ path: Path
     ) {
         self.role = role
@@ -34,7 +35,10 @@ struct MatrixRow: Sendable, Hashable, CustomTestStringConvertible {
     }
 
     var values: [String] {
-        [role.rawValue, authentication.rawValue, encryption.rawValue, keyExchange.rawValue, families.rawValue, path.rawValue]
+        [
+            role.rawValue, authentication.rawValue, encryption.rawValue, keyExchange.rawValue, families.rawValue,
+            path.rawValue,
+        ]
     }
 
     var testDescription: String { values.joined(separator: ", ") }
@@ -74,7 +78,8 @@ struct MatrixRow: Sendable, Hashable, CustomTestStringConvertible {
 
     /// Every value of every column.
     static let columns: [[String]] = [
-        Role.allCases.map(\.rawValue), AuthenticationChoice.allCases.map(\.rawValue), EncryptionChoice.allCases.map(\.rawValue),
+        Role.allCases.map(\.rawValue), AuthenticationChoice.allCases.map(\.rawValue),
+        EncryptionChoice.allCases.map(\.rawValue),
         KeyExchangeChoice.allCases.map(\.rawValue), Families.allCases.map(\.rawValue), Path.allCases.map(\.rawValue),
     ]
 }

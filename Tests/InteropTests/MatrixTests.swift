@@ -62,7 +62,8 @@ extension Interoperability {
                     ping.lost == 0 && ours.isUp && summary.isOnlyProtected
                     && theirChild.protection == plan.encryption.strongSwanReport
                     && plan.encryption.isNamed(in: ourChildSA.suite) && plan.keyExchange.isNamed(in: ikeSuite)
-                    && min(ourChildSA.packetsIn, ourChildSA.packetsOut, theirChild.packetsIn, theirChild.packetsOut) >= 10
+                    && min(ourChildSA.packetsIn, ourChildSA.packetsOut, theirChild.packetsIn, theirChild.packetsOut)
+                        >= 10
                 found.set(entry)
             }
             return found.get()

@@ -26,7 +26,7 @@ extension Interoperability {
                 }
             }
 
-            /// A word of the configuration key that decided, at the end that decided.
+            /// How the line of the configuration begins that decided, at the end that decided.
             var key: String {
                 switch self {
                 case .wrongSecret: "secret"
@@ -76,7 +76,9 @@ extension Interoperability {
                 if mistake == .silentPeer { await strongSwan.killAtOnce() }
                 // A dead port answers with ICMP; a silent peer does not.
                 if mistake == .silentPeer {
-                    try await topology.router.run(["ip", "route", "add", "blackhole", "\(plan.localAddress(.right))/32"]).orThrow()
+                    try await topology.router.run([
+                        "ip", "route", "add", "blackhole", "\(plan.localAddress(.right))/32",
+                    ]).orThrow()
                 }
                 let cygnet = try CygnetDaemon(
                     at: .left, of: topology, plan: plan, certificate: ours, authority: pki?.authority,
@@ -123,8 +125,11 @@ extension Interoperability {
 
                 let decided = try await right.explain()
                 let lines = right.configurationText.split(separator: "\n", omittingEmptySubsequences: false)
-                let number = lines.firstIndex { $0.trimmingPrefix(while: { $0 == " " }).hasPrefix(mistake.key) }.map { $0 + 1 }
-                #expect(decided.contains("\(right.configurationFile):\(number ?? 0)"), "line \(number ?? 0)\n\(decided)")
+                let number = lines.firstIndex { $0.trimmingPrefix(while: { $0 == " " }).hasPrefix(mistake.key) }.map {
+                    $0 + 1
+                }
+                #expect(
+                    decided.contains("\(right.configurationFile):\(number ?? 0)"), "line \(number ?? 0)\n\(decided)")
                 let other = try await left.explain()
                 #expect(other.contains("\(left.configurationFile):"), "\(other)")
             }
