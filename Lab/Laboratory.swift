@@ -97,8 +97,25 @@ package final class Laboratory: Sendable {
         while contents.processes.contains(where: \.isRunning) && ContinuousClock.now < end { usleep(5000) }
         for process in contents.processes { process.signal(SIGKILL) }
         for namespace in contents.namespaces { Self.remove(namespace.path) }
+        keepFiles()
         try? FileManager.default.removeItem(atPath: directory)
         Self.open.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(self)) }
+    }
+
+    /// Copies configurations, logs, captures and keys to where `CYGNET_LAB_KEEP` says, for a person who looks into a failure.
+    private func keepFiles() {
+        guard let place = ProcessInfo.processInfo.environment["CYGNET_LAB_KEEP"] else { return }
+        let files = FileManager.default
+        for path in files.subpaths(atPath: directory) ?? [] {
+            var information = stat()
+            // Sockets cannot be copied.
+            guard stat("\(directory)/\(path)", &information) == 0, information.st_mode & S_IFMT == S_IFREG else {
+                continue
+            }
+            let target = URL(fileURLWithPath: "\(place)/\(name)/\(path)")
+            try? files.createDirectory(at: target.deletingLastPathComponent(), withIntermediateDirectories: true)
+            try? files.copyItem(atPath: "\(directory)/\(path)", toPath: target.path)
+        }
     }
 
     /// Closes every laboratory of this process; for a process about to end.
