@@ -6,10 +6,10 @@ extension Interoperability {
     /// New keys while packets flow.
     @Suite("Through rekeys", .serialized)
     struct Continuity {
-        private static let pings = 1000
+        private static let pings = 1200
         private static let rekeys = 6
 
-        @Test("1,000 pings pass while strongSwan rekeys child and IKE SA", .timeLimit(.minutes(1)))
+        @Test("1,200 pings pass while strongSwan rekeys child and IKE SA", .timeLimit(.minutes(1)))
         func peerRekeys() async throws {
             var plan = TunnelPlan()
             plan.encryption = .chacha20poly1305
@@ -26,11 +26,12 @@ extension Interoperability {
             }
         }
 
-        @Test("1,000 pings pass while Cygnet rekeys child and IKE SA", .timeLimit(.minutes(1)))
+        @Test("1,200 pings pass while Cygnet rekeys child and IKE SA", .timeLimit(.minutes(1)))
         func weRekey() async throws {
             var plan = TunnelPlan()
             plan.keyExchange = .ecp384
-            plan.childRekeySeconds[.left] = 1
+            // Longer than the second for which an old pair stays beside its replacement.
+            plan.childRekeySeconds[.left] = 2
             plan.ikeRekeySeconds[.left] = 1
             try await Encounter.run(plan, cygnetAt: .left) { encounter in
                 try await encounter.initiate()
