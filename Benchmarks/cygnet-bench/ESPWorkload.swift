@@ -30,6 +30,8 @@ struct ESPAlgorithm {
 /// What sealing or opening one packet costs.
 struct PacketCost {
     var nanoseconds: [Double] = []
+    /// The part of the cipher, measured by itself.
+    var cipherNanoseconds: [Double] = []
     var allocations = 0.0
 }
 
@@ -37,6 +39,8 @@ struct PacketCost {
 struct ESPWorkload: ~Copyable {
     private var outbound: OutboundSA
     private var inbound: InboundSA
+    private var cipher: PacketCipher
+    private var sequence: UInt64 = 0
     private let memory: UnsafeMutableRawBufferPointer
     private let stride: Int
     private let size: Int
@@ -61,8 +65,12 @@ struct ESPWorkload: ~Copyable {
         swap(&parameters.local, &parameters.remote)
         swap(&parameters.localSelectors, &parameters.remoteSelectors)
         let inbound = try InboundSA(parameters)
+        let cipher = try PacketCipher(
+            encryption: parameters.encryption, encryptionKey: parameters.encryptionKey,
+            integrity: parameters.integrity, integrityKey: parameters.integrityKey)
         self.outbound = outbound
         self.inbound = inbound
+        self.cipher = cipher
 
         self.size = size
         stride = (OutboundSA.headroom + size + OutboundSA.tailroom + 63) / 64 * 64
@@ -91,45 +99,101 @@ struct ESPWorkload: ~Copyable {
     /// Works for about so long, and enters what one packet took.
     mutating func run(seconds: Double) throws {
         let end = ProcessorClock.wall() + Int64(seconds * 1e9)
-        var sealed = Int64(0)
-        var opened = Int64(0)
-        var packets = 0
+        var times = (seal: Int64(0), open: Int64(0), cipherSeal: Int64(0), cipherOpen: Int64(0))
+        var allocations = (seal: 0, open: 0)
         var batches = 0
-        var allocations = (sealing: 0, opening: 0)
         repeat {
-            var good = 0
-            var place = (offset: 0, count: 0)
-            let allocationsBefore = cygnet_allocation_count()
-            let begin = ProcessorClock.thread()
-            for index in 0..<batch {
-                let slot = UnsafeMutableRawBufferPointer(
-                    rebasing: memory[index * stride..<(index + 1) * stride])
-                let result = outbound.seal(slot, offset: OutboundSA.headroom, count: size)
-                if result.drop == nil { good &+= 1 }
-                place = (result.offset, result.count)
-            }
-            let middle = ProcessorClock.thread()
-            let allocationsBetween = cygnet_allocation_count()
-            for index in 0..<batch {
-                let slot = UnsafeMutableRawBufferPointer(
-                    rebasing: memory[index * stride..<(index + 1) * stride])
-                let result = inbound.open(slot, offset: place.offset, count: place.count, outerTrafficClass: 0)
-                if result.drop == nil, result.count == size { good &+= 1 }
-            }
-            let after = ProcessorClock.thread()
-            let allocationsAfter = cygnet_allocation_count()
-            guard good == 2 * batch else { throw LabError("\(2 * batch - good) packets did not come back as sent") }
-            sealed += middle - begin
-            opened += after - middle
-            allocations.sealing += allocationsBetween - allocationsBefore
-            allocations.opening += allocationsAfter - allocationsBetween
-            packets += batch
+            let start = Moment()
+            let place = try seal()
+            let sealed = Moment()
+            try open(place)
+            let opened = Moment()
+            times.seal += sealed.time - start.time
+            times.open += opened.time - sealed.time
+            allocations.seal += sealed.allocations - start.allocations
+            allocations.open += opened.allocations - sealed.allocations
+
+            let again = Moment()
+            let first = sequence
+            try sealByCipher(place)
+            let enciphered = Moment()
+            try openByCipher(place, first: first)
+            times.cipherSeal += enciphered.time - again.time
+            times.cipherOpen += Moment().time - enciphered.time
             batches += 1
         } while ProcessorClock.wall() < end
-        let clock = ProcessorClock.cost * Double(batches)
-        sealing.nanoseconds.append((Double(sealed) - clock) / Double(packets))
-        opening.nanoseconds.append((Double(opened) - clock) / Double(packets))
-        sealing.allocations = Double(allocations.sealing) / Double(packets)
-        opening.allocations = Double(allocations.opening) / Double(packets)
+        let packets = Double(batches * batch)
+        func perPacket(_ time: Int64) -> Double {
+            (Double(time) - ProcessorClock.cost * Double(batches)) / packets
+        }
+        sealing.nanoseconds.append(perPacket(times.seal))
+        opening.nanoseconds.append(perPacket(times.open))
+        sealing.cipherNanoseconds.append(perPacket(times.cipherSeal))
+        opening.cipherNanoseconds.append(perPacket(times.cipherOpen))
+        sealing.allocations = Double(allocations.seal) / packets
+        opening.allocations = Double(allocations.open) / packets
+    }
+
+    private struct Moment {
+        let allocations = cygnet_allocation_count()
+        let time = ProcessorClock.thread()
+    }
+
+    /// Where an ESP packet lies in its slot.
+    private struct Place {
+        var offset = 0
+        var count = 0
+    }
+
+    private func slot(_ index: Int) -> UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(rebasing: memory[index * stride..<(index + 1) * stride])
+    }
+
+    private func check(_ good: Int) throws {
+        guard good == batch else { throw LabError("\(batch - good) of \(batch) packets did not come through") }
+    }
+
+    private mutating func seal() throws -> Place {
+        var place = Place()
+        var good = 0
+        for index in 0..<batch {
+            let result = outbound.seal(slot(index), offset: OutboundSA.headroom, count: size)
+            if result.drop == nil { good &+= 1 }
+            place = Place(offset: result.offset, count: result.count)
+        }
+        try check(good)
+        return place
+    }
+
+    private mutating func open(_ place: Place) throws {
+        var good = 0
+        for index in 0..<batch {
+            let result = inbound.open(slot(index), offset: place.offset, count: place.count, outerTrafficClass: 0)
+            if result.drop == nil, result.count == size { good &+= 1 }
+        }
+        try check(good)
+    }
+
+    /// Seals what ``open(_:)`` has left in the slots, without an SA.
+    private mutating func sealByCipher(_ place: Place) throws {
+        var good = 0
+        for index in 0..<batch {
+            sequence += 1
+            let packet = UnsafeMutableRawBufferPointer(rebasing: slot(index)[place.offset...])
+            packet.storeBytes(of: UInt32(truncatingIfNeeded: sequence).bigEndian, toByteOffset: 4, as: UInt32.self)
+            guard let base = packet.baseAddress else { continue }
+            if cipher.seal(base, count: place.count, sequence: sequence, extended: true) { good &+= 1 }
+        }
+        try check(good)
+    }
+
+    private mutating func openByCipher(_ place: Place, first: UInt64) throws {
+        var good = 0
+        for index in 0..<batch {
+            guard let base = slot(index).baseAddress else { continue }
+            let high = UInt32(truncatingIfNeeded: (first + UInt64(index) + 1) >> 32)
+            if cipher.open(base + place.offset, count: place.count, sequenceHigh: high, extended: true) { good &+= 1 }
+        }
+        try check(good)
     }
 }
