@@ -1,0 +1,117 @@
+import IKE
+import Octets
+import Simulation
+import Testing
+
+@Suite("SPIs and deadlines")
+struct AllocatorTests {
+    @Test("Child SPIs are never below 256 and never in use twice")
+    func distinct() {
+        var random: any RandomNumberGenerator = SeededGenerator(seed: 1)
+        var allocator = ChildSPIAllocator()
+        var inUse: Set<UInt32> = []
+        for round in 0..<20_000 {
+            guard let spi = allocator.allocate(using: &random) else {
+                Issue.record("no SPI in round \(round)")
+                return
+            }
+            #expect(spi >= 256)
+            #expect(inUse.insert(spi).inserted)
+            if round % 3 != 0, let other = inUse.first {
+                inUse.remove(other)
+                allocator.release(other)
+            }
+        }
+        #expect(allocator.count == inUse.count)
+    }
+
+    @Test("An index that is used again gets another generation")
+    func generations() {
+        var random: any RandomNumberGenerator = SeededGenerator(seed: 2)
+        var allocator = ChildSPIAllocator()
+        var last: [UInt32: UInt32] = [:]
+        for _ in 0..<5_000 {
+            guard let spi = allocator.allocate(using: &random) else { return }
+            #expect(last.updateValue(spi, forKey: spi & 0xffff) != spi)
+            allocator.release(spi)
+        }
+    }
+
+    @Test("Releasing twice, or what was never handed out, does nothing")
+    func releases() {
+        var random: any RandomNumberGenerator = SeededGenerator(seed: 3)
+        var allocator = ChildSPIAllocator()
+        let first = allocator.allocate(using: &random) ?? 0
+        allocator.release(first)
+        allocator.release(first)
+        allocator.release(0xffff_ffff)
+        allocator.release(5)
+        #expect(allocator.count == 0)
+    }
+
+    @Test("When every index is taken there is no SPI, and one release gives one back")
+    func exhaustion() {
+        var random: any RandomNumberGenerator = SeededGenerator(seed: 4)
+        var allocator = ChildSPIAllocator()
+        var last: UInt32 = 0
+        for _ in 0..<ChildSPIAllocator.capacity { last = allocator.allocate(using: &random) ?? 0 }
+        #expect(last != 0)
+        #expect(allocator.allocate(using: &random) == nil)
+        allocator.release(last)
+        #expect(allocator.allocate(using: &random) != nil)
+    }
+
+    @Test("An IKE SPI is neither zero nor in use")
+    func ikeSPIs() {
+        var random: any RandomNumberGenerator = Sequence64([0, 7, 7, 7, 9])
+        var allocator = SPIAllocator()
+        #expect(allocator.allocate(using: &random) == 7)
+        #expect(allocator.allocate(using: &random) == 9)
+        allocator.release(7)
+        #expect(allocator.count == 1)
+    }
+
+    @Test("Deadlines come out in order, whatever order they went in")
+    func deadlines() {
+        var random = SeededGenerator(seed: 5)
+        var queue = DeadlineQueue<Int>()
+        for key in 0..<500 { queue.insert(key, at: Instant(nanoseconds: Int64.random(in: 0..<1000, using: &random))) }
+        var last = Int64.min
+        var count = 0
+        while let next = queue.next {
+            #expect(next.nanoseconds >= last)
+            last = next.nanoseconds
+            #expect(queue.popDue(at: next) != nil)
+            count += 1
+        }
+        #expect(count == 500)
+    }
+
+    @Test("Nothing is due before its time")
+    func notYet() {
+        var queue = DeadlineQueue<String>()
+        queue.insert("a", at: Instant(nanoseconds: 10))
+        #expect(queue.popDue(at: Instant(nanoseconds: 9)) == nil)
+        #expect(queue.popDue(at: Instant(nanoseconds: 10)) == "a")
+        #expect(queue.next == nil)
+    }
+
+    @Test("A key that is entered again for a later time comes out once, for an earlier time at that")
+    func sameKey() {
+        var queue = DeadlineQueue<String>()
+        queue.insert("a", at: Instant(nanoseconds: 10))
+        queue.insert("a", at: Instant(nanoseconds: 20))
+        #expect(queue.popDue(at: Instant(nanoseconds: 30)) == "a")
+        #expect(queue.popDue(at: Instant(nanoseconds: 30)) == nil)
+        queue.insert("b", at: Instant(nanoseconds: 20))
+        queue.insert("b", at: Instant(nanoseconds: 10))
+        #expect(queue.next == Instant(nanoseconds: 10))
+    }
+}
+
+/// A generator that gives what it was told.
+private struct Sequence64: RandomNumberGenerator {
+    private var values: [UInt64]
+    init(_ values: [UInt64]) { self.values = values.reversed() }
+    mutating func next() -> UInt64 { values.popLast() ?? 1 }
+}

@@ -1,0 +1,176 @@
+import Credentials
+import Crypto
+import CryptoExtras
+import Foundation
+import IKE
+import IPsecCrypto
+import Simulation
+import SwiftASN1
+import Testing
+import X509
+
+@Suite("Authentication by certificate")
+struct CertificateTests {
+    /// The simulator's clock at its origin.
+    private static let now: TimeInterval = 1_800_000_000
+
+    private struct Authority {
+        let name: DistinguishedName
+        let key: Certificate.PrivateKey
+        let certificate: Certificate
+
+        init(_ commonName: String) throws {
+            name = try DistinguishedName { CommonName(commonName) }
+            key = .init(P256.Signing.PrivateKey())
+            certificate = try Certificate(
+                version: .v3, serialNumber: .init(), publicKey: key.publicKey,
+                notValidBefore: Date(timeIntervalSince1970: now - 1000),
+                notValidAfter: Date(timeIntervalSince1970: now + 100_000), issuer: name, subject: name,
+                extensions: try Certificate.Extensions {
+                    Critical(BasicConstraints.isCertificateAuthority(maxPathLength: nil))
+                    Critical(KeyUsage(keyCertSign: true, cRLSign: true))
+                }, issuerPrivateKey: key)
+        }
+
+        var anchors: TrustAnchors { get throws { try TrustAnchors(pem: [certificate.serializeAsPEM().pemString]) } }
+
+        func identity(
+            _ dnsName: String, key own: Certificate.PrivateKey = .init(P256.Signing.PrivateKey()),
+            endsAfter seconds: TimeInterval = 10_000
+        ) throws -> CertificateIdentity {
+            let leaf = try Certificate(
+                version: .v3, serialNumber: .init(), publicKey: own.publicKey,
+                notValidBefore: Date(timeIntervalSince1970: now - 1000),
+                notValidAfter: Date(timeIntervalSince1970: now + seconds), issuer: name,
+                subject: try DistinguishedName { CommonName(dnsName) },
+                extensions: try Certificate.Extensions {
+                    Critical(BasicConstraints.notCertificateAuthority)
+                    Critical(KeyUsage(digitalSignature: true))
+                    SubjectAlternativeNames([.dnsName(dnsName)])
+                }, issuerPrivateKey: key)
+            return try CertificateIdentity(
+                certificatePEM: leaf.serializeAsPEM().pemString, intermediatesPEM: [],
+                keyPEM: own.serializeAsPEM().pemString)
+        }
+    }
+
+    private func pair(
+        left: CertificateIdentity, right: CertificateIdentity, trustedByLeft: TrustAnchors, trustedByRight: TrustAnchors
+    ) async -> Pair {
+        let pair = await Pair(
+            seed: 1, start: .none,
+            left: {
+                $0.localAuthentication = .certificate(left)
+                $0.remoteAuthentication = .certificate(trustedByLeft)
+            },
+            right: {
+                $0.localAuthentication = .certificate(right)
+                $0.remoteAuthentication = .certificate(trustedByRight)
+            })
+        await pair.initiate()
+        await pair.world.run(for: .seconds(3))
+        return pair
+    }
+
+    @Test("ECDSA, Ed25519 and RSA keys prove an identity")
+    func kinds() async throws {
+        let authority = try Authority("Root")
+        let keys: [Certificate.PrivateKey] = [
+            .init(P256.Signing.PrivateKey()), .init(P384.Signing.PrivateKey()), .init(P521.Signing.PrivateKey()),
+            .init(Curve25519.Signing.PrivateKey()), .init(try _RSA.Signing.PrivateKey(keySize: .bits2048)),
+        ]
+        for key in keys {
+            let pair = await pair(
+                left: try authority.identity("left.example", key: key),
+                right: try authority.identity("right.example", key: key), trustedByLeft: try authority.anchors,
+                trustedByRight: try authority.anchors)
+            #expect(pair.isUp, "\(key): \(pair.left.refusals) \(pair.right.refusals)")
+        }
+    }
+
+    @Test("One side can prove itself by certificate and the other by a secret")
+    func mixed() async throws {
+        let authority = try Authority("Root")
+        let anchors = try authority.anchors
+        let certificate = try authority.identity("left.example")
+        let pair = await Pair(
+            seed: 2, left: { $0.localAuthentication = .certificate(certificate) },
+            right: { $0.remoteAuthentication = .certificate(anchors) })
+        #expect(await pair.world.run(atMost: .seconds(2)) { pair.isUp })
+    }
+
+    @Test("A certificate of another authority is refused, and the responder says which line decides")
+    func wrongAuthority() async throws {
+        let authority = try Authority("Root"), other = try Authority("Other")
+        let pair = await pair(
+            left: try other.identity("left.example"), right: try authority.identity("right.example"),
+            trustedByLeft: try authority.anchors, trustedByRight: try authority.anchors)
+        #expect(pair.right.refusals.first?.cause == .certificate)
+        #expect(pair.right.refusals.first?.origins.isEmpty == false)
+        #expect(pair.left.refusals.first?.cause == .authenticationFailed)
+        #expect(pair.left.refusals.first?.decidedBy == .peer)
+        #expect(pair.left.inbound.isEmpty && pair.right.inbound.isEmpty)
+    }
+
+    @Test("An expired certificate of the responder is refused by the initiator, and the responder lets the SA go")
+    func expired() async throws {
+        let authority = try Authority("Root")
+        let pair = await pair(
+            left: try authority.identity("left.example"),
+            right: try authority.identity("right.example", endsAfter: -500), trustedByLeft: try authority.anchors,
+            trustedByRight: try authority.anchors)
+        #expect(pair.left.refusals.first?.cause == .certificate)
+        #expect(pair.left.refusals.first?.reason.contains("expired") == true)
+        #expect(pair.right.status("site")?.ikeSAs.isEmpty == true)
+        #expect(pair.right.inbound.isEmpty)
+        await pair.world.run(for: .seconds(40))
+        #expect(pair.isEmpty)
+    }
+
+    @Test("A certificate for another name does not prove the identity it is sent with")
+    func wrongName() async throws {
+        let authority = try Authority("Root")
+        let pair = await pair(
+            left: try authority.identity("elsewhere.example"), right: try authority.identity("right.example"),
+            trustedByLeft: try authority.anchors, trustedByRight: try authority.anchors)
+        #expect(pair.right.refusals.first?.cause == .certificate)
+        #expect(!pair.isUp)
+    }
+
+    @Test("A secret does not do where a certificate is wanted, nor the other way round")
+    func wrongMethod() async throws {
+        let authority = try Authority("Root")
+        let anchors = try authority.anchors
+        let certificate = try authority.identity("left.example")
+        for changes in [(true, false), (false, true)] {
+            let pair = await Pair(
+                seed: 3, start: .none, left: { if changes.0 { $0.localAuthentication = .certificate(certificate) } },
+                right: { if changes.1 { $0.remoteAuthentication = .certificate(anchors) } })
+            await pair.initiate()
+            await pair.world.run(for: .seconds(2))
+            #expect(pair.right.refusals.first?.cause == .authenticationFailed)
+        }
+    }
+
+    @Test("Certificates that need fragments pass a network that loses and reorders")
+    func fragmented() async throws {
+        let authority = try Authority("Root")
+        let anchors = try authority.anchors
+        let left = try authority.identity("left.example"), right = try authority.identity("right.example")
+        let pair = await Pair(
+            seed: 4, conditions: NetworkConditions(loss: 0.2, duplication: 0.2, delay: .milliseconds(1) ... .milliseconds(90)),
+            left: {
+                $0.localAuthentication = .certificate(left)
+                $0.remoteAuthentication = .certificate(anchors)
+                $0.fragmentSize = 200
+            },
+            right: {
+                $0.localAuthentication = .certificate(right)
+                $0.remoteAuthentication = .certificate(anchors)
+                $0.fragmentSize = 200
+            })
+        #expect(await pair.world.run(atMost: .seconds(60)) { pair.isUp })
+        #expect(pair.faults.isEmpty)
+        #expect(pair.world.sent.allSatisfy { $0.octets.count <= 172 || $0.header?.exchangeType == .ikeSAInit })
+    }
+}
