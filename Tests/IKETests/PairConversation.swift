@@ -95,3 +95,27 @@ extension [Payload] {
 
     func contains(_ type: PayloadType) -> Bool { contains { $0.type == type } }
 }
+
+/// Datagrams that were taken from the network, to be put back later.
+final class Held {
+    private let world: World
+    private(set) var datagrams: [IKEDatagram] = []
+    private var isHolding = true
+
+    /// Takes every datagram that is `wanted` off the network, until it is released.
+    init(_ world: World, _ wanted: @escaping (IKEDatagram) -> Bool) {
+        self.world = world
+        world.tap = { [self] datagram in
+            guard isHolding, wanted(datagram) else { return [datagram] }
+            datagrams.append(datagram)
+            return []
+        }
+    }
+
+    /// Puts the first copy of each held datagram on its way; nothing is held any more.
+    func release() {
+        isHolding = false
+        var known: Set<IKEDatagram> = []
+        for datagram in datagrams where known.insert(datagram).inserted { world.inject(datagram) }
+    }
+}

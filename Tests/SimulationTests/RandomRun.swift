@@ -9,6 +9,8 @@ struct RandomRun {
     private(set) var complaints: [String] = []
     private(set) var ikeRekeys = 0
     private(set) var childRekeys = 0
+    /// Stands for every octet that was sent.
+    private(set) var digest: UInt64 = 0
 
     private var random: SeededGenerator
     private let isLossy: Bool
@@ -89,6 +91,10 @@ struct RandomRun {
         if let gapSince, world.now - gapSince > allowedGap { complain("no traffic since \(gapSince)") }
         count(current)
         await judge(current)
+        for datagram in world.sent {
+            for octet in datagram.octets { digest = (digest ^ UInt64(octet)) &* 0x100_0000_01b3 }
+        }
+        digest ^= UInt64(bitPattern: world.now.nanoseconds)
     }
 
     private mutating func complain(_ text: String) { complaints.append(text) }

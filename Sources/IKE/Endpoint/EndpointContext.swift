@@ -24,6 +24,8 @@ final class EndpointContext {
         case established(IKESA)
         /// The SA is gone. `refusal`: why, when that was a failure.
         case closed(IKESA, refusal: Refusal?, reason: String)
+        /// Another SA than the one that was called has something to do.
+        case changed(IKESA)
         /// An SA that is gone has nothing left to repeat.
         case forgotten(IKESA)
         /// A rekey made this SA, which takes the children of `old`.

@@ -310,7 +310,7 @@ extension Endpoint {
             if next <= context.now { attempt(name) } else { deadlines.insert(.connection(name), at: next) }
         }
         guard let sa = establishedSA(record) else { return }
-        for (child, plan) in record.missing {
+        for (child, plan) in record.missing.sorted(by: { $0.key < $1.key }) {
             guard plan.at <= context.now else {
                 deadlines.insert(.connection(name), at: plan.at)
                 continue
@@ -347,6 +347,8 @@ extension Endpoint {
         case .closed(let sa, let refusal, let reason):
             closed(sa, refusal, reason)
             return [sa]
+        case .changed(let sa):
+            return [sa]
         case .forgotten(let sa):
             forget(sa)
             return [sa]
@@ -370,19 +372,32 @@ extension Endpoint {
             record.isWanted = true
         }
         record.enter(.up, "established", at: context.now)
+        if !sa.isInitiator { abandonAttempts(&record) }
         connections[name] = record
         settleDuplicates(of: sa, record)
+    }
+
+    /// The peer was faster: a call of ours that it has not answered need not be. What it would have brought is asked for if
+    /// the peer does not bring it soon.
+    private func abandonAttempts(_ record: inout ConnectionRecord) {
+        for spi in record.sas {
+            guard let attempt = sas[spi], case .initiating(let initial) = attempt.state else { continue }
+            attempt.narrative.isFinished = true
+            attempt.close(nil, reason: "the peer called first", tellPeer: false)
+            let at = context.now + .seconds(2)
+            for child in initial.children { record.missing[child.name] = (0, at) }
+            deadlines.insert(.connection(record.configuration.name), at: at)
+        }
     }
 
     /// Two SAs with one peer: the older is a left-over of a peer that lost it, unless both sides called at once.
     private func settleDuplicates(of sa: IKESA, _ record: ConnectionRecord) {
         guard let identity = sa.established?.remoteIdentity else { return }
-        let simultaneous: Duration = .seconds(10)
         for spi in record.sas where spi != sa.localSPI {
             guard let other = sas[spi], let state = other.established, !state.isReplaced,
                 state.remoteIdentity == identity
             else { continue }
-            if other.createdAt + simultaneous <= context.now || other.isInitiator == sa.isInitiator {
+            if other.isInitiator == sa.isInitiator || sa.createdAt >= state.establishedAt {
                 let knows = !sa.receivedInitialContact
                 other.close(nil, reason: "the peer has set up another IKE SA", tellPeer: knows)
             } else {

@@ -159,7 +159,10 @@ extension IKESA {
             return
         }
         // The peer deletes its own; should it never do so, that goes all the same.
-        _ = peer?.sa.withEstablished { $0.expiresAt = context.now + context.configuration.halfOpenTimeout }
+        if let peer {
+            _ = peer.sa.withEstablished { $0.expiresAt = context.now + context.configuration.halfOpenTimeout }
+            context.signals.append(.changed(peer.sa))
+        }
         handOver(to: new)
         _ = withEstablished { $0.tasks = [.deleteIKE(reason: "rekeyed")] }
         runNextTask()
@@ -301,6 +304,7 @@ extension IKESA {
             $0.isReplaced = false
         }
         for child in old.children { context.childOwners.insert(child, of: new.localSPI) }
+        context.signals.append(.changed(new))
         if let status = new.status() {
             context.emit(.ikeRekeyed(connection: connection?.name ?? "?", status))
         }

@@ -1,0 +1,247 @@
+import IKE
+import IKEMessage
+import IPPacket
+import Octets
+import Simulation
+import Testing
+
+@Suite("Hostile and broken messages")
+struct HostileMessageTests {
+    private func header(
+        _ pair: Pair, _ exchange: ExchangeType, id: UInt32, isResponse: Bool = false
+    ) -> IKEHeader {
+        let sa = pair.left.status("site")?.ikeSAs.last
+        return IKEHeader(
+            initiatorSPI: sa?.localSPI ?? 0, responderSPI: sa?.remoteSPI ?? 0, exchangeType: exchange,
+            flags: isResponse ? [.initiator, .response] : .initiator, messageID: id)
+    }
+
+    private func send(_ pair: Pair, _ octets: [UInt8]?) async {
+        guard let octets else { return }
+        pair.world.inject(
+            IKEDatagram(
+                octets: octets, local: SocketAddress(pair.left.address, port: 500),
+                remote: SocketAddress(pair.right.address, port: 500), nonESPMarker: false))
+        await pair.world.run(for: .milliseconds(20))
+    }
+
+    /// Right's answer to an authentic request of left's, which has had two message IDs so far.
+    private func answer(_ pair: Pair, _ exchange: ExchangeType, _ payloads: [Payload], id: UInt32 = 2) async -> [Payload]? {
+        let before = pair.world.sent.count
+        await send(pair, pair.wiretap.seal(header(pair, exchange, id: id), payloads, iv: UInt64(id) << 40))
+        return pair.world.sent.dropFirst(before).last.flatMap { pair.wiretap.payloads(of: $0.octets) }
+    }
+
+    @Test("An unknown critical payload is named in the answer, and nothing else happens")
+    func critical() async {
+        let pair = await Pair.established(seed: 1)
+        let payload = Payload.unknown(RawPayload(type: PayloadType(rawValue: 200), isCritical: true, body: [1]))
+        let answer = await answer(pair, .informational, [payload])
+        #expect(answer?.contains { if case .notify(let notify) = $0 { notify.type == .unsupportedCriticalPayload && notify.data == [200] } else { false } } == true)
+        #expect(pair.agrees())
+    }
+
+    @Test("An unknown payload that is not critical is passed over")
+    func uncritical() async {
+        let pair = await Pair.established(seed: 2)
+        let payload = Payload.unknown(RawPayload(type: PayloadType(rawValue: 200), isCritical: false, body: [1]))
+        #expect(await answer(pair, .informational, [payload])?.isEmpty == true)
+    }
+
+    @Test("What cannot be read is refused, the SA stays, and the next request is answered")
+    func malformed() async {
+        let pair = await Pair.established(seed: 3)
+        let octets = pair.wiretap.seal(
+            header(pair, .informational, id: 2), first: .delete, [0, 0, 0, 3, 1], iv: 1 << 41)
+        let before = pair.world.sent.count
+        for _ in 0..<2 { await send(pair, octets) }
+        let answers = pair.world.sent.dropFirst(before)
+        #expect(answers.count == 2)
+        #expect(Set(answers).count == 1)
+        #expect(answers.first.flatMap { pair.wiretap.payloads(of: $0.octets) }?.contains(.invalidSyntax) == true)
+        #expect(await answer(pair, .informational, [], id: 3)?.isEmpty == true)
+        #expect(pair.agrees())
+    }
+
+    @Test("An unprotected message of an established SA has no effect", arguments: [true, false])
+    func unprotected(isResponse: Bool) async {
+        let pair = await Pair.established(seed: 4)
+        let forged = Message(
+            header: header(pair, .informational, id: 2, isResponse: isResponse),
+            payloads: [.delete(DeletePayload(protocolID: .ike, spis: []))])
+        let before = pair.world.sent.count
+        await send(pair, forged.serialized())
+        #expect(pair.world.sent.count == before)
+        #expect(pair.agrees())
+    }
+
+    @Test("The same SPI twice in one Delete, and twice in one message, is deleted once")
+    func doubleSPIs() async {
+        let pair = await Pair.established(seed: 5)
+        let spi = (pair.left.inbound.keys.first ?? 0).bigEndianOctets
+        let delete = Payload.delete(DeletePayload(protocolID: .esp, spis: [spi, spi, [0, 0, 0, 1], [9, 9, 9, 9]]))
+        let answer = await answer(pair, .informational, [delete, delete])
+        #expect(answer?.count == 1)
+        #expect(pair.right.status("site")?.children.isEmpty == true)
+        await pair.world.run(for: .seconds(5))
+        #expect(pair.right.endpoint.childSPICount == 0)
+        #expect(pair.faults.isEmpty)
+    }
+
+    @Test("A Delete for the IKE SA among Deletes for children ends everything once")
+    func deletesEverything() async {
+        let pair = await Pair.established(seed: 6)
+        let spi = (pair.left.inbound.keys.first ?? 0).bigEndianOctets
+        _ = await answer(
+            pair, .informational,
+            [
+                .delete(DeletePayload(protocolID: .esp, spis: [spi])), .delete(DeletePayload(protocolID: .ike, spis: [])),
+                .delete(DeletePayload(protocolID: .ike, spis: [])),
+            ])
+        #expect(pair.right.inbound.isEmpty)
+        #expect(pair.right.status("site")?.ikeSAs.isEmpty == true)
+        #expect(pair.faults.isEmpty)
+    }
+
+    @Test("AUTHENTICATION_FAILED in an established SA ends it")
+    func authenticationFailed() async {
+        let pair = await Pair.established(seed: 7)
+        let notify = NotifyPayload(protocolID: .none, spi: [], type: .authenticationFailed, data: [])
+        _ = await answer(pair, .informational, [.notify(notify)])
+        #expect(pair.right.status("site")?.ikeSAs.isEmpty == true)
+        #expect(pair.right.refusals.last?.cause == .authenticationFailed)
+    }
+
+    @Test("An error in an INFORMATIONAL that concerns no SA changes nothing", arguments: [NotifyType.invalidSPI, .invalidSyntax, .noProposalChosen, .temporaryFailure])
+    func otherErrors(type: NotifyType) async {
+        let pair = await Pair.established(seed: 8)
+        _ = await answer(pair, .informational, [.notify(NotifyPayload(protocolID: .none, spi: [], type: type, data: []))])
+        #expect(pair.agrees())
+    }
+
+    @Test("An exchange out of place is refused and changes nothing", arguments: [ExchangeType.ikeAuth, .ikeIntermediate, ExchangeType(rawValue: 200)])
+    func outOfPlace(exchange: ExchangeType) async {
+        let pair = await Pair.established(seed: 9)
+        #expect(await answer(pair, exchange, [])?.contains(.invalidSyntax) == true)
+        #expect(pair.agrees())
+    }
+
+    @Test("A CREATE_CHILD_SA request that lacks what it needs is refused with its damage only", arguments: 0..<6)
+    func incomplete(number: Int) async {
+        let pair = await Pair.established(seed: 10)
+        let proposal = ESPProposal(encryption: [.aesGCM16(256)])
+        let offer: [Payload] = [
+            .securityAssociation(
+                SecurityAssociationPayload(proposals: [proposal.payload(number: 1, spi: 4096, withKeyExchange: true)])),
+            .nonce([UInt8](repeating: 3, count: 32)),
+            .trafficSelectorsInitiator(TrafficSelectorPayload(selectors: Pair.selector("10.1.0.0/16").map(\.wire))),
+            .trafficSelectorsResponder(TrafficSelectorPayload(selectors: Pair.selector("10.2.0.0/16").map(\.wire))),
+        ]
+        var payloads = offer
+        if number < 4 { payloads.remove(at: number) }
+        if number == 4 {
+            payloads[0] = .securityAssociation(
+                SecurityAssociationPayload(proposals: [proposal.payload(number: 1, spi: 255, withKeyExchange: true)]))
+        }
+        let answer = await answer(pair, .createChildSA, payloads)
+        #expect(answer?.contains(.securityAssociation) == (number == 5))
+        #expect(pair.left.status("site")?.ikeSAs.count == 1)
+        #expect(pair.right.status("site")?.ikeSAs.count == 1)
+        #expect(pair.right.inbound.count == (number == 5 ? 2 : 1))
+        #expect(pair.faults.isEmpty)
+    }
+
+    @Test("A rekey of an SPI that is not there is answered with CHILD_SA_NOT_FOUND")
+    func rekeyUnknown() async {
+        let pair = await Pair.established(seed: 11)
+        let answer = await answer(
+            pair, .createChildSA,
+            [
+                .notify(NotifyPayload(protocolID: .esp, spi: [1, 2, 3, 4], type: .rekeySA, data: [])),
+                .nonce([UInt8](repeating: 3, count: 32)),
+            ])
+        #expect(answer?.contains(.childSANotFound) == true)
+        #expect(pair.agrees())
+    }
+
+    @Test("A message for an SA that is not known is answered with INVALID_IKE_SPI, so often a second and no more")
+    func unknownSA() async {
+        let pair = await Pair.established(seed: 12)
+        var header = header(pair, .informational, id: 0)
+        header.responderSPI = 77
+        let before = pair.world.sent.count
+        for _ in 0..<200 {
+            pair.world.inject(
+                IKEDatagram(
+                    octets: Message(header: header, payloads: []).serialized(),
+                    local: SocketAddress(pair.left.address, port: 500),
+                    remote: SocketAddress(pair.right.address, port: 500), nonESPMarker: false))
+        }
+        await pair.world.run(for: .milliseconds(100))
+        #expect(pair.world.sent.count - before == 50)
+        #expect(pair.agrees())
+    }
+
+    @Test("Real messages, cut, changed and put together at random, trap nothing and end no SA", arguments: 1...4 as ClosedRange<UInt64>)
+    func mutations(seed: UInt64) async {
+        let pair = await Pair.established(seed: seed)
+        await pair.rekeyChild("left")
+        await pair.rekeyIKE("right")
+        await pair.world.run(for: .seconds(20))
+        var random = SeededGenerator(seed: seed)
+        let corpus = pair.world.sent
+        for _ in 0..<2000 {
+            guard var datagram = corpus.randomElement(using: &random) else { return }
+            for _ in 0...Int.random(in: 0...3, using: &random) {
+                let index = Int.random(in: 0..<max(1, datagram.octets.count), using: &random)
+                switch Int.random(in: 0..<5, using: &random) {
+                case 0 where !datagram.octets.isEmpty: datagram.octets[index] = UInt8.random(in: 0...255, using: &random)
+                case 1: datagram.octets.removeLast(min(datagram.octets.count, index))
+                case 2: datagram.octets += corpus.randomElement(using: &random)?.octets.suffix(index) ?? []
+                case 3 where datagram.octets.count >= 28: datagram.octets.replaceSubrange(20..<24, with: [0, 0, 0, UInt8.random(in: 0...5, using: &random)])
+                default: break
+                }
+            }
+            if Bool.random(using: &random), datagram.octets.count >= 28 {
+                datagram.octets.replaceSubrange(24..<28, with: UInt32(datagram.octets.count).bigEndianOctets)
+            }
+            if Bool.random(using: &random) { (datagram.local, datagram.remote) = (datagram.remote, datagram.local) }
+            pair.world.inject(datagram)
+        }
+        await pair.world.run(for: .seconds(5))
+        #expect(pair.carries)
+        #expect(pair.left.status("site")?.ikeSAs.count == 1)
+        #expect(pair.faults.isEmpty)
+        await pair.world.run(for: .seconds(60))
+        #expect(pair.right.endpoint.saCount == 1)
+    }
+
+    @Test("In whatever state an SA is, a message of any exchange that is not its own leaves it on its way")
+    func statesAndMessages() async {
+        // The states are those that a handshake of four messages and the rest of jobs go through.
+        let exchanges: [ExchangeType] = [.ikeSAInit, .ikeAuth, .createChildSA, .informational, ExchangeType(rawValue: 99)]
+        for flags: IKEHeader.Flags in [[], .initiator, .response, [.initiator, .response]] {
+            for exchange in exchanges {
+                let pair = await Pair(seed: 13, start: .none)
+                pair.world.jobTime = .milliseconds(3) ... .milliseconds(3)
+                pair.world.tap = { datagram in
+                    // Before each real message, a false one in both directions.
+                    guard let real = datagram.header else { return [datagram] }
+                    let false_ = Message(
+                        header: IKEHeader(
+                            initiatorSPI: real.initiatorSPI, responderSPI: real.responderSPI, exchangeType: exchange,
+                            flags: flags, messageID: real.messageID), payloads: [])
+                    var forward = datagram, back = datagram
+                    forward.octets = false_.serialized()
+                    back.octets = forward.octets
+                    (back.local, back.remote) = (datagram.remote, datagram.local)
+                    return [back, forward, datagram, forward]
+                }
+                await pair.initiate()
+                let isUp = await pair.world.run(atMost: .seconds(3)) { pair.isUp }
+                #expect(isUp, "\(exchange) \(flags.rawValue)")
+                #expect(pair.faults.isEmpty)
+            }
+        }
+    }
+}
