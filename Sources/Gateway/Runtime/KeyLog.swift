@@ -5,7 +5,8 @@ import IPsecCrypto
 import Octets
 
 /// Writes keys in the form of Wireshark's tables, for those who have to look into captures: `ikev2_decryption_table` and
-/// `esp_sa`, to be put into a Wireshark profile.
+/// `esp_sa`, to be put into a Wireshark profile. Rows for ChaCha20-Poly1305 are apart, in `esp_sa_chacha20`: append them to
+/// `esp_sa` for a Wireshark that knows it.
 ///
 /// Whoever has these files can read all traffic of the SAs in them. They are made anew at each start, for the owner only.
 struct KeyLog: Sendable {
@@ -15,13 +16,15 @@ struct KeyLog: Sendable {
 
     private static let ikeFile = "ikev2_decryption_table"
     private static let espFile = "esp_sa"
+    /// A Wireshark that does not know the cipher of a row refuses the whole table, and 4.0 does not know this one.
+    private static let newerESPFile = "esp_sa_chacha20"
 
     init(directory: String) throws(Failure) {
         self.directory = directory
         if mkdir(directory, 0o700) != 0, errno != EEXIST {
             throw Failure(reason: "cannot make the directory \(directory) for keys: \(ReferencedFile.reason(errno))")
         }
-        for file in [Self.ikeFile, Self.espFile] {
+        for file in [Self.ikeFile, Self.espFile, Self.newerESPFile] {
             let path = "\(directory)/\(file)"
             unlink(path)
             let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
@@ -39,7 +42,8 @@ struct KeyLog: Sendable {
             let line = Self.ikeLine(initiatorSPI, responderSPI, suite, ei: ei, er: er, ai: ai, ar: ar)
             if let line { append(line, to: Self.ikeFile) }
         case .child(let child):
-            for line in Self.espLines(child) { append(line, to: Self.espFile) }
+            let file = child.suite.encryption == .chaCha20Poly1305 ? Self.newerESPFile : Self.espFile
+            for line in Self.espLines(child) { append(line, to: file) }
         }
     }
 
