@@ -30,8 +30,7 @@ extension Interoperability {
         func weRekey() async throws {
             var plan = TunnelPlan()
             plan.keyExchange = .ecp384
-            // Longer than the second for which an old pair stays beside its replacement.
-            plan.childRekeySeconds[.left] = 2
+            plan.childRekeySeconds[.left] = 1
             plan.ikeRekeySeconds[.left] = 1
             try await Encounter.run(plan, cygnetAt: .left) { encounter in
                 try await encounter.initiate()

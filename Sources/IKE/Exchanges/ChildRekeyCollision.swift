@@ -60,6 +60,8 @@ extension IKESA {
             {
                 established.children[index].state = .rekeyed
                 established.children[index].deleteAt = context.now + Established.handoverTime
+                // It is not used for sending any more; its end must not come before the Delete has been answered.
+                established.children[index].expiresAt = nil
             }
         }
     }

@@ -135,7 +135,8 @@ extension IKESA {
         let now = context.now
         let spi = child.inboundSPI
         if let expiry = child.expiresAt, expiry <= now {
-            removeChild(spi, reason: "its lifetime ended", lingers: false)
+            // With a replacement there, packets for the old pair may still be on their way.
+            removeChild(spi, reason: "its lifetime ended", lingers: child.peerReplacement != nil)
             // The peer may be about to use it for much longer.
             _ = withEstablished { $0.tasks.append(.deleteChild(inboundSPI: spi, reason: "its lifetime ended")) }
             return
