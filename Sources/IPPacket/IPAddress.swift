@@ -72,6 +72,8 @@ public struct IPAddress: Hashable, Comparable, Sendable, CustomStringConvertible
     public static func last(_ family: IPFamily) -> IPAddress { IPAddress(family, .max) }
 
     public var isUnspecified: Bool { value == 0 }
+    /// Whether it lies in 224.0.0.0/4 or ff00::/8.
+    public var isMulticast: Bool { family == .v4 ? value >> 28 == 0xe : value >> 120 == 0xff }
 
     /// Orders IPv4 before IPv6, then by number.
     public static func < (left: IPAddress, right: IPAddress) -> Bool {

@@ -149,7 +149,9 @@ struct OutboundWorker: ~Copyable {
         case .protect(let index, _): row = index
         case .bypass: return drop(.bypassInside)
         case .discard: return drop(.discarded)
-        case .noPolicy: return drop(.noPolicy)
+        case .noPolicy:
+            // The kernel announces its multicast groups on every device, ours too: that no policy names them is no loss.
+            return selector.destination.isMulticast ? false : drop(.noPolicy)
         case .ambiguousFragment: return drop(.ambiguousFragment)
         }
         var candidate = policies.pointee.rows[row].newest
