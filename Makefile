@@ -48,15 +48,20 @@ bench:
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests Lab Benchmarks
 
-install: build
-	install -D -m 755 $(RELEASE)/cygnet $(DESTDIR)$(PREFIX)/sbin/cygnet
+# The installed binary carries the Swift runtime with it, so that it does not need the toolchain.
+install:
+	@Lab/install-packages build
+	$(SWIFT) build -c release --static-swift-stdlib --scratch-path .build-install --product cygnet
+	install -D -m 755 .build-install/release/cygnet $(DESTDIR)$(PREFIX)/sbin/cygnet
+	install -d -m 755 $(DESTDIR)/etc/cygnet
+	install -D -m 644 docs/configuration.md $(DESTDIR)/usr/share/doc/cygnet/configuration.md
 	install -d -m 755 $(DESTDIR)$(UNITDIR)
 	sed 's|@SBINDIR@|$(PREFIX)/sbin|g' Packaging/cygnet.service > $(DESTDIR)$(UNITDIR)/cygnet.service
 	install -d -m 755 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
-	$(RELEASE)/cygnet --generate-completion-script bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cygnet
-	$(RELEASE)/cygnet --generate-completion-script zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_cygnet
-	$(RELEASE)/cygnet --generate-completion-script fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/cygnet.fish
+	.build-install/release/cygnet --generate-completion-script bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cygnet
+	.build-install/release/cygnet --generate-completion-script zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_cygnet
+	.build-install/release/cygnet --generate-completion-script fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/cygnet.fish
 
 clean:
 	$(SWIFT) package clean

@@ -24,10 +24,17 @@ public final class UserspaceDataplane: Dataplane {
 
     /// Removes every rule and route in the kernel that carries our protocol number, such as a killed data plane leaves.
     ///
+    /// - Parameter force: also while a data plane works, whose traffic then leaves in clear.
     /// - Returns: what was removed, a line each, in the notation of ip-rule(8) and ip-route(8).
-    public static func cleanup(_ configuration: Configuration = Configuration()) throws(DataplaneError) -> [String] {
+    /// - Throws: ``DataplaneError`` with `inUse` if a route of ours leads to a device: it ends with its data plane, so one works.
+    public static func cleanup(
+        _ configuration: Configuration = Configuration(), force: Bool = false
+    ) throws(DataplaneError) -> [String] {
         try NamespaceThread.run(in: configuration.networkNamespace) { () throws(DataplaneError) in
             var socket = try NetlinkSocket()
+            if !force, let device = try KernelRouting.liveDevice(configuration, &socket) {
+                throw DataplaneError(.inUse, "a daemon still holds the device \(device) and protects traffic by these rules")
+            }
             return try KernelRouting.removeAll(configuration, &socket)
         }
     }

@@ -20,11 +20,12 @@ struct Cleanup: ParsableCommand {
             throw Outcome.failed.exitCode
         }
         do {
-            let removed = try UserspaceDataplane.cleanup()
+            let removed = try UserspaceDataplane.cleanup(force: force)
             for line in removed { print("removed \(line)") }
             if removed.isEmpty { print("nothing to remove") }
         } catch {
-            Terminal.complain("cygnet: \(error.reason)")
+            let remedy = error.code == .inUse ? "; end it first with `cygnet stop` (--socket names its socket), or use --force" : ""
+            Terminal.complain("cygnet: \(error.reason)\(remedy)")
             throw (error.code == .notPermitted ? Outcome.notPermitted : .failed).exitCode
         }
     }

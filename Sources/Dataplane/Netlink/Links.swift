@@ -10,6 +10,13 @@ enum Links {
         return index == 0 ? nil : index
     }
 
+    /// The name of a device, or its index in words where it has just gone.
+    static func name(of index: UInt32) -> String {
+        var name = [CChar](repeating: 0, count: Int(IF_NAMESIZE))
+        guard if_indextoname(index, &name) != nil else { return "number \(index)" }
+        return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
     /// Gives a device its MTU, keeps the kernel from making IPv6 addresses for it, and turns it on.
     static func bringUp(_ index: UInt32, mtu: Int, _ socket: inout NetlinkSocket) throws(DataplaneError) {
         var header = ifinfomsg()

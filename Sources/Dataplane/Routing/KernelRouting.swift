@@ -94,6 +94,18 @@ struct KernelRouting: ~Copyable {
         _ = try? Self.removeAll(configuration, &socket)
     }
 
+    /// The device that a route of ours leads to; `nil` if there is none.
+    static func liveDevice(
+        _ configuration: UserspaceDataplane.Configuration, _ socket: inout NetlinkSocket
+    ) throws(DataplaneError) -> String? {
+        for family in IPFamily.allCases {
+            for route in try Route.installed(family, routeProtocol: configuration.routeProtocol, &socket) {
+                if case .device(let index, _) = route.target { return Links.name(of: index) }
+            }
+        }
+        return nil
+    }
+
     /// Removes every rule and route with our protocol number, and returns them in words.
     static func removeAll(
         _ configuration: UserspaceDataplane.Configuration, _ socket: inout NetlinkSocket

@@ -21,6 +21,7 @@ enum OverlapCheck {
                     child: child)
             }
         }
+        for subject in subjects { checkSides(subject, diagnostics) }
         for (index, later) in subjects.enumerated() {
             for earlier in subjects[..<index] {
                 guard let overlap = overlap(earlier.child, later.child), !isWithin(earlier.child, later.child) else {
@@ -32,6 +33,16 @@ enum OverlapCheck {
                         + "make the subnets disjoint, or put the narrower of the two first",
                     at: later.origin)
             }
+        }
+    }
+
+    /// One network on both sides is a slip of the hand, except where both sides are everything.
+    private static func checkSides(_ subject: Subject, _ diagnostics: Diagnostics) {
+        let child = subject.child
+        for remote in child.remoteSelectors where child.localSelectors.contains(remote) && remote.prefix?.length != 0 {
+            diagnostics.error(
+                "\(remote) is also our own side of it; traffic within our own network would go into the tunnel, so give the peer's network here",
+                at: subject.origin)
         }
     }
 

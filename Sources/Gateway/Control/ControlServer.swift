@@ -56,7 +56,7 @@ package final class ControlServer: Sendable {
         chmod(path, 0o660)
     }
 
-    /// Answers clients until the task is cancelled.
+    /// Answers clients until ``stopListening()``; whoever is connected then is let go.
     package func run(_ responder: some ControlResponder) async {
         do {
             try await listener.executeThenClose { clients in
@@ -74,6 +74,13 @@ package final class ControlServer: Sendable {
         } catch {
             logger.error("control socket failed")
         }
+        unlink(path)
+    }
+
+    /// Lets nobody in any more, which ends ``run(_:)``. Clients that are in already are met first: a channel that nobody
+    /// takes over must not be dropped.
+    package func stopListening() {
+        listener.channel.close(promise: nil)
         unlink(path)
     }
 

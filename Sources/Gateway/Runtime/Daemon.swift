@@ -43,6 +43,8 @@ public actor Daemon {
     private var jobs: JobPool?
     private var timer: (at: Instant, task: Task<Void, Never>)?
     private var stopRequest: AsyncStream<Outcome>.Continuation?
+    /// Whoever would wait for something is turned away.
+    private(set) var isStopping = false
 
     init(
         options: DaemonOptions, configuration: GatewayConfiguration, dataplane: any Dataplane,
@@ -94,8 +96,9 @@ public actor Daemon {
                 "configuration": "\(options.configurationPath)",
             ])
         notification.ready("\(configuration.connections.count) connections")
+        // Not in the group: a server that is cancelled would leave clients behind that it has let in and not met.
+        let serving = Task { await control.run(self) }
         let outcome = await withTaskGroup(of: Void.self) { group in
-            group.addTask { await control.run(self) }
             group.addTask { await self.followDataplane() }
             group.addTask { await self.followSignals() }
             // Names may take long to look up; peers with addresses need not wait for them.
@@ -111,10 +114,14 @@ public actor Daemon {
                 break
             }
             notification.stopping()
+            isStopping = true
+            control.stopListening()
+            waiters.finishAll(ControlReply(.failed, lines: ["the daemon is stopping"]))
             group.cancelAll()
             end()
             return outcome
         }
+        await serving.value
         logger.notice("stopped")
         return outcome
     }

@@ -48,6 +48,7 @@ extension Daemon: ControlResponder {
             drain()
             return ControlReply(.configuration, lines: [error.description])
         }
+        guard !isStopping else { return ControlReply(.failed, lines: ["the daemon is stopping"]) }
         let seconds = min(max(request.seconds ?? 180, 1), Self.longestWait)
         return await withCheckedContinuation { continuation in
             let id = waiters.add(

@@ -7,6 +7,8 @@ struct ConnectionRecord {
     var sas: [UInt64] = []
     /// It is to be kept up: configured so, or a person asked for it and it has been up.
     var isWanted = false
+    /// A person has taken it down: no packet brings it up again, only a person or the peer.
+    var isHeldDown = false
     var state: ConnectionStatus.State
     var since: Instant
     var reason: String

@@ -62,6 +62,8 @@ extension Endpoint {
         context.now = now
         guard var record = connections[name] else { throw .unknownConnection(name) }
         let configuration = record.configuration
+        record.isHeldDown = false
+        connections[name]?.isHeldDown = false
         if let child, !configuration.children.contains(where: { $0.name == child }) {
             throw .unknownChild(child, connection: name)
         }
@@ -102,6 +104,7 @@ extension Endpoint {
             return
         }
         record.isWanted = false
+        record.isHeldDown = true
         record.requested = []
         record.nextAttempt = nil
         record.missing = [:]
@@ -210,7 +213,7 @@ extension Endpoint {
             guard var record = connections[name],
                 let child = record.configuration.children.first(where: { $0.policyID == policyID })
             else { continue }
-            guard record.configuration.start(of: child) != .none else { return }
+            guard record.configuration.start(of: child) != .none, !record.isHeldDown else { return }
             if let sa = establishedSA(record) {
                 guard record.missing[child.name] == nil else { return }
                 sa.enqueue(.createChild(child))
@@ -359,6 +362,7 @@ extension Endpoint {
         guard let name = sa.connection?.name, var record = connections[name] else { return }
         if !record.sas.contains(sa.localSPI) { record.sas.append(sa.localSPI) }
         record.attempt = 0
+        record.isHeldDown = false
         record.nextAttempt = nil
         // What was asked for after the attempt had begun; if the peer has brought it along, nothing comes of this.
         let late = sa.isInitiator ? record.requested.subtracting(record.asked) : record.requested
