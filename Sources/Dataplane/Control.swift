@@ -141,7 +141,7 @@ struct Control: ~Copyable {
         }
     }
 
-    mutating func stop() {
+    mutating func stop(keepsBlocking: Bool) {
         hasStopped = true
         guard let running else { return }
         self.running = nil
@@ -156,7 +156,7 @@ struct Control: ~Copyable {
         outbound = [:]
         if let policies { free(policies) }
         policies = nil
-        routing?.removeAll()
+        if !keepsBlocking { routing?.removeAll() }
         routing = nil
         close(running.device)
         running.sockets.close()

@@ -15,7 +15,10 @@ public protocol Dataplane: Sendable {
     func start() throws(DataplaneError)
 
     /// Ends all work and removes rules, routes, addresses and devices. Events end.
-    func stop()
+    ///
+    /// - Parameter keepsBlocking: leaves the rules and routes that block protected traffic, as a killed process does: for an
+    ///   end that nobody asked for.
+    func stop(keepsBlocking: Bool)
 
     /// IKE datagrams and what happened to security associations. Bounded: what nobody takes in time is dropped and counted
     /// in ``DataplaneStatistics/eventsDropped``. There is one stream for one reader.
@@ -59,6 +62,11 @@ public protocol Dataplane: Sendable {
 
     func counters() async -> [SACountersReport]
     func statistics() async -> DataplaneStatistics
+}
+
+extension Dataplane {
+    /// Ends all work and removes everything from the kernel.
+    public func stop() { stop(keepsBlocking: false) }
 }
 
 /// A policy of the security policy database (RFC 4301, section 4.4.1) as the data plane is told it.

@@ -51,9 +51,9 @@ public final class UserspaceDataplane: Dataplane {
         try result.get()
     }
 
-    public func stop() {
+    public func stop(keepsBlocking: Bool) {
         sender.withLock { $0.use(nil) }
-        control.withLock { $0.stop() }
+        control.withLock { $0.stop(keepsBlocking: keepsBlocking) }
         outlet.finish()
     }
 

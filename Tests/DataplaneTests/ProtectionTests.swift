@@ -104,6 +104,22 @@ struct ProtectionTests {
         #expect(try UserspaceDataplane.cleanup(namespace.configuration).isEmpty)
     }
 
+    @Test("While a data plane works, cleaning up is refused, and after an end that nobody asked for its blocking stays")
+    func blockingStays() throws {
+        let namespace = try TestNamespace()
+        let dataplane = UserspaceDataplane(namespace.configuration)
+        try dataplane.start()
+        try dataplane.apply([policy(1, "10.1.0.0/16", "10.2.0.0/16")])
+        let error = #expect(throws: DataplaneError.self) { try UserspaceDataplane.cleanup(namespace.configuration) }
+        #expect(error?.code == .inUse)
+        let rules = try namespace.rules(.v4)
+        dataplane.stop(keepsBlocking: true)
+        #expect(try namespace.rules(.v4) == rules)
+        #expect(try namespace.ip("route show table \(namespace.configuration.routeTable)").hasPrefix("unreachable default"))
+        _ = try UserspaceDataplane.cleanup(namespace.configuration)
+        #expect(try namespace.rules(.v4).isEmpty)
+    }
+
     @Test("Wide selectors make no loop: each packet is sealed once", arguments: [IPFamily.v4, .v6])
     func noLoop(family: IPFamily) async throws {
         let sides = try TestNamespace.pair()

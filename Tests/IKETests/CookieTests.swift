@@ -105,12 +105,14 @@ struct CookieTests {
         #expect(pair.right.endpoint.saCount == 0)
     }
 
-    @Test("One address cannot have more half-open SAs than its share")
-    func perAddress() async {
-        let pair = await Pair(seed: 7, start: .none, endpoint: { $0.halfOpenLimitPerAddress = 5 })
+    @Test("Without a cookie, one address has a quarter of its share of half-open SAs, and with one the peer there still connects")
+    func perAddress() async throws {
+        let pair = await Pair(seed: 7, start: .none, endpoint: { $0.halfOpenLimitPerAddress = 20 })
         for spi in 1...20 as ClosedRange<UInt64> { pair.world.inject(request(spi)) }
         await pair.world.run(for: .milliseconds(10))
         #expect(pair.right.endpoint.halfOpenCount == 5)
+        try await pair.world.act("left") { endpoint, now in try endpoint.initiate("site", at: now) }
+        #expect(await pair.world.run(atMost: .seconds(5)) { pair.isUp })
     }
 
     @Test("All together cannot have more half-open SAs than the limit")

@@ -29,7 +29,8 @@ package final class ControlServer: Sendable {
         self.path = path
         self.logger = logger
         let directory = path.split(separator: "/", omittingEmptySubsequences: true).dropLast().joined(separator: "/")
-        if !directory.isEmpty { mkdir("/" + directory, 0o755) }
+        // The daemon's umask would keep the configured group out.
+        if !directory.isEmpty, mkdir("/" + directory, 0o755) == 0 { chmod("/" + directory, 0o755) }
         guard !ControlClient.isAnswered(path) else {
             throw ControlSocketError(
                 isPermission: false,

@@ -80,7 +80,8 @@ public actor Daemon {
             try dataplane.apply(configuration.installedPolicies)
         } catch {
             logger.error("dataplane-failed", metadata: ["reason": "\(error.reason)"])
-            dataplane.stop()
+            // What a predecessor left to block its traffic goes on doing so.
+            dataplane.stop(keepsBlocking: true)
             await control.close()
             return error.code == .notPermitted ? .notPermitted : .failed
         }
@@ -118,7 +119,7 @@ public actor Daemon {
             control.stopListening()
             waiters.finishAll(ControlReply(.failed, lines: ["the daemon is stopping"]))
             group.cancelAll()
-            end()
+            end(outcome)
             return outcome
         }
         await serving.value
@@ -129,13 +130,13 @@ public actor Daemon {
     /// Makes ``run(_:)`` return.
     func stop(_ outcome: Outcome) { stopRequest?.yield(outcome) }
 
-    /// Tells peers, then takes everything out of the kernel.
-    private func end() {
+    /// Tells peers, then takes everything out of the kernel, save after a failure what blocks traffic.
+    private func end(_ outcome: Outcome) {
         endpoint.shutDown(at: clock.now)
         drain()
         timer?.task.cancel()
         timer = nil
-        dataplane.stop()
+        dataplane.stop(keepsBlocking: outcome != .success)
     }
 
     private func showLife() { notification.alive() }

@@ -13,7 +13,11 @@ extension Endpoint {
         }
         guard header.initiatorSPI != 0 else { return }
         let configuration = context.configuration
-        if halfOpen.count >= configuration.cookieThreshold, !hasGoodCookie(message, datagram) { return }
+        // An address has to show that it is there long before its share is used up, so that nobody uses it up in its name.
+        let isFree =
+            halfOpen.count < configuration.cookieThreshold
+            && halfOpen.count(from: datagram.remote.address) < configuration.halfOpenLimitPerAddress / 4
+        guard isFree || hasGoodCookie(message, datagram) else { return }
         guard halfOpen.count < configuration.halfOpenLimit,
             halfOpen.count(from: datagram.remote.address) < configuration.halfOpenLimitPerAddress
         else { return }

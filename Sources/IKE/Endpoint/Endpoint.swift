@@ -17,7 +17,9 @@ public final class Endpoint {
     var deadlines = DeadlineQueue<DeadlineOwner>()
     var halfOpen = HalfOpenTable()
     var cookies = CookieJar()
+    /// Answers to what belongs to no SA, and apart from them those that an honest initiator may need to connect at all.
     var errorAnswers = RateLimit(perSecond: 50)
+    var initialAnswers = RateLimit(perSecond: 500)
 
     enum DeadlineOwner: Hashable {
         case sa(UInt64)
@@ -117,7 +119,8 @@ public final class Endpoint {
     func answerUnprotected(
         _ header: IKEHeader, _ datagram: IKEDatagram, _ payloads: [Payload], id: UInt32
     ) {
-        guard errorAnswers.allows(at: context.now) else { return }
+        let isInitial = header.exchangeType == .ikeSAInit && header.responderSPI == 0
+        guard isInitial ? initialAnswers.allows(at: context.now) : errorAnswers.allows(at: context.now) else { return }
         var flags: IKEHeader.Flags = .response
         if !header.flags.contains(.initiator) { flags.insert(.initiator) }
         let answer = Message(

@@ -28,6 +28,9 @@ extension Endpoint {
     /// where they are still configured, begun anew.
     public func apply(_ configurations: [ConnectionConfiguration], at now: Instant) {
         context.now = now
+        let unchanged = Set(
+            configurations.filter { connections[$0.name]?.configuration.fingerprint == $0.fingerprint }.map(\.name))
+        forgetBegun { !unchanged.contains($0.name) }
         let names = Set(configurations.map(\.name))
         for name in order where !names.contains(name) {
             end(name, reason: "no longer configured")
@@ -43,6 +46,21 @@ extension Endpoint {
             if configuration.isStartedAtBoot { attempt(configuration.name) }
         }
         settle(nil)
+    }
+
+    /// Ends what peers have begun under configurations that no longer hold: it belongs to no connection yet.
+    private func forgetBegun(under isGone: (ConnectionConfiguration) -> Bool) {
+        for sa in sas.values.sorted(by: { $0.localSPI < $1.localSPI }) {
+            let concerned =
+                switch sa.state {
+                case .answering(let initial): initial.candidates.contains(where: isGone)
+                case .admitting(let admitting): isGone(admitting.connection)
+                default: false
+                }
+            guard concerned else { continue }
+            sa.close(Refusal(.administrative, "the configuration has changed"), tellPeer: false)
+            settle(sa)
+        }
     }
 
     /// Gives a connection the addresses its peer's name has now; an SA that is up stays where it is.
@@ -359,7 +377,12 @@ extension Endpoint {
     }
 
     private func established(_ sa: IKESA) {
-        guard let name = sa.connection?.name, var record = connections[name] else { return }
+        guard let name = sa.connection?.name, var record = connections[name],
+            record.configuration.fingerprint == sa.connection?.fingerprint
+        else {
+            sa.close(Refusal(.administrative, "its configuration no longer holds"), tellPeer: true)
+            return
+        }
         if !record.sas.contains(sa.localSPI) { record.sas.append(sa.localSPI) }
         record.attempt = 0
         record.isHeldDown = false

@@ -22,6 +22,10 @@ struct ResponderInit {
 }
 
 extension IKESA {
+    /// More than any peer has reason to offer: what a stranger sends is not to cost more than a moment.
+    static let proposalLimit = 32
+    static let transformLimit = 512
+
     /// What is to be done about an IKE_SA_INIT request.
     enum InitAnswer {
         /// An SA has been begun; its answer follows.
@@ -55,7 +59,8 @@ extension IKESA {
 
         tell(.received, "IKE_SA_INIT request: \(payloads.summary)")
         guard let association = payloads.securityAssociation, let exchange = payloads.keyExchange,
-            let initiatorNonce = payloads.nonce, !association.proposals.isEmpty
+            let initiatorNonce = payloads.nonce, (1...Self.proposalLimit).contains(association.proposals.count),
+            association.proposals.reduce(0, { $0 + $1.transforms.count }) <= Self.transformLimit
         else { return .stateless([.notify(NotifyPayload(type: .invalidSyntax))]) }
         for proposal in association.proposals { tell(.offered, proposal.summary) }
         guard !candidates.isEmpty else {
@@ -73,7 +78,7 @@ extension IKESA {
                 from: association.proposals, configured: candidate.ikeProposals, preferring: exchange.method)
         }
         guard let choice else {
-            for candidate in candidates {
+            for candidate in candidates.prefix(4) {
                 let wanted = candidate.ikeProposals.map { $0.payload(number: 0) }
                 for (proposal, own) in zip(wanted, candidate.ikeProposals) {
                     tell(.wanted, proposal.summary, own.origin ?? candidate.origin(of: "ike"))

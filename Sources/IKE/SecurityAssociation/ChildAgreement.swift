@@ -8,6 +8,8 @@ struct ChildTerms {
     var outboundSPI: UInt32
     var localSelectors: [TrafficSelector]
     var remoteSelectors: [TrafficSelector]
+    /// The peer takes packets padded beyond what the cipher needs (RFC 7296 section 1.3.1).
+    var takesTFCPadding: Bool
 }
 
 /// What a responder selected for a child SA.
@@ -63,7 +65,9 @@ extension IKESA {
         }
         tell(.chosen, "child \(child.name) by the peer: \(choice.suite)", origin: choice.origin)
         tell(.chosen, "child \(child.name) by the peer: \(local.summary) === \(remote.summary)")
-        return ChildTerms(suite: choice.suite, outboundSPI: spi, localSelectors: local, remoteSelectors: remote)
+        return ChildTerms(
+            suite: choice.suite, outboundSPI: spi, localSelectors: local, remoteSelectors: remote,
+            takesTFCPadding: payloads.notification(.espTFCPaddingNotSupported) == nil)
     }
 
     func peerRefusedChild(_ type: NotifyType?, _ child: ChildConfiguration) -> Refusal {
@@ -142,7 +146,8 @@ extension IKESA {
             return SelectedChild(
                 configuration: child, proposalNumber: choice.number,
                 terms: ChildTerms(
-                    suite: choice.suite, outboundSPI: spi, localSelectors: local, remoteSelectors: remote))
+                    suite: choice.suite, outboundSPI: spi, localSelectors: local, remoteSelectors: remote,
+                    takesTFCPadding: payloads.notification(.espTFCPaddingNotSupported) == nil))
         }
         for (child, _, _) in fitting {
             let wanted = child.espProposals.map { $0.payload(number: 0, spi: 0, withKeyExchange: withKeyExchange) }
@@ -186,7 +191,7 @@ extension IKESA {
             inboundSPI: inboundSPI, outboundSPI: terms.outboundSPI, suite: terms.suite, inboundKeys: inbound,
             outboundKeys: outbound, local: path.local, remote: path.remote, isEncapsulatedInUDP: path.encapsulatesESP,
             localSelectors: terms.localSelectors, remoteSelectors: terms.remoteSelectors, lifetime: lifetime,
-            replayWindow: configuration.replayWindow, tfcPadding: configuration.tfcPadding,
+            replayWindow: configuration.replayWindow, tfcPadding: terms.takesTFCPadding ? configuration.tfcPadding : nil,
             copiesDSCP: configuration.copiesDSCP)
         return ChildSA(
             configuration: configuration, description: description, establishedAt: context.now,

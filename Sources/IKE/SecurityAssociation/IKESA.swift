@@ -324,6 +324,9 @@ final class IKESA {
         state = repeatsAnswer ? .closing(until: context.now + context.configuration.halfOpenTimeout) : .closed
         window.outstanding = nil
         if !narrative.isFinished, !wasEstablished { finishNarrative(refusal) }
+        // It has been told; what stays only to repeat an answer keeps no story.
+        narrative = Narrative(title: "", at: context.now)
+        narrative.isFinished = true
         if wasEstablished {
             context.emit(.ikeClosed(connection: connection?.name ?? "?", localSPI: localSPI, reason: why))
         }
