@@ -151,6 +151,37 @@ struct HostileMessageTests {
         #expect(pair.faults.isEmpty)
     }
 
+    @Test("A peer cannot have child SAs without end: from the sixteenth on it is told NO_ADDITIONAL_SAS")
+    func manyChildren() async {
+        let pair = await Pair.established(seed: 12)
+        func selectors(_ first: [UInt8], _ last: [UInt8]) -> TrafficSelectorPayload {
+            TrafficSelectorPayload(selectors: [
+                .addressRange(
+                    .init(
+                        type: .ipv4AddressRange, ipProtocol: 0, firstPort: 0, lastPort: .max, firstAddress: first,
+                        lastAddress: last))
+            ])
+        }
+        var refused: [Bool] = []
+        for number in 1...18 as ClosedRange<UInt32> {
+            let proposal = Proposal(
+                number: 1, protocolID: .esp, spi: (0x5000_0000 + number).bigEndianOctets,
+                transforms: [
+                    Transform(type: .encryption, id: 20, keyLength: 256), Transform(type: .sequenceNumbers, id: 0),
+                ])
+            let answer = await answer(
+                pair, .createChildSA,
+                [
+                    .securityAssociation(SecurityAssociationPayload(proposals: [proposal])),
+                    .nonce([UInt8](repeating: 3, count: 32)),
+                    .trafficSelectorsInitiator(selectors([10, 1, 0, 0], [10, 1, 255, 255])),
+                    .trafficSelectorsResponder(selectors([10, 2, 0, 0], [10, 2, 255, 255])),
+                ], id: number + 1)
+            refused.append(answer?.contains(.noAdditionalSAs) == true)
+        }
+        #expect(refused == [Bool](repeating: false, count: 15) + [true, true, true])
+    }
+
     @Test("A rekey of an SPI that is not there is answered with CHILD_SA_NOT_FOUND")
     func rekeyUnknown() async {
         let pair = await Pair.established(seed: 11)

@@ -65,6 +65,10 @@ extension IKESA {
                 }
                 old = child
             }
+            // Several of each for crossing rekeys; more would be SPIs taken from other peers.
+            guard established.children.count < max(16, 4 * (connection?.children.count ?? 0)) else {
+                throw Refusal(.refusedByPeer, "the peer has \(established.children.count) child SAs already", notify: .noAdditionalSAs)
+            }
             let agreed = try selectChild(
                 payloads, withKeyExchange: true, preferring: payloads.keyExchange?.method, only: old?.configuration)
             guard let method = agreed.suite.keyExchange else {
