@@ -23,8 +23,6 @@ package final class ControlServer: Sendable {
     private let listener: NIOAsyncChannel<Connection, Never>
     private let logger: Logger
 
-    private static let clientLimit = 64
-
     package init(path: String, group: gid_t?, logger: Logger) async throws(ControlSocketError) {
         self.path = path
         self.logger = logger

@@ -57,7 +57,7 @@ public struct ConnectionConfiguration: Sendable {
     public var fragmentation = true
     /// Largest IP datagram of a fragment, in octets.
     public var fragmentSize = 1280
-    /// Whether INITIAL_CONTACT is sent when we know of no other SA with the peer.
+    /// Whether INITIAL_CONTACT goes with every IKE_AUTH of ours: the peer then drops other SAs of the same identities.
     public var sendsInitialContact = true
     /// Equal for two configurations exactly when nothing in them differs: whoever reads the configuration makes it. A
     /// connection whose fingerprint is unchanged keeps running when the configuration is applied again.

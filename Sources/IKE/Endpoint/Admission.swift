@@ -29,7 +29,6 @@ extension Endpoint {
             settle(sa)
         case .stateless(let payloads):
             answerUnprotected(header, datagram, payloads, id: 0)
-        case .ignored: break
         }
     }
 

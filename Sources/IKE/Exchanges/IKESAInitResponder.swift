@@ -32,7 +32,6 @@ extension IKESA {
         case begun(IKESA)
         /// An unprotected answer that leaves no state behind.
         case stateless([Payload])
-        case ignored
     }
 
     /// Answers an IKE_SA_INIT request that has passed cookies and limits.
