@@ -14,6 +14,14 @@ public struct Message: Hashable, Sendable {
         self.payloads = payloads
     }
 
+    /// Whether the message ends with SK or SKF, as all do but those of IKE_SA_INIT and errors outside an SA.
+    public var isProtected: Bool {
+        switch payloads.last {
+        case .encrypted, .encryptedFragment: true
+        default: false
+        }
+    }
+
     /// Reads a whole datagram.
     ///
     /// Reserved bits and octets, unknown flags, the minor version, and the critical bit of a payload that is known here

@@ -22,6 +22,10 @@ extension Endpoint {
             halfOpen.count(from: datagram.remote.address) < configuration.halfOpenLimitPerAddress
         else { return }
         let candidates = candidates(local: datagram.local.address, remote: datagram.remote.address)
+        for owner in Extensions.all {
+            let answer = owner.answer(initial: message, datagram, candidates: candidates, context: context)
+            if let answer { return answerUnprotected(header, datagram, answer, id: 0) }
+        }
         switch IKESA.answerInit(message, datagram, candidates: candidates, context: context) {
         case .begun(let sa):
             register(sa)

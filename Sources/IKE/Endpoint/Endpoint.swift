@@ -137,7 +137,9 @@ public final class Endpoint {
 
     private func unknownSA(_ header: IKEHeader, _ datagram: IKEDatagram) {
         guard !header.flags.contains(.response) else { return }
-        answerUnprotected(header, datagram, [.notify(NotifyPayload(type: .invalidIKESPI))], id: header.messageID)
+        let added = Extensions.all.flatMap { $0.payloads(forUnknownSA: header, context: context) }
+        answerUnprotected(
+            header, datagram, [.notify(NotifyPayload(type: .invalidIKESPI))] + added, id: header.messageID)
     }
 
     // MARK: After each call

@@ -18,6 +18,7 @@ final class EndpointContext {
     var ikeSPIs = SPIAllocator()
     var childSPIs = ChildSPIAllocator()
     var childOwners = ChildOwners()
+    var shared = SharedExtensionSlots()
 
     /// What an IKE SA tells the endpoint that owns it.
     enum Signal {

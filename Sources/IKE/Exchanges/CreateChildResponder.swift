@@ -36,7 +36,7 @@ extension IKESA {
         case .deleteIKE: return .temporaryFailure
         case .rekeyIKE: return forIKERekey ? nil : .temporaryFailure
         case .child, .deleteChild: return forIKERekey ? .temporaryFailure : nil
-        case .liveness, nil: return nil
+        case .liveness, .notice, nil: return nil
         }
     }
 

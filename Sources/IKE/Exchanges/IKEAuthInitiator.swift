@@ -45,7 +45,7 @@ extension IKESA {
         case .certificate(let certificate):
             do {
                 let (method, algorithm) = try SignatureAuthentication.choose(
-                    for: certificate.signingKey, peerHashes: peerHashes)
+                    for: certificate.signingKey, peerHashes: slots[SignatureAuthentication.self])
                 let job = context.start(.sign(certificate.signingKey, algorithm, octets: octets), for: localSPI)
                 proving.phase = .signing(job, method, algorithm)
                 state = .proving(proving)
@@ -91,8 +91,9 @@ extension IKESA {
             payloads.append(.notify(NotifyPayload(type: .initialContact)))
         }
         tell(.wanted, "we are \(connection.localIdentity), the peer is to be \(connection.remoteIdentity?.description ?? "anyone")", origin: connection.origin(of: "local.id"))
+        payloads += extensionPayloads(for: .authRequest)
         if let child = proving.child {
-            payloads += childOffer(child.configuration, spi: child.inboundSPI, withKeyExchange: false)
+            payloads += childOffer(adapted(child.configuration), spi: child.inboundSPI, withKeyExchange: false)
         }
         request(.ikeAuth, payloads)
     }
@@ -205,11 +206,15 @@ extension IKESA {
         tell(.chosen, "the peer is \(identity)", origin: connection.origin(of: "remote.id"))
         establish(remote: identity)
         var refusal: Refusal?
-        if let child = proving.child {
-            do {
-                try acceptFirstChild(child.configuration, spi: child.inboundSPI, answer.payloads, proving.foundation)
-            } catch {
-                refusal = error
+        do {
+            try letExtensionsReceive(answer.payloads, at: .authResponse)
+            if let child = proving.child {
+                try acceptFirstChild(
+                    adapted(child.configuration), spi: child.inboundSPI, answer.payloads, proving.foundation)
+            }
+        } catch {
+            refusal = error
+            if let child = proving.child {
                 if error.decidedBy == .us, answer.payloads.securityAssociation != nil {
                     // The peer has set up a child that we cannot accept: it must go there too.
                     _ = withEstablished {
@@ -221,6 +226,7 @@ extension IKESA {
                 context.signals.append(.childLost(self, child: child.configuration.name, refusal: error))
             }
         }
+        for owner in Extensions.all { owner.established(self) }
         finishNarrative(refusal)
         for child in proving.foundation.children.dropFirst() {
             _ = withEstablished { $0.tasks.append(.createChild(child)) }

@@ -133,7 +133,7 @@ extension IKESA {
         case .certificate(let certificate):
             do {
                 let (method, algorithm) = try SignatureAuthentication.choose(
-                    for: certificate.signingKey, peerHashes: peerHashes)
+                    for: certificate.signingKey, peerHashes: slots[SignatureAuthentication.self])
                 var next = admitting
                 next.phase = .signing(
                     context.start(.sign(certificate.signingKey, algorithm, octets: octets), for: localSPI), method,
@@ -157,20 +157,23 @@ extension IKESA {
         payloads.append(.authentication(authentication))
         var added: UInt32?
         var refusal: Refusal?
-        if admitting.request.payloads.securityAssociation != nil {
-            do {
+        do {
+            try letExtensionsReceive(admitting.request.payloads, at: .authRequest)
+            if admitting.request.payloads.securityAssociation != nil {
                 let (child, answer) = try answerFirstChild(admitting)
                 payloads += answer
                 add(child)
                 added = child.inboundSPI
-            } catch {
-                refusal = error
-                payloads.append(.notify(NotifyPayload(type: error.notify ?? .noProposalChosen)))
-                context.emit(.failed(connection: connection.name, error, nextAttempt: nil))
             }
+        } catch {
+            refusal = error
+            payloads.append(.notify(NotifyPayload(type: error.notify ?? .noProposalChosen)))
+            context.emit(.failed(connection: connection.name, error, nextAttempt: nil))
         }
+        payloads += extensionPayloads(for: .authResponse)
         answer(.ikeAuth, payloads)
         if let added { activateOutbound(added) }
+        for owner in Extensions.all { owner.established(self) }
         finishNarrative(refusal)
         runNextTask()
     }

@@ -102,7 +102,7 @@ extension IKESA {
         ]
         payloads += path.natDetectionPayloads(
             initiatorSPI, 0, pretendingNAT: connection.encapsulation == .udp ? context.randomOctets(20) : nil)
-        payloads += InitCapabilities.payloads(for: connection)
+        payloads += extensionPayloads(for: .initRequest)
         for (proposal, wanted) in zip(proposals, connection.ikeProposals) {
             tell(.offered, proposal.summary, origin: wanted.origin)
         }
@@ -143,6 +143,8 @@ extension IKESA {
             state = .initiating(initial)
         } else if let invalid = payloads.notification(.invalidKEPayload) {
             retryInit(initial, invalid)
+        } else if Extensions.all.contains(where: { $0.divert(initial: message, of: self) }) {
+            return
         } else if let error = payloads.errorNotification {
             doubt(initial, peerRefusedInit(error.type))
         }
@@ -232,7 +234,7 @@ extension IKESA {
                 // We have announced a NAT that is not there: the peer takes to UDP, and so must we.
                 path.isBehindNAT = true
             }
-            InitCapabilities.read(payloads, into: self)
+            try letExtensionsReceive(payloads, at: .initResponse)
             var next = initial
             next.doubt = nil
             next.cookieDemand = nil
@@ -286,30 +288,5 @@ extension IKESA {
         path.remote.port = connection.remoteNATPort
         let who = path.isBehindNAT ? (path.isPeerBehindNAT ? "both sides are" : "we are") : "the peer is"
         tell(.note, "\(who) behind a NAT: going on at port \(path.remote.port), ESP in UDP")
-    }
-}
-
-/// Notifications of IKE_SA_INIT that tell what a side can do.
-enum InitCapabilities {
-    static func payloads(for connection: ConnectionConfiguration?) -> [Payload] {
-        var payloads: [Payload] = []
-        if connection?.fragmentation ?? true {
-            payloads.append(.notify(NotifyPayload(type: .ikev2FragmentationSupported)))
-        }
-        payloads.append(
-            .notify(
-                NotifyPayload(
-                    type: .signatureHashAlgorithms,
-                    data: SignatureAuthentication.acceptedHashes.flatMap { $0.rawValue.bigEndianOctets })))
-        return payloads
-    }
-
-    static func read(_ payloads: [Payload], into sa: IKESA) {
-        sa.peerSupportsFragmentation = payloads.notification(.ikev2FragmentationSupported) != nil
-        if let hashes = payloads.notification(.signatureHashAlgorithms)?.data, hashes.count.isMultiple(of: 2) {
-            sa.peerHashes = stride(from: 0, to: hashes.count, by: 2).compactMap {
-                HashAlgorithm(rawValue: UInt16(hashes[$0]) << 8 | UInt16(hashes[$0 + 1]))
-            }
-        }
     }
 }

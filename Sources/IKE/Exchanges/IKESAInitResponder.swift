@@ -6,6 +6,8 @@ import Octets
 /// IKE_SA_INIT as the responder sees it: from the request to the time IKE_AUTH arrives.
 struct ResponderInit {
     enum Phase {
+        /// Extensions look at the request; nothing has been computed.
+        case received
         case agreeing(Job.ID)
         case awaitingAuth
     }
@@ -107,14 +109,12 @@ extension IKESA {
             ProposalSelection.selectIKE(
                 from: [choice.suite.payload(number: 1)], configured: candidate.ikeProposals, preferring: nil) != nil
         }
-        let job = context.start(
-            .makeKeyAndAgree(method, seeds: context.seeds(for: method), peerPublicValue: exchange.data), for: localSPI)
         let path = Path(local: datagram.local, remote: datagram.remote, usesNATPort: datagram.nonESPMarker)
         let sa = IKESA(
             context: context, isInitiator: false, localSPI: localSPI, remoteSPI: initiatorSPI, path: path,
             state: .answering(
                 ResponderInit(
-                    phase: .agreeing(job), suite: choice.suite, proposalNumber: choice.number, request: datagram.octets,
+                    phase: .received, suite: choice.suite, proposalNumber: choice.number, request: datagram.octets,
                     initiatorNonce: initiatorNonce, responderNonce: context.randomOctets(32), candidates: fitting)),
             connection: nil, title: narrative.title)
         sa.narrative = narrative
@@ -123,8 +123,25 @@ extension IKESA {
         if sa.path.detectNAT(in: payloads, initiatorSPI, 0), fitting.contains(where: { $0.encapsulation == .udp }) {
             sa.path.isBehindNAT = true
         }
-        InitCapabilities.read(payloads, into: sa)
+        do {
+            try sa.letExtensionsReceive(payloads, at: .initRequest)
+        } catch {
+            context.ikeSPIs.release(localSPI)
+            refuse(error, connection: fitting.count == 1 ? fitting[0].name : nil)
+            return .stateless([.notify(NotifyPayload(type: error.notify ?? .noProposalChosen))])
+        }
+        sa.beginAgreement(with: exchange)
         return .begun(sa)
+    }
+
+    private func beginAgreement(with exchange: KeyExchangePayload) {
+        guard case .answering(var initial) = state else { return }
+        let method = initial.suite.keyExchange
+        initial.phase = .agreeing(
+            context.start(
+                .makeKeyAndAgree(method, seeds: context.seeds(for: method), peerPublicValue: exchange.data),
+                for: localSPI))
+        state = .answering(initial)
     }
 
     func completeResponderInit(_ job: Job.ID, _ result: JobResult, _ initial: ResponderInit) {
@@ -156,7 +173,7 @@ extension IKESA {
         ]
         payloads += path.natDetectionPayloads(
             initiatorSPI, responderSPI, pretendingNAT: forcesUDP ? context.randomOctets(20) : nil)
-        payloads += InitCapabilities.payloads(for: initial.candidates.first)
+        payloads += extensionPayloads(for: .initResponse)
         if let request = CertificateRequest.payload(for: initial.candidates) { payloads.append(request) }
         var next = initial
         next.phase = .awaitingAuth

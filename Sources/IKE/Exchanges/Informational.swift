@@ -18,6 +18,12 @@ extension IKESA {
         request(.informational, [.delete(DeletePayload(protocolID: .ike, spis: []))])
     }
 
+    private func begin(_ notice: ExtensionNotice) {
+        guard let payloads = notice.owner.begin(notice, of: self) else { return }
+        _ = withEstablished { $0.outgoing = .notice(notice) }
+        request(.informational, payloads)
+    }
+
     func beginLivenessCheck() {
         _ = withEstablished { $0.outgoing = .liveness }
         request(.informational, [])
@@ -44,6 +50,10 @@ extension IKESA {
             close(nil, reason: reason, tellPeer: false)
         case (.liveness, .informational):
             endOutgoing()
+            runNextTask()
+        case (.notice(let notice), .informational):
+            endOutgoing()
+            notice.owner.finish(notice, with: message, of: self)
             runNextTask()
         default: break
         }
@@ -88,10 +98,9 @@ extension IKESA {
             if case .deleteChild(spi, _) = established?.outgoing { return false }
             return true
         }
-        answer(
-            .informational,
-            named.isEmpty
-                ? [] : [.delete(DeletePayload(protocolID: .esp, spis: named.map(\.bigEndianOctets)))])
+        let deletion: [Payload] =
+            named.isEmpty ? [] : [.delete(DeletePayload(protocolID: .esp, spis: named.map(\.bigEndianOctets)))]
+        answer(.informational, deletion + extensionAnswers(to: message))
         for spi in doomed { removeChild(spi, reason: "deleted by the peer", lingers: true) }
         runNextTask()
     }
@@ -163,6 +172,7 @@ extension IKESA {
         case .deleteChild(let spi, let reason): beginDeletion(ofChild: spi, reason: reason)
         case .deleteIKE(let reason): beginDeletion(reason: reason)
         case .liveness: beginLivenessCheck()
+        case .notice(let notice): begin(notice)
         }
         if self.established?.outgoing == nil { runNextTask() }
     }

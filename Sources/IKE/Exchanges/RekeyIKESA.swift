@@ -278,8 +278,8 @@ extension IKESA {
             context: context, isInitiator: isInitiator, localSPI: localSPI, remoteSPI: remoteSPI, path: path,
             state: .established(next), connection: connection, title: narrative.title)
         new.narrative.isFinished = true
-        new.peerSupportsFragmentation = peerSupportsFragmentation
-        new.peerHashes = peerHashes
+        // What the peer can do holds at once; what changes until the new SA takes over is handed on then.
+        new.slots = slots
         try new.secure(with: keys)
         return new
     }
@@ -300,9 +300,10 @@ extension IKESA {
         _ = new.withEstablished {
             $0.children = old.children
             $0.lingering = old.lingering
-            $0.tasks = old.tasks.filter(\.concernsChildren) + $0.tasks
+            $0.tasks = old.tasks.filter(\.goesAlong) + $0.tasks
             $0.isReplaced = false
         }
+        handExtensions(to: new)
         for child in old.children { context.childOwners.insert(child, of: new.localSPI) }
         context.signals.append(.changed(new))
         if let status = new.status() {

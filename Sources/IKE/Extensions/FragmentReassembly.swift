@@ -1,4 +1,4 @@
-// RFC 7383: IKEv2 message fragmentation. Code points: notify 16430, payload 53 (IKEMessage).
+// RFC 7383: IKEv2 message fragmentation; the receiver's part.
 import IKEMessage
 import Octets
 

@@ -5,7 +5,35 @@ import IPsecCrypto
 import Octets
 
 /// Which signatures are made and accepted, and how they stand in an AUTH payload.
-enum SignatureAuthentication {
+enum SignatureAuthentication: IKEExtension {
+    /// Hash algorithms of the peer's SIGNATURE_HASH_ALGORITHMS.
+    typealias State = [HashAlgorithm]
+
+    static func payloads(for stage: MessageStage, of sa: IKESA) -> [Payload] {
+        switch stage {
+        case .initRequest, .initResponse:
+            [
+                .notify(
+                    NotifyPayload(
+                        type: .signatureHashAlgorithms, data: acceptedHashes.flatMap { $0.rawValue.bigEndianOctets }))
+            ]
+        case .authRequest, .authResponse: []
+        }
+    }
+
+    /// A list with half a number at its end is no list (RFC 7427 section 4).
+    static func receive(_ payloads: [Payload], at stage: MessageStage, of sa: IKESA) {
+        switch stage {
+        case .initRequest, .initResponse:
+            guard let hashes = payloads.notification(.signatureHashAlgorithms)?.data, hashes.count.isMultiple(of: 2)
+            else { return }
+            sa.slots[Self.self] = stride(from: 0, to: hashes.count, by: 2).compactMap {
+                HashAlgorithm(rawValue: UInt16(hashes[$0]) << 8 | UInt16(hashes[$0 + 1]))
+            }
+        case .authRequest, .authResponse: break
+        }
+    }
+
     /// What our SIGNATURE_HASH_ALGORITHMS names, SHA-1 left out (RFC 8247 section 3).
     static let acceptedHashes: [HashAlgorithm] = [.sha2_256, .sha2_384, .sha2_512, .identity]
 

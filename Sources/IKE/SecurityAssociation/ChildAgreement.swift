@@ -38,7 +38,7 @@ extension IKESA {
             .securityAssociation(SecurityAssociationPayload(proposals: proposals)),
             .trafficSelectorsInitiator(TrafficSelectorPayload(child.localSelectors)),
             .trafficSelectorsResponder(TrafficSelectorPayload(child.remoteSelectors)),
-        ]
+        ] + extensionPayloads(offering: child)
     }
 
     /// Reads the peer's answer to ``childOffer(_:spi:withKeyExchange:)``.
@@ -65,9 +65,11 @@ extension IKESA {
         }
         tell(.chosen, "child \(child.name) by the peer: \(choice.suite)", origin: choice.origin)
         tell(.chosen, "child \(child.name) by the peer: \(local.summary) === \(remote.summary)")
-        return ChildTerms(
+        var terms = ChildTerms(
             suite: choice.suite, outboundSPI: spi, localSelectors: local, remoteSelectors: remote,
             takesTFCPadding: payloads.notification(.espTFCPaddingNotSupported) == nil)
+        try settle(&terms, of: child, by: payloads, isOffer: false)
+        return terms
     }
 
     func peerRefusedChild(_ type: NotifyType?, _ child: ChildConfiguration) -> Refusal {
@@ -113,7 +115,7 @@ extension IKESA {
             let initiator = payloads.trafficSelectors(ofInitiator: true),
             let responder = payloads.trafficSelectors(ofInitiator: false)
         else { throw Refusal(.protocolViolation, "the offer of a child lacks SA, TSi or TSr", notify: .invalidSyntax) }
-        let children = only.map { [$0] } ?? connection.children
+        let children = only.map { [$0] } ?? connection.children.map { adapted($0) }
         for proposal in association.proposals { tell(.offered, proposal.summary) }
         let offeredLocal = responder.policySelectors
         let offeredRemote = initiator.policySelectors
@@ -143,11 +145,11 @@ extension IKESA {
             else { continue }
             tell(.chosen, "child \(child.name): \(choice.suite)", origin: choice.origin ?? child.origin(of: "esp"))
             tell(.chosen, "child \(child.name): \(remote.summary) === \(local.summary) (peer === us)", origin: child.origin(of: "local"))
-            return SelectedChild(
-                configuration: child, proposalNumber: choice.number,
-                terms: ChildTerms(
-                    suite: choice.suite, outboundSPI: spi, localSelectors: local, remoteSelectors: remote,
-                    takesTFCPadding: payloads.notification(.espTFCPaddingNotSupported) == nil))
+            var terms = ChildTerms(
+                suite: choice.suite, outboundSPI: spi, localSelectors: local, remoteSelectors: remote,
+                takesTFCPadding: payloads.notification(.espTFCPaddingNotSupported) == nil)
+            try settle(&terms, of: child, by: payloads, isOffer: true)
+            return SelectedChild(configuration: child, proposalNumber: choice.number, terms: terms)
         }
         for (child, _, _) in fitting {
             let wanted = child.espProposals.map { $0.payload(number: 0, spi: 0, withKeyExchange: withKeyExchange) }
@@ -170,7 +172,7 @@ extension IKESA {
                 SecurityAssociationPayload(proposals: [agreed.suite.payload(number: agreed.proposalNumber, spi: spi)])),
             .trafficSelectorsInitiator(TrafficSelectorPayload(agreed.terms.remoteSelectors)),
             .trafficSelectorsResponder(TrafficSelectorPayload(agreed.terms.localSelectors)),
-        ]
+        ] + extensionPayloads(accepting: agreed)
     }
 
     /// An SPI from four octets; `nil` if it is one of the reserved ones (RFC 4303 section 2.1).

@@ -12,11 +12,12 @@ struct Established {
         case deleteChild(inboundSPI: UInt32, reason: String)
         case deleteIKE(reason: String)
         case liveness
+        case notice(ExtensionNotice)
 
-        /// Whether the task goes along with the children when the IKE SA is replaced.
-        var concernsChildren: Bool {
+        /// Whether the task goes along to the SA that replaces this one.
+        var goesAlong: Bool {
             switch self {
-            case .createChild, .rekeyChild, .deleteChild: true
+            case .createChild, .rekeyChild, .deleteChild, .notice: true
             case .rekeyIKE, .deleteIKE, .liveness: false
             }
         }
@@ -29,6 +30,7 @@ struct Established {
         case deleteChild(inboundSPI: UInt32, reason: String)
         case deleteIKE(reason: String)
         case liveness
+        case notice(ExtensionNotice)
     }
 
     /// The peer's exchange whose answer waits for a computation.

@@ -34,9 +34,7 @@ final class IKESA {
     var narrative: Narrative
     var keys: IKEKeys?
     var protection: MessageProtection?
-    var peerSupportsFragmentation = false
-    /// Hash algorithms of the peer's SIGNATURE_HASH_ALGORITHMS; `nil` if it sent none.
-    var peerHashes: [HashAlgorithm]?
+    var slots = ExtensionSlots()
     /// The peer has lost, or never had, other SAs with us (RFC 7296 section 2.4).
     var receivedInitialContact = false
     let createdAt: Instant
@@ -63,6 +61,11 @@ final class IKESA {
 
     var initiatorSPI: UInt64 { isInitiator ? localSPI : remoteSPI }
     var responderSPI: UInt64 { isInitiator ? remoteSPI : localSPI }
+    /// The connection, or, while only the addresses of an initiator are known, the one it most likely means.
+    var likelyConnection: ConnectionConfiguration? {
+        if case .answering(let initial) = state, connection == nil { return initial.candidates.first }
+        return connection
+    }
     var timing: ConnectionTiming { connection?.timing ?? ConnectionTiming() }
 
     var isClosed: Bool {
@@ -109,7 +112,7 @@ final class IKESA {
 
     /// The largest IKE message that one datagram takes, if the peer can put fragments together.
     private var fragmentLimit: Int? {
-        guard peerSupportsFragmentation, let connection, connection.fragmentation else { return nil }
+        guard slots[MessageFragmentation.self] != nil, let connection, connection.fragmentation else { return nil }
         let overhead = (path.remote.address.family == .v4 ? 20 : 40) + 8 + (path.usesNATPort ? 4 : 0)
         return connection.fragmentSize - overhead
     }
@@ -158,6 +161,10 @@ final class IKESA {
     /// A message of this SA that is not IKE_SA_INIT.
     func receive(_ message: Message, _ datagram: IKEDatagram) {
         guard protection != nil, message.header.flags.contains(.initiator) != isInitiator else { return }
+        guard message.isProtected else {
+            for owner in Extensions.all { owner.receive(unprotected: message, of: self) }
+            return
+        }
         let isResponse = message.header.flags.contains(.response)
         if isResponse {
             guard let outstanding = window.outstanding, outstanding.messageID == message.header.messageID,
@@ -177,7 +184,7 @@ final class IKESA {
         }
         let opened: MessageProtection.Opened
         do {
-            guard let result = try protection?.open(message, octets: datagram.octets, at: context.now) else { return }
+            guard let result = try protection?.open(message, datagram, at: context.now) else { return }
             opened = result
         } catch let error as MessageError {
             malformed(error, isResponse: isResponse, exchange: message.header.exchangeType)
@@ -311,6 +318,7 @@ final class IKESA {
             }
         }
         releasePending()
+        if !(established?.isReplaced ?? false) { for owner in Extensions.all { owner.ended(self) } }
         if case .established(let established) = state {
             for child in established.children { discard(child, reason: why) }
             for old in established.lingering {
@@ -342,7 +350,7 @@ final class IKESA {
             switch established.outgoing {
             case .child(let creation): context.childSPIs.release(creation.inboundSPI)
             case .rekeyIKE(let rekey): context.ikeSPIs.release(rekey.newSPI)
-            case .deleteChild, .deleteIKE, .liveness, nil: break
+            case .deleteChild, .deleteIKE, .liveness, .notice, nil: break
             }
         default: break
         }

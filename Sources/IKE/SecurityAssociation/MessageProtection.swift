@@ -7,6 +7,8 @@ import Octets
 struct Authenticated {
     let header: IKEHeader
     let payloads: [Payload]
+    /// Where the message, or its last fragment, came from and arrived; the octets are the sealed ones.
+    let datagram: IKEDatagram
 }
 
 /// Seals and opens the messages of one IKE SA.
@@ -83,13 +85,14 @@ struct MessageProtection {
     /// Opens a parsed message whose last payload is SK or SKF.
     ///
     /// - Throws: ``MessageError`` if the contents are malformed although authentic, `CryptoError` if they are not authentic.
-    mutating func open(_ message: Message, octets: [UInt8], at now: Instant) throws -> Opened {
+    mutating func open(_ message: Message, _ datagram: IKEDatagram, at now: Instant) throws -> Opened {
+        let octets = datagram.octets
         switch message.payloads.last {
         case .encrypted(let payload):
             let plaintext = try receiving.open(payload.body, after: Array(octets[..<payload.offset]))
             let payloads = try Payload.parseChain(
                 first: payload.innerFirst, plaintext, offset: payload.offset + receiving.ivLength)
-            return .message(Authenticated(header: message.header, payloads: payloads))
+            return .message(Authenticated(header: message.header, payloads: payloads, datagram: datagram))
         case .encryptedFragment(let fragment):
             let plaintext = try receiving.open(fragment.body, after: Array(octets[..<fragment.offset]))
             let isResponse = message.header.flags.contains(.response)
@@ -100,7 +103,7 @@ struct MessageProtection {
             reassembly[isResponse] = whole == nil ? assembly : nil
             guard let whole else { return .fragment }
             let payloads = try Payload.parseChain(first: whole.first, whole.octets, offset: 0)
-            return .message(Authenticated(header: message.header, payloads: payloads))
+            return .message(Authenticated(header: message.header, payloads: payloads, datagram: datagram))
         default:
             // Unprotected, so no more authentic than a forged tag: it must have no effect at all.
             throw CryptoError(.authenticationFailed, "a \(message.header.exchangeType) message must end with SK or SKF")

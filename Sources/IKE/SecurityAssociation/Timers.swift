@@ -18,6 +18,7 @@ extension IKESA {
         case .closed: return nil
         case .established(let established): addDeadlines(of: established, to: &deadlines)
         }
+        deadlines += Extensions.all.compactMap { $0.deadline(of: self) }
         return deadlines.min()
     }
 
@@ -61,6 +62,7 @@ extension IKESA {
         case .established: handleEstablishedTimeout()
         case .proving, .closed: break
         }
+        if !isClosed { for owner in Extensions.all { owner.handleTimeout(of: self) } }
     }
 
     private func resend(_ outstanding: RequestWindow.Outstanding) {

@@ -1,0 +1,52 @@
+import IKEMessage
+import Octets
+
+/// All extensions in the order in which they are asked.
+enum Extensions {
+    static let all: [any IKEExtension.Type] = [
+        MessageFragmentation.self,
+        SignatureAuthentication.self,
+    ]
+}
+
+// What the core asks of all extensions at once.
+extension IKESA {
+    func extensionPayloads(for stage: MessageStage) -> [Payload] {
+        Extensions.all.flatMap { $0.payloads(for: stage, of: self) }
+    }
+
+    func letExtensionsReceive(_ payloads: [Payload], at stage: MessageStage) throws(Refusal) {
+        for owner in Extensions.all { try owner.receive(payloads, at: stage, of: self) }
+    }
+
+    /// A configured child as it is for this SA and this peer.
+    func adapted(_ child: ChildConfiguration) -> ChildConfiguration {
+        var child = child
+        for owner in Extensions.all { owner.adapt(&child, of: self) }
+        return child
+    }
+
+    func extensionPayloads(offering child: ChildConfiguration) -> [Payload] {
+        Extensions.all.flatMap { $0.payloads(offering: child, of: self) }
+    }
+
+    func settle(
+        _ terms: inout ChildTerms, of child: ChildConfiguration, by payloads: [Payload], isOffer: Bool
+    ) throws(Refusal) {
+        for owner in Extensions.all { try owner.settle(&terms, of: child, by: payloads, isOffer: isOffer, of: self) }
+    }
+
+    func extensionPayloads(accepting child: SelectedChild) -> [Payload] {
+        Extensions.all.flatMap { $0.payloads(accepting: child, of: self) }
+    }
+
+    func extensionAnswers(to request: Authenticated) -> [Payload] {
+        Extensions.all.flatMap { $0.answer(request, of: self) }
+    }
+
+    /// Hands what extensions keep to the SA that replaces this one.
+    func handExtensions(to new: IKESA) {
+        new.slots = slots
+        for owner in Extensions.all { owner.replaced(self, by: new) }
+    }
+}

@@ -1,0 +1,166 @@
+import IKEMessage
+import Octets
+
+/// A document beyond RFC 7296: the few places at which it can touch an IKE SA.
+///
+/// A conforming type has no instances. What it keeps of an SA is its ``State``, in the SA's ``IKESA/slots``; what it keeps
+/// of the whole endpoint is its ``Shared``, in ``EndpointContext/shared``. Every requirement has a default that does nothing.
+/// The core calls all of ``Extensions/all`` in order.
+protocol IKEExtension: SendableMetatype {
+    /// What the extension keeps of one IKE SA.
+    associatedtype State = Void
+    /// What it keeps of the whole endpoint.
+    associatedtype Shared = Void
+
+    // MARK: Messages
+
+    /// Payloads for a message that is about to be sent.
+    static func payloads(for stage: MessageStage, of sa: IKESA) -> [Payload]
+
+    /// Looks at the payloads of a message. From IKE_AUTH on they are authentic, and the peer has proved its identity.
+    ///
+    /// - Throws: why the message cannot be accepted. In IKE_AUTH that keeps the first child from being made, not the SA.
+    static func receive(_ payloads: [Payload], at stage: MessageStage, of sa: IKESA) throws(Refusal)
+
+    // MARK: Children
+
+    /// Gives a configured child the form it has for this SA and this peer, for example selectors that were assigned.
+    static func adapt(_ child: inout ChildConfiguration, of sa: IKESA)
+
+    /// Payloads beside our offer of a child.
+    static func payloads(offering child: ChildConfiguration, of sa: IKESA) -> [Payload]
+
+    /// Looks at what the peer sent beside its offer, or answer, of a child, and settles what it says in `terms`.
+    ///
+    /// - Parameter isOffer: the peer offers; otherwise it answers.
+    static func settle(
+        _ terms: inout ChildTerms, of child: ChildConfiguration, by payloads: [Payload], isOffer: Bool, of sa: IKESA
+    ) throws(Refusal)
+
+    /// Payloads beside our acceptance of a child.
+    static func payloads(accepting child: SelectedChild, of sa: IKESA) -> [Payload]
+
+    // MARK: INFORMATIONAL exchanges
+
+    /// Begins an exchange that the extension has asked for with ``Established/Task/notice(_:)``.
+    ///
+    /// - Returns: the payloads of the request; `nil` if there is no need for it any more.
+    static func begin(_ notice: ExtensionNotice, of sa: IKESA) -> [Payload]?
+
+    /// The peer's answer to such a request.
+    static func finish(_ notice: ExtensionNotice, with answer: Authenticated, of sa: IKESA)
+
+    /// The peer's INFORMATIONAL request.
+    ///
+    /// - Returns: what goes into the answer because of it.
+    static func answer(_ request: Authenticated, of sa: IKESA) -> [Payload]
+
+    // MARK: What nothing protects
+
+    /// An answer to an IKE_SA_INIT request that is given in place of beginning an SA, and leaves no state behind.
+    ///
+    /// - Parameter candidates: the connections whose addresses fit.
+    static func answer(
+        initial request: Message, _ datagram: IKEDatagram, candidates: [ConnectionConfiguration],
+        context: EndpointContext
+    ) -> [Payload]?
+
+    /// An IKE_SA_INIT response that has neither an SA payload nor a demand of RFC 7296's.
+    ///
+    /// - Returns: whether it is dealt with.
+    static func divert(initial response: Message, of sa: IKESA) -> Bool
+
+    /// Payloads beside the INVALID_IKE_SPI that answers a message of no SA here.
+    static func payloads(forUnknownSA header: IKEHeader, context: EndpointContext) -> [Payload]
+
+    /// A message with the SPIs of an SA that should have been protected and is not: anybody may have sent it.
+    static func receive(unprotected message: Message, of sa: IKESA)
+
+    // MARK: Life
+
+    /// Both sides are authenticated, and what IKE_AUTH said has been received.
+    static func established(_ sa: IKESA)
+
+    /// `new` replaces `old` by a rekey. The slot's content goes along before this is called.
+    static func replaced(_ old: IKESA, by new: IKESA)
+
+    /// The SA ends, established or not, and is not replaced.
+    static func ended(_ sa: IKESA)
+
+    /// When ``handleTimeout(of:)`` is due for an SA.
+    static func deadline(of sa: IKESA) -> Instant?
+
+    /// Does what is due at the context's time; also called when nothing is.
+    static func handleTimeout(of sa: IKESA)
+}
+
+extension IKEExtension {
+    static func payloads(for stage: MessageStage, of sa: IKESA) -> [Payload] { [] }
+    static func receive(_ payloads: [Payload], at stage: MessageStage, of sa: IKESA) throws(Refusal) {}
+    static func adapt(_ child: inout ChildConfiguration, of sa: IKESA) {}
+    static func payloads(offering child: ChildConfiguration, of sa: IKESA) -> [Payload] { [] }
+    static func settle(
+        _ terms: inout ChildTerms, of child: ChildConfiguration, by payloads: [Payload], isOffer: Bool, of sa: IKESA
+    ) throws(Refusal) {}
+    static func payloads(accepting child: SelectedChild, of sa: IKESA) -> [Payload] { [] }
+    static func begin(_ notice: ExtensionNotice, of sa: IKESA) -> [Payload]? { nil }
+    static func finish(_ notice: ExtensionNotice, with answer: Authenticated, of sa: IKESA) {}
+    static func answer(_ request: Authenticated, of sa: IKESA) -> [Payload] { [] }
+    static func answer(
+        initial request: Message, _ datagram: IKEDatagram, candidates: [ConnectionConfiguration],
+        context: EndpointContext
+    ) -> [Payload]? { nil }
+    static func divert(initial response: Message, of sa: IKESA) -> Bool { false }
+    static func payloads(forUnknownSA header: IKEHeader, context: EndpointContext) -> [Payload] { [] }
+    static func receive(unprotected message: Message, of sa: IKESA) {}
+    static func established(_ sa: IKESA) {}
+    static func replaced(_ old: IKESA, by new: IKESA) {}
+    static func ended(_ sa: IKESA) {}
+    static func deadline(of sa: IKESA) -> Instant? { nil }
+    static func handleTimeout(of sa: IKESA) {}
+}
+
+/// A message that extensions may add to and look at. What they do in CREATE_CHILD_SA and INFORMATIONAL has hooks of its own.
+enum MessageStage {
+    /// IKE_SA_INIT, which nothing protects: what is received may be forged until IKE_AUTH has proved it.
+    case initRequest, initResponse
+    case authRequest, authResponse
+}
+
+/// An INFORMATIONAL exchange of ours that an extension wants.
+struct ExtensionNotice {
+    let owner: any IKEExtension.Type
+    /// What it is about, in the owner's own numbers.
+    let subject: Int
+
+    init<Subject: RawRepresentable<Int>>(_ owner: any IKEExtension.Type, _ subject: Subject) {
+        self.owner = owner
+        self.subject = subject.rawValue
+    }
+}
+
+/// What extensions keep of one IKE SA, each its own.
+struct ExtensionSlots {
+    /// Few of them are used by any one SA, so that a search is quick and an SA without extensions pays nothing.
+    private var contents: [(owner: ObjectIdentifier, state: Any)] = []
+
+    subscript<Extension: IKEExtension>(_ owner: Extension.Type) -> Extension.State? {
+        get {
+            contents.first { $0.owner == ObjectIdentifier(owner) }?.state as? Extension.State
+        }
+        set {
+            contents.removeAll { $0.owner == ObjectIdentifier(owner) }
+            if let newValue { contents.append((ObjectIdentifier(owner), newValue)) }
+        }
+    }
+}
+
+/// What extensions keep of the endpoint, each its own.
+struct SharedExtensionSlots {
+    private var contents: [ObjectIdentifier: Any] = [:]
+
+    subscript<Extension: IKEExtension>(_ owner: Extension.Type) -> Extension.Shared? {
+        get { contents[ObjectIdentifier(owner)] as? Extension.Shared }
+        set { contents[ObjectIdentifier(owner)] = newValue }
+    }
+}
