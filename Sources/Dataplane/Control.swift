@@ -19,14 +19,8 @@ struct Control: ~Copyable {
         let outboundThread: WorkerThread
     }
 
-    private struct OutboundKey: Hashable {
-        let spi: UInt32
-        let remote: IPAddress
-    }
-
     private struct InboundRow {
         let spi: UInt32
-        var remote: IPAddress
         let entry: UnsafeMutablePointer<InboundEntry>
     }
 
@@ -40,7 +34,8 @@ struct Control: ~Copyable {
     private var policies: UnsafeMutablePointer<PolicyTable>?
     /// By the low 16 bits of the SPI.
     private var inbound: [UInt16: InboundRow] = [:]
-    private var outbound: [OutboundKey: OutboundRow] = [:]
+    /// By our SPI of the pair: the SPI that packets carry is the peer's choice, and need not be unlike another peer's.
+    private var outbound: [UInt32: OutboundRow] = [:]
     /// Drops of associations that are gone, by label.
     private(set) var endedDrops: [String: UInt64] = [:]
     private var hasStopped = false
@@ -207,28 +202,27 @@ struct Control: ~Copyable {
             entry.deallocate()
             throw error
         }
-        inbound[slot] = InboundRow(spi: sa.spi, remote: sa.remote.address, entry: entry)
+        inbound[slot] = InboundRow(spi: sa.spi, entry: entry)
         // The peer may send as soon as it hears of the association, so the worker has it before this returns.
         Self.hand(.install(entry), to: running.inboundCommands)
     }
 
     mutating func activateOutbound(
-        _ sa: SAParameters, policy: UInt32, outerMTU: Int
+        _ sa: SAParameters, pairedWith inboundSPI: UInt32, policy: UInt32, outerMTU: Int
     ) throws(DataplaneError) {
         let running = try whileRunning()
-        let key = OutboundKey(spi: sa.spi, remote: sa.remote.address)
-        guard outbound[key] == nil else {
-            throw DataplaneError(.inUse, "outbound SPI \(sa.spi.spiText) to \(sa.remote.address) is in use")
+        guard outbound[inboundSPI] == nil else {
+            throw DataplaneError(.inUse, "the pair of inbound SPI \(inboundSPI.spiText) sends already")
         }
         let socket = try Self.socket(sa.encapsulation, from: sa.local.address, to: sa.remote.address, running.sockets)
         let entry = UnsafeMutablePointer<OutboundEntry>.allocate(capacity: 1)
         do throws(DataplaneError) {
-            entry.initialize(to: try OutboundEntry(sa, policy: policy, socket: socket, outerMTU: outerMTU))
+            entry.initialize(to: try OutboundEntry(sa, pair: inboundSPI, policy: policy, socket: socket, outerMTU: outerMTU))
         } catch {
             entry.deallocate()
             throw error
         }
-        outbound[key] = OutboundRow(encapsulation: sa.encapsulation, entry: entry)
+        outbound[inboundSPI] = OutboundRow(encapsulation: sa.encapsulation, entry: entry)
         Self.hand(.activate(entry), to: running.outboundCommands)
     }
 
@@ -254,32 +248,22 @@ struct Control: ~Copyable {
         free(row.entry)
     }
 
-    mutating func removeOutbound(spi: UInt32, remote: IPAddress) {
-        guard let running, let row = outbound.removeValue(forKey: OutboundKey(spi: spi, remote: remote)),
+    mutating func removeOutbound(pairedWith inboundSPI: UInt32) {
+        guard let running, let row = outbound.removeValue(forKey: inboundSPI),
             Self.hand(.remove(row.entry), to: running.outboundCommands)
         else { return }
         remember(row.entry.pointee.report)
         free(row.entry)
     }
 
-    mutating func updateAddresses(
-        inboundSPI: UInt32, outboundSPI: UInt32, local: SocketAddress, remote: SocketAddress
-    ) {
+    mutating func updateAddresses(inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress) {
         guard let running else { return }
-        let slot = UInt16(truncatingIfNeeded: inboundSPI)
-        var before: IPAddress?
-        if let row = inbound[slot], row.spi == inboundSPI {
-            before = row.remote
-            inbound[slot]?.remote = remote.address
+        if let row = inbound[UInt16(truncatingIfNeeded: inboundSPI)], row.spi == inboundSPI {
             Self.hand(.move(row.entry, local: local, remote: remote), to: running.inboundCommands)
         }
-        // Peers choose the SPIs we send with, so two may have chosen the same: the pair's address tells.
-        let candidates = outbound.keys.filter { $0.spi == outboundSPI }
-        guard let key = candidates.first(where: { $0.remote == before }) ?? candidates.first, let row = outbound[key],
+        guard let row = outbound[inboundSPI],
             let socket = try? Self.socket(row.encapsulation, from: local.address, to: remote.address, running.sockets)
         else { return }
-        outbound[key] = nil
-        outbound[OutboundKey(spi: outboundSPI, remote: remote.address)] = row
         Self.hand(.move(row.entry, local: local, remote: remote, socket: socket), to: running.outboundCommands)
     }
 

@@ -52,13 +52,16 @@ public protocol Dataplane: Sendable {
 
     /// Begins to send on an association: from now on traffic of the policy that lies within its selectors goes there,
     /// and an older association of the policy is used only for what the newer one cannot carry.
-    func activateOutbound(_ sa: SAParameters, policy: UInt32) throws(DataplaneError)
+    ///
+    /// - Parameter inboundSPI: our SPI of the pair, by which it is known from now on. The SPI in the packets was chosen by a
+    ///   peer: another peer, even one at the same address, may have chosen the same, and neither is to suffer for it.
+    func activateOutbound(_ sa: SAParameters, pairedWith inboundSPI: UInt32, policy: UInt32) throws(DataplaneError)
 
     func removeInbound(spi: UInt32)
-    func removeOutbound(spi: UInt32, remote: IPAddress)
+    func removeOutbound(pairedWith inboundSPI: UInt32)
 
     /// Moves a pair of associations to new outer addresses (NAT rebinding, MOBIKE).
-    func updateAddresses(inboundSPI: UInt32, outboundSPI: UInt32, local: SocketAddress, remote: SocketAddress)
+    func updateAddresses(inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress)
 
     func counters() async -> [SACountersReport]
     func statistics() async -> DataplaneStatistics
@@ -90,10 +93,11 @@ public enum DataplaneEvent: Sendable {
     case acquire(policy: UInt32, packet: PacketSelector)
     /// The first authentic packet came in on this association.
     case inboundSeen(spi: UInt32)
-    /// Octets or packets have reached the limit at which to rekey. Once for each association.
-    case softLimit(spi: UInt32, direction: TrafficDirection)
+    /// Octets or packets have reached the limit at which to rekey. Once for each association. `inboundSPI`: ours of the pair,
+    /// whichever direction it is.
+    case softLimit(inboundSPI: UInt32, direction: TrafficDirection)
     /// The association may not be used further and drops what it is given.
-    case hardLimit(spi: UInt32, direction: TrafficDirection)
+    case hardLimit(inboundSPI: UInt32, direction: TrafficDirection)
     /// An authentic packet that was no replay came from another address or port than before (RFC 7296, section 2.23).
     case peerMoved(spi: UInt32, remote: SocketAddress)
     /// An ESP packet with an SPI of no association; limited in rate.

@@ -5,6 +5,8 @@ import IPsecPolicy
 /// Counters of one security association.
 public struct SACountersReport: Hashable, Sendable {
     public var spi: UInt32
+    /// Our SPI of the pair: what tells two associations apart for which two peers have chosen one SPI.
+    public var inboundSPI: UInt32
     public var direction: TrafficDirection
     public var policy: UInt32
     public var local: SocketAddress
@@ -12,10 +14,11 @@ public struct SACountersReport: Hashable, Sendable {
     public var counters: SACounters
 
     public init(
-        spi: UInt32, direction: TrafficDirection, policy: UInt32, local: SocketAddress, remote: SocketAddress,
-        counters: SACounters
+        spi: UInt32, inboundSPI: UInt32, direction: TrafficDirection, policy: UInt32, local: SocketAddress,
+        remote: SocketAddress, counters: SACounters
     ) {
         self.spi = spi
+        self.inboundSPI = inboundSPI
         self.direction = direction
         self.policy = policy
         self.local = local

@@ -85,10 +85,13 @@ public final class UserspaceDataplane: Dataplane {
         }.get()
     }
 
-    public func activateOutbound(_ sa: SAParameters, policy: UInt32) throws(DataplaneError) {
+    public func activateOutbound(
+        _ sa: SAParameters, pairedWith inboundSPI: UInt32, policy: UInt32
+    ) throws(DataplaneError) {
         try control.withLock { control in
             Result { () throws(DataplaneError) in
-                try control.activateOutbound(sa, policy: policy, outerMTU: configuration.outerMTU)
+                try control.activateOutbound(
+                    sa, pairedWith: inboundSPI, policy: policy, outerMTU: configuration.outerMTU)
             }
         }.get()
     }
@@ -97,14 +100,12 @@ public final class UserspaceDataplane: Dataplane {
         control.withLock { $0.removeInbound(spi: spi) }
     }
 
-    public func removeOutbound(spi: UInt32, remote: IPAddress) {
-        control.withLock { $0.removeOutbound(spi: spi, remote: remote) }
+    public func removeOutbound(pairedWith inboundSPI: UInt32) {
+        control.withLock { $0.removeOutbound(pairedWith: inboundSPI) }
     }
 
-    public func updateAddresses(inboundSPI: UInt32, outboundSPI: UInt32, local: SocketAddress, remote: SocketAddress) {
-        control.withLock {
-            $0.updateAddresses(inboundSPI: inboundSPI, outboundSPI: outboundSPI, local: local, remote: remote)
-        }
+    public func updateAddresses(inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress) {
+        control.withLock { $0.updateAddresses(inboundSPI: inboundSPI, local: local, remote: remote) }
     }
 
     public func counters() async -> [SACountersReport] {

@@ -78,7 +78,7 @@ struct ScapyGatewayTests {
         }
         let (forth, back) = (try parameters(0x1001_0001), try parameters(0x2002_0001))
         try left.installInbound(back, policy: 1)
-        try left.activateOutbound(forth, policy: 1)
+        try left.activateOutbound(forth, pairedWith: 0x2002_0001, policy: 1)
         let setup = ScapySetup(
             encryption: agreement.scapyEncryption, integrity: agreement.encryption.isAEAD ? nil : "SHA2-256-128",
             extended: agreement.extended, inbound: .init(forth), outbound: .init(back),

@@ -45,8 +45,8 @@ struct Tunnel {
         try left.installInbound(parameters(back, isLeft: true), policy: id)
         var forward = try parameters(forth, isLeft: true)
         forward.lifetime = leftLifetime
-        try left.activateOutbound(forward, policy: id)
-        try right.activateOutbound(parameters(back, isLeft: false), policy: id)
+        try left.activateOutbound(forward, pairedWith: back, policy: id)
+        try right.activateOutbound(parameters(back, isLeft: false), pairedWith: forth, policy: id)
     }
 
     static func parameters(
@@ -121,7 +121,30 @@ struct TunnelTests {
         #expect(try DataplaneTests.ping(sides.left, inner: .v4))
         try tunnel.key(inner: .v4, outer: .v4, encapsulation: .udp, generation: 1)
         #expect(try DataplaneTests.ping(sides.left, inner: .v4))
-        tunnel.left.removeOutbound(spi: 0x1001_0101, remote: try #require(IPAddress("192.0.2.2")))
+        tunnel.left.removeOutbound(pairedWith: 0x2002_0101)
+        #expect(try DataplaneTests.ping(sides.left, inner: .v4))
+    }
+
+    @Test("An SPI that two peers have chosen serves both, and goes for one without the other")
+    func coincidingSPIs() async throws {
+        let sides = try TestNamespace.pair()
+        let tunnel = try Tunnel(sides)
+        try Self.coincide(tunnel, sides)
+        let counters = await tunnel.left.counters().filter { $0.direction == .outbound }
+        #expect(counters.map(\.inboundSPI) == [0x2002_0001])
+        tunnel.stop()
+    }
+
+    @inline(never)
+    private static func coincide(_ tunnel: Tunnel, _ sides: (left: TestNamespace, right: TestNamespace)) throws {
+        try tunnel.protect()
+        try tunnel.key(inner: .v4, outer: .v4, encapsulation: .udp)
+        // Somebody else at the same address has chosen the same SPI, for another policy.
+        let other = try Tunnel.parameters(0x1001_0001, true, .v6, .v4, .udp)
+        try tunnel.left.installInbound(Tunnel.parameters(0x3003_0007, true, .v6, .v4, .udp), policy: 2)
+        try tunnel.left.activateOutbound(other, pairedWith: 0x3003_0007, policy: 2)
+        #expect(try DataplaneTests.ping(sides.left, inner: .v4))
+        tunnel.left.removeOutbound(pairedWith: 0x3003_0007)
         #expect(try DataplaneTests.ping(sides.left, inner: .v4))
     }
 

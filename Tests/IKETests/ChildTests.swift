@@ -235,9 +235,9 @@ struct ChildTests {
     func limits(isHard: Bool) async {
         let pair = await Pair.established(seed: 14)
         let old = pair.childSPIs
-        let outbound = pair.left.outbound[1]?.outboundSPI ?? 0
+        let spi = pair.left.outbound[1]?.inboundSPI ?? 0
         await pair.world.act("left") { endpoint, now in
-            endpoint.handle(isHard ? .hardLimit(spi: outbound) : .softLimit(spi: outbound), at: now)
+            endpoint.handle(isHard ? .hardLimit(spi: spi) : .softLimit(spi: spi), at: now)
         }
         if isHard {
             await pair.world.run(for: .milliseconds(50))

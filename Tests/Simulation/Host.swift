@@ -37,16 +37,16 @@ public final class Host {
             if inbound[description.inboundSPI] == nil {
                 faults.append("outbound \(description.outboundSPI) is active without its inbound SA")
             }
-            if outbounds[description.policyID, default: []].contains(where: { $0.outboundSPI == description.outboundSPI }) {
+            if outbounds[description.policyID, default: []].contains(where: { $0.inboundSPI == description.inboundSPI }) {
                 faults.append("outbound SPI \(description.outboundSPI) activated twice")
             }
             outbounds[description.policyID, default: []].append(description)
         case .removeInbound(let spi):
             if inbound.removeValue(forKey: spi) == nil { faults.append("inbound SPI \(spi) removed but not installed") }
             heard.remove(spi)
-        case .removeOutbound(let spi, _):
-            for policy in outbounds.keys { outbounds[policy]?.removeAll { $0.outboundSPI == spi } }
-        case .updateAddresses(let inboundSPI, _, let local, let remote):
+        case .removeOutbound(let spi):
+            for policy in outbounds.keys { outbounds[policy]?.removeAll { $0.inboundSPI == spi } }
+        case .updateAddresses(let inboundSPI, let local, let remote):
             if inbound[inboundSPI] == nil { faults.append("addresses of unknown inbound SPI \(inboundSPI) updated") }
             inbound[inboundSPI]?.local = local
             inbound[inboundSPI]?.remote = remote

@@ -6,6 +6,8 @@ import IPsecPolicy
 /// worker has acknowledged its removal.
 struct OutboundEntry: ~Copyable {
     var sa: OutboundSA
+    /// Our SPI of the pair.
+    let pair: UInt32
     let policy: UInt32
     let encapsulation: Encapsulation
     var local: SocketAddress
@@ -16,12 +18,15 @@ struct OutboundEntry: ~Copyable {
     /// The next older association of the same policy.
     var next: UnsafeMutablePointer<OutboundEntry>?
 
-    init(_ parameters: SAParameters, policy: UInt32, socket: Int32, outerMTU: Int) throws(DataplaneError) {
+    init(
+        _ parameters: SAParameters, pair: UInt32, policy: UInt32, socket: Int32, outerMTU: Int
+    ) throws(DataplaneError) {
         do {
             sa = try OutboundSA(parameters)
         } catch {
             throw DataplaneError(.invalid, "outbound SPI \(parameters.spi.spiText): \(error)")
         }
+        self.pair = pair
         self.policy = policy
         self.socket = socket
         encapsulation = parameters.encapsulation
@@ -32,7 +37,7 @@ struct OutboundEntry: ~Copyable {
 
     var report: SACountersReport {
         SACountersReport(
-            spi: sa.spi, direction: .outbound, policy: policy, local: local, remote: remote, counters: sa.counters)
+            spi: sa.spi, inboundSPI: pair, direction: .outbound, policy: policy, local: local, remote: remote, counters: sa.counters)
     }
 }
 
@@ -61,7 +66,7 @@ struct InboundEntry: ~Copyable {
 
     var report: SACountersReport {
         SACountersReport(
-            spi: sa.spi, direction: .inbound, policy: policy, local: local, remote: remote, counters: sa.counters)
+            spi: sa.spi, inboundSPI: sa.spi, direction: .inbound, policy: policy, local: local, remote: remote, counters: sa.counters)
     }
 }
 

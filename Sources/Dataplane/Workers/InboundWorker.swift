@@ -182,8 +182,8 @@ struct InboundWorker: ~Copyable {
 
     private func tell(_ notices: SANotices, _ spi: UInt32) {
         if notices.contains(.firstPacket) { events.emit(.inboundSeen(spi: spi)) }
-        if notices.contains(.softLimit) { events.emit(.softLimit(spi: spi, direction: .inbound)) }
-        if notices.contains(.hardLimit) { events.emit(.hardLimit(spi: spi, direction: .inbound)) }
+        if notices.contains(.softLimit) { events.emit(.softLimit(inboundSPI: spi, direction: .inbound)) }
+        if notices.contains(.hardLimit) { events.emit(.hardLimit(inboundSPI: spi, direction: .inbound)) }
     }
 
     // MARK: Errors of what was sent

@@ -180,7 +180,7 @@ struct OutboundWorker: ~Copyable {
         fragments: Bool, at index: Int
     ) -> Bool {
         let result = entry.pointee.sa.seal(slot, offset: OutboundSA.headroom, count: count)
-        if !result.notices.isEmpty { tell(result.notices, entry.pointee.sa.spi) }
+        if !result.notices.isEmpty { tell(result.notices, entry.pointee.pair) }
         guard result.drop == nil, let base = slot.baseAddress else { return false }
         arena.datagrams[index].octets = (base + result.offset).assumingMemoryBound(to: UInt8.self)
         arena.datagrams[index].count = UInt32(truncatingIfNeeded: result.count)
@@ -206,9 +206,9 @@ struct OutboundWorker: ~Copyable {
         events.emit(.acquire(policy: policies.pointee.rows[row].id, packet: selector))
     }
 
-    private func tell(_ notices: SANotices, _ spi: UInt32) {
-        if notices.contains(.softLimit) { events.emit(.softLimit(spi: spi, direction: .outbound)) }
-        if notices.contains(.hardLimit) { events.emit(.hardLimit(spi: spi, direction: .outbound)) }
+    private func tell(_ notices: SANotices, _ pair: UInt32) {
+        if notices.contains(.softLimit) { events.emit(.softLimit(inboundSPI: pair, direction: .outbound)) }
+        if notices.contains(.hardLimit) { events.emit(.hardLimit(inboundSPI: pair, direction: .outbound)) }
     }
 
     /// Tells the sender inside how large a packet may be. The message seems to come from the destination: an own address as

@@ -233,12 +233,13 @@ public actor Daemon {
             }
         case .activateOutbound(let child):
             install(spi: child.inboundSPI) { () throws(DataplaneError) in
-                try dataplane.activateOutbound(child.outboundParameters, policy: child.policyID)
+                try dataplane.activateOutbound(
+                    child.outboundParameters, pairedWith: child.inboundSPI, policy: child.policyID)
             }
         case .removeInbound(let spi): dataplane.removeInbound(spi: spi)
-        case .removeOutbound(let spi, let remote): dataplane.removeOutbound(spi: spi, remote: remote)
-        case .updateAddresses(let inbound, let outbound, let local, let remote):
-            dataplane.updateAddresses(inboundSPI: inbound, outboundSPI: outbound, local: local, remote: remote)
+        case .removeOutbound(let inboundSPI): dataplane.removeOutbound(pairedWith: inboundSPI)
+        case .updateAddresses(let inboundSPI, let local, let remote):
+            dataplane.updateAddresses(inboundSPI: inboundSPI, local: local, remote: remote)
         case .compute(let job):
             if let jobs { Task { await jobs.submit(job) } }
         case .event(let event): follow(event)

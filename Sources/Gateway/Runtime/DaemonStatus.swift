@@ -68,7 +68,7 @@ extension Daemon {
             case .inbound where entry.spi == child.inboundSPI:
                 report.packetsIn = entry.counters.packets
                 report.octetsIn = entry.counters.octets
-            case .outbound where entry.spi == child.outboundSPI:
+            case .outbound where entry.inboundSPI == child.inboundSPI:
                 report.packetsOut = entry.counters.packets
                 report.octetsOut = entry.counters.octets
             default: continue

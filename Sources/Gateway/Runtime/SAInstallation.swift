@@ -53,8 +53,8 @@ extension IKE.DataplaneReport {
         case .acquire(let policy, let packet):
             self = .acquire(policyID: policy, description: "a packet from \(packet.source) to \(packet.destination)")
         case .inboundSeen(let spi): self = .inboundSeen(spi: spi)
-        case .softLimit(let spi, _): self = .softLimit(spi: spi)
-        case .hardLimit(let spi, _): self = .hardLimit(spi: spi)
+        case .softLimit(let inboundSPI, _): self = .softLimit(spi: inboundSPI)
+        case .hardLimit(let inboundSPI, _): self = .hardLimit(spi: inboundSPI)
         case .peerMoved(let spi, let remote): self = .peerMoved(spi: spi, remote: remote)
         case .ike, .unknownSPI, .warning, .failed: return nil
         }

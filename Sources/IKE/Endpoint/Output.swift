@@ -10,9 +10,10 @@ public enum Output: Sendable {
     /// Begin, or switch, to send a policy's packets through a child SA.
     case activateOutbound(ChildSADescription)
     case removeInbound(spi: UInt32)
-    case removeOutbound(spi: UInt32, remote: IPAddress)
+    /// The pair is named by the SPI we chose. Peers choose the ones we send with, and two may have chosen the same.
+    case removeOutbound(inboundSPI: UInt32)
     /// The peer, or a NAT before it, is now at another address.
-    case updateAddresses(inboundSPI: UInt32, outboundSPI: UInt32, local: SocketAddress, remote: SocketAddress)
+    case updateAddresses(inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress)
     /// One octet 0xFF that keeps a NAT's mapping alive (RFC 3948 section 2.3).
     case sendKeepalive(from: SocketAddress, to: SocketAddress)
     case compute(Job)
@@ -59,7 +60,7 @@ public struct ChildSADescription: Sendable {
     public var copiesDSCP: Bool
 }
 
-/// What the data plane reports.
+/// What the data plane reports. SPIs are those of inbound SAs, which we chose; they stand for the pair.
 public enum DataplaneReport: Sendable {
     /// A packet met a policy that has no child SA.
     case acquire(policyID: UInt32, description: String)
@@ -67,9 +68,9 @@ public enum DataplaneReport: Sendable {
     case inboundSeen(spi: UInt32)
     /// Authentic packets arrived on an inbound SA since the last report: the peer is alive.
     case inboundActivity(spi: UInt32)
-    /// A volume limit: rekey.
+    /// A volume limit of a pair, in either direction: rekey.
     case softLimit(spi: UInt32)
-    /// A volume limit: the SA must no longer be used.
+    /// A volume limit of a pair, in either direction: it must no longer be used.
     case hardLimit(spi: UInt32)
     /// Authentic packets now come from another address or port.
     case peerMoved(spi: UInt32, remote: SocketAddress)

@@ -188,12 +188,12 @@ extension Endpoint {
             }
         case .inboundActivity(let spi): withOwner(ofInbound: spi) { sa, _ in sa.lastHeard = now }
         case .softLimit(let spi):
-            withOwners(of: spi) { sa, child in
+            withOwner(ofInbound: spi) { sa, child in
                 sa.requestRekey(ofChild: child.inboundSPI)
                 sa.runNextTask()
             }
         case .hardLimit(let spi):
-            withOwners(of: spi) { sa, child in
+            withOwner(ofInbound: spi) { sa, child in
                 sa.enqueue(.deleteChild(inboundSPI: child.inboundSPI, reason: "its volume limit is reached"))
             }
         case .installationFailed(let spi, let reason):
@@ -216,14 +216,6 @@ extension Endpoint {
         else { return }
         body(sa, child)
         settle(sa)
-    }
-
-    /// The children that receive or send with this SPI.
-    private func withOwners(of spi: UInt32, _ body: (IKESA, ChildSA) -> Void) {
-        withOwner(ofInbound: spi, body)
-        for inboundSPI in context.childOwners.children(sendingWith: spi) where inboundSPI != spi {
-            withOwner(ofInbound: inboundSPI, body)
-        }
     }
 
     private func acquire(_ policyID: UInt32, _ description: String) {

@@ -126,7 +126,7 @@ extension IKESA {
         }
         if lingers {
             context.childOwners.remove(child)
-            context.emit(.removeOutbound(spi: child.outboundSPI, remote: path.remote.address))
+            context.emit(.removeOutbound(inboundSPI: child.inboundSPI))
             context.emit(
                 .childClosed(
                     connection: connection?.name ?? "?", child: child.configuration.name, inboundSPI: inboundSPI,

@@ -267,9 +267,7 @@ final class IKESA {
         }
         for child in children ?? [] {
             context.emit(
-                .updateAddresses(
-                    inboundSPI: child.inboundSPI, outboundSPI: child.outboundSPI, local: path.local,
-                    remote: path.remote))
+                .updateAddresses(inboundSPI: child.inboundSPI, local: path.local, remote: path.remote))
         }
     }
 
@@ -359,7 +357,7 @@ final class IKESA {
     /// Takes a child's SAs out of the data plane.
     func discard(_ child: ChildSA, reason: String) {
         context.emit(.removeInbound(spi: child.inboundSPI))
-        context.emit(.removeOutbound(spi: child.outboundSPI, remote: path.remote.address))
+        context.emit(.removeOutbound(inboundSPI: child.inboundSPI))
         context.childSPIs.release(child.inboundSPI)
         context.childOwners.remove(child)
         context.emit(
