@@ -57,7 +57,8 @@ public struct ConnectionConfiguration: Sendable {
     public var fragmentation = true
     /// Largest IP datagram of a fragment, in octets.
     public var fragmentSize = 1280
-    /// Whether INITIAL_CONTACT goes with every IKE_AUTH of ours: the peer then drops other SAs of the same identities.
+    /// Whether INITIAL_CONTACT goes with an IKE_AUTH of ours when no other IKE SA between the two identities is known here:
+    /// the peer then drops what it has left of such.
     public var sendsInitialContact = true
     /// Equal for two configurations exactly when nothing in them differs: whoever reads the configuration makes it. A
     /// connection whose fingerprint is unchanged keeps running when the configuration is applied again.

@@ -19,6 +19,7 @@ final class EndpointContext {
     var childSPIs = ChildSPIAllocator()
     var childOwners = ChildOwners()
     var shared = SharedExtensionSlots()
+    var identityPairs = IdentityPairs()
 
     /// What an IKE SA tells the endpoint that owns it.
     enum Signal {

@@ -87,7 +87,11 @@ extension IKESA {
         if let request = CertificateRequest.payload(for: [connection]) { payloads.append(request) }
         if let identity = connection.remoteIdentity { payloads.append(.identificationResponder(identity.payload)) }
         payloads.append(.authentication(authentication))
-        if connection.sendsInitialContact {
+        // Only if it is true as far as we know (RFC 7296 section 2.4).
+        let identities = IdentityPairs.Pair(local: connection.localIdentity, remote: connection.remoteIdentity)
+        let isFirst = context.identityPairs.isFree(identities)
+        claim(identities)
+        if connection.sendsInitialContact, isFirst {
             payloads.append(.notify(NotifyPayload(type: .initialContact)))
         }
         tell(.wanted, "we are \(connection.localIdentity), the peer is to be \(connection.remoteIdentity?.description ?? "anyone")", origin: connection.origin(of: "local.id"))

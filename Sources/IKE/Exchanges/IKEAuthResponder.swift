@@ -209,6 +209,7 @@ extension IKESA {
             localIdentity: connection.localIdentity, remoteIdentity: identity, at: context.now)
         scheduleLifetime(&established)
         state = .established(established)
+        claim(IdentityPairs.Pair(local: connection.localIdentity, remote: identity))
         tell(.chosen, "IKE SA established: \(suite)")
         if let status = status() { context.emit(.ikeEstablished(connection: connection.name, status)) }
         context.signals.append(.established(self))

@@ -281,6 +281,7 @@ extension IKESA {
         // What the peer can do holds at once; what changes until the new SA takes over is handed on then.
         new.slots = slots
         try new.secure(with: keys)
+        new.claim(IdentityPairs.Pair(local: established.localIdentity, remote: established.remoteIdentity))
         return new
     }
 

@@ -37,6 +37,8 @@ final class IKESA {
     var slots = ExtensionSlots()
     /// The peer has lost, or never had, other SAs with us (RFC 7296 section 2.4).
     var receivedInitialContact = false
+    /// The identities under which ``IdentityPairs`` knows this SA.
+    private var identities: IdentityPairs.Pair?
     let createdAt: Instant
     /// The last time something authentic came from the peer, by IKE or ESP.
     var lastHeard: Instant
@@ -82,6 +84,13 @@ final class IKESA {
         case .answering, .admitting: true
         default: false
         }
+    }
+
+    /// Enters the SA among those between two identities; `nil` takes it out.
+    func claim(_ pair: IdentityPairs.Pair?) {
+        if let identities { context.identityPairs.remove(identities) }
+        identities = pair
+        if let pair { context.identityPairs.insert(pair) }
     }
 
     func tell(_ kind: Narrative.Kind, _ text: String, origin: Origin? = nil) {
@@ -317,6 +326,7 @@ final class IKESA {
         }
         releasePending()
         if !(established?.isReplaced ?? false) { for owner in Extensions.all { owner.ended(self) } }
+        claim(nil)
         if case .established(let established) = state {
             for child in established.children { discard(child, reason: why) }
             for old in established.lingering {
