@@ -48,7 +48,7 @@ struct HostileMessageTests {
         #expect(await answer(pair, .informational, [payload])?.isEmpty == true)
     }
 
-    @Test("What cannot be read is refused, the SA stays, and the next request is answered")
+    @Test("What cannot be read is answered INVALID_SYNTAX, again if asked again, and ends the IKE SA (RFC 7296 section 2.21.3)")
     func malformed() async {
         let pair = await Pair.established(seed: 3)
         let octets = pair.wiretap.seal(
@@ -59,8 +59,33 @@ struct HostileMessageTests {
         #expect(answers.count == 2)
         #expect(Set(answers).count == 1)
         #expect(answers.first.flatMap { pair.wiretap.payloads(of: $0.octets) }?.contains(.invalidSyntax) == true)
-        #expect(await answer(pair, .informational, [], id: 3)?.isEmpty == true)
+        #expect(pair.right.inbound.isEmpty)
+        #expect(pair.right.status("site")?.ikeSAs.isEmpty == true)
+        #expect(pair.right.refusals.last?.cause == .protocolViolation)
+    }
+
+    @Test("INVALID_SYNTAX in an answer ends the IKE SA at the side that asked, without a Delete (RFC 7296 section 2.21.3)")
+    func invalidSyntaxAnswer() async {
+        let pair = await Pair.established(seed: 3)
+        let held = Held(pair.world) { pair.isFromLeft($0) && $0.isRequest(.createChildSA) }
+        await pair.rekeyChild("left")
+        let request = held.datagrams.first
+        #expect(request?.header?.messageID == 2)
+        if let request, var header = request.header {
+            header.flags = .response
+            let notify = Payload.notify(NotifyPayload(protocolID: .none, spi: [], type: .invalidSyntax, data: []))
+            if let octets = pair.wiretap.seal(header, [notify], iv: 1 << 42) {
+                pair.world.inject(
+                    IKEDatagram(octets: octets, local: request.remote, remote: request.local, nonESPMarker: false))
+            }
+        }
+        await pair.world.run(for: .milliseconds(100))
+        #expect(pair.left.inbound.isEmpty)
+        #expect(pair.left.refusals.last?.decidedBy == .peer)
+        #expect(!pair.world.sent.contains { $0.isRequest(.informational) })
+        await pair.world.run(for: .seconds(40))
         #expect(pair.agrees())
+        #expect(pair.faults.isEmpty)
     }
 
     @Test("An unprotected message of an established SA has no effect", arguments: [true, false])
@@ -119,14 +144,14 @@ struct HostileMessageTests {
         #expect(pair.agrees())
     }
 
-    @Test("An exchange out of place is refused and changes nothing", arguments: [ExchangeType.ikeAuth, .ikeIntermediate, ExchangeType(rawValue: 200)])
+    @Test("An exchange out of place is answered INVALID_SYNTAX and ends the IKE SA", arguments: [ExchangeType.ikeAuth, .ikeIntermediate, ExchangeType(rawValue: 200)])
     func outOfPlace(exchange: ExchangeType) async {
         let pair = await Pair.established(seed: 9)
         #expect(await answer(pair, exchange, [])?.contains(.invalidSyntax) == true)
-        #expect(pair.agrees())
+        #expect(pair.right.inbound.isEmpty)
     }
 
-    @Test("A CREATE_CHILD_SA request that lacks what it needs is refused with its damage only", arguments: 0..<6)
+    @Test("A CREATE_CHILD_SA request that lacks a payload ends the IKE SA; one with a reserved SPI is only refused", arguments: 0..<6)
     func incomplete(number: Int) async {
         let pair = await Pair.established(seed: 10)
         let proposal = ESPProposal(encryption: [.aesGCM16(256)])
@@ -145,9 +170,9 @@ struct HostileMessageTests {
         }
         let answer = await answer(pair, .createChildSA, payloads)
         #expect(answer?.contains(.securityAssociation) == (number == 5))
-        #expect(pair.left.status("site")?.ikeSAs.count == 1)
-        #expect(pair.right.status("site")?.ikeSAs.count == 1)
-        #expect(pair.right.inbound.count == (number == 5 ? 2 : 1))
+        #expect(answer?.contains(.invalidSyntax) == (number < 4))
+        #expect(pair.right.status("site")?.ikeSAs.count == (number < 4 ? 0 : 1))
+        #expect(pair.right.inbound.count == (number < 4 ? 0 : number == 5 ? 2 : 1))
         #expect(pair.faults.isEmpty)
     }
 

@@ -53,7 +53,9 @@ public struct Job: Sendable {
                 return JobResult(.verification(await proof.verify()))
             }
         } catch {
-            return JobResult(.failure(error.reason))
+            // Only a bad public value is the peer's doing; anything else is ours.
+            let isPeersFault = error.code == .invalidPublicValue || error.code == .invalidLength
+            return JobResult(.failure(error.reason), isPeersFault: isPeersFault)
         }
     }
 
@@ -112,5 +114,14 @@ public struct JobResult: Sendable {
 
     let value: Value
 
-    init(_ value: Value) { self.value = value }
+    /// Whether a failure lies in what the peer sent.
+    let isPeersFault: Bool
+
+    init(_ value: Value, isPeersFault: Bool = false) {
+        self.value = value
+        self.isPeersFault = isPeersFault
+    }
+
+    /// What an endpoint is told when a computation could not be made: for a driver that has lost it.
+    package static func failed(_ reason: String) -> JobResult { JobResult(.failure(reason)) }
 }

@@ -84,8 +84,11 @@ extension IKESA {
             sendChildCreation(creation, key)
         case (.agreeing(job, let terms, let nonce), .secret(let secret)):
             finishChildCreation(creation, terms, secret, responderNonce: nonce)
-        case (.makingKey(job), .failure(let reason)), (.agreeing(job, _, _), .failure(let reason)):
+        case (.makingKey(job), .failure(let reason)):
             failChildCreation(creation, Refusal(.local, "key exchange for child \(creation.configuration.name): \(reason)"))
+        case (.agreeing(job, _, _), .failure(let reason)):
+            undoChildCreation(
+                creation, Refusal(.local, "key exchange for child \(creation.configuration.name): \(reason)"))
         default: break
         }
     }
@@ -118,12 +121,19 @@ extension IKESA {
             _ = withEstablished { $0.outgoing = .child(next) }
         } catch {
             if payloads.securityAssociation != nil {
-                _ = withEstablished {
-                    $0.tasks.insert(.deleteChild(inboundSPI: creation.inboundSPI, reason: error.reason), at: 0)
-                }
+                undoChildCreation(creation, error)
+            } else {
+                failChildCreation(creation, error)
             }
-            failChildCreation(creation, error, keepsSPI: payloads.securityAssociation != nil)
         }
+    }
+
+    /// The peer has the child and we cannot take it on: it must go there too (RFC 7296 section 2.21.3).
+    private func undoChildCreation(_ creation: ChildCreation, _ refusal: Refusal) {
+        _ = withEstablished {
+            $0.tasks.insert(.deleteChild(inboundSPI: creation.inboundSPI, reason: refusal.reason), at: 0)
+        }
+        failChildCreation(creation, refusal, keepsSPI: true)
     }
 
     private func childCreationRefused(_ creation: ChildCreation, _ error: NotifyPayload) {
@@ -203,7 +213,7 @@ extension IKESA {
                 suite: terms.suite, sharedSecret: secret, initiatorNonce: creation.nonce,
                 responderNonce: responderNonce)
         } catch {
-            failChildCreation(creation, Refusal(.local, "cannot derive the child's keys: \(error.reason)"))
+            undoChildCreation(creation, Refusal(.local, "cannot derive the child's keys: \(error.reason)"))
             return
         }
         var child = makeChild(

@@ -95,6 +95,7 @@ extension IKESA {
     }
 
     private func refuseChildRequest(_ refusal: Refusal) {
+        guard refusal.notify != .invalidSyntax else { return endForInvalidSyntax(.createChildSA, refusal.reason) }
         answer(.createChildSA, [.notify(NotifyPayload(type: refusal.notify ?? .noProposalChosen))])
         guard refusal.notify != .temporaryFailure else { return }
         finishNarrative(refusal)
@@ -114,9 +115,11 @@ extension IKESA {
                 finishChildAnswer(
                     pending.agreed, replaces: pending.replaces, secret, publicValue: publicValue, pending.initiatorNonce)
             }
-        case .failure(let reason):
+        case .failure(let reason) where result.isPeersFault:
             refuseChildRequest(
                 Refusal(.protocolViolation, "the peer's key exchange value: \(reason)", notify: .invalidSyntax))
+        case .failure(let reason):
+            refuseChildRequest(Refusal(.local, "key exchange for a child: \(reason)", notify: .temporaryFailure))
         default: break
         }
         runNextTask()

@@ -32,6 +32,15 @@ extension IKESA {
     /// The answer to our exchange, whichever is under way.
     func handleExchangeResponse(_ message: Authenticated) {
         guard let outgoing = established?.outgoing else { return }
+        if message.payloads.errorNotification?.type == .invalidSyntax {
+            // Fatal to both sides; the peer has ended the SA already (RFC 7296 section 2.21.3).
+            close(
+                Refusal(
+                    .protocolViolation, by: .peer,
+                    "the peer answered INVALID_SYNTAX to \(message.header.exchangeType): it cannot read what we sent"),
+                tellPeer: false)
+            return
+        }
         switch (outgoing, message.header.exchangeType) {
         case (.child(let creation), .createChildSA):
             handleChildCreationResponse(message, creation)

@@ -43,8 +43,11 @@ extension IKESA {
             sendIKERekey(rekey, key)
         case (.agreeing(job, let suite, let nonce, let spi), .secret(let secret)):
             finishIKERekey(rekey, suite, secret, responderNonce: nonce, responderSPI: spi)
-        case (.makingKey(job), .failure(let reason)), (.agreeing(job, _, _, _), .failure(let reason)):
+        case (.makingKey(job), .failure(let reason)):
             failIKERekey(rekey, Refusal(.local, "key exchange for the new IKE SA: \(reason)"))
+        case (.agreeing(job, _, _, _), .failure(let reason)):
+            // The peer has given the children to an SA that we shall not have: begin anew.
+            close(Refusal(.local, "key exchange for the new IKE SA: \(reason)"), tellPeer: true)
         default: break
         }
     }
@@ -133,7 +136,6 @@ extension IKESA {
     private func finishIKERekey(
         _ rekey: IKERekey, _ suite: IKESuite, _ secret: SecretOctets, responderNonce: [UInt8], responderSPI: UInt64
     ) {
-        endOutgoing()
         guard let keys else { return }
         let new: IKESA
         do {
@@ -143,9 +145,10 @@ extension IKESA {
                     suite: suite, sharedSecret: secret, initiatorNonce: rekey.nonce, responderNonce: responderNonce,
                     initiatorSPI: rekey.newSPI, responderSPI: responderSPI))
         } catch {
-            failIKERekey(rekey, Refusal(.local, "cannot derive keys: \(error.reason)"))
+            close(Refusal(.local, "cannot derive keys: \(error.reason)"), tellPeer: true)
             return
         }
+        endOutgoing()
         finishNarrative(nil)
         context.signals.append(.replaced(old: self, new: new))
         let lowest = isLower(rekey.nonce, than: responderNonce) ? rekey.nonce : responderNonce
@@ -177,7 +180,7 @@ extension IKESA {
         guard let association = payloads.securityAssociation, let nonce = payloads.nonce,
             let exchange = payloads.keyExchange
         else {
-            answer(.createChildSA, [.notify(NotifyPayload(type: .invalidSyntax))])
+            endForInvalidSyntax(.createChildSA, "the peer's request to rekey the IKE SA lacks SA, nonce or KE")
             return
         }
         for proposal in association.proposals { tell(.offered, proposal.summary) }
@@ -211,8 +214,12 @@ extension IKESA {
         guard pending.job == job, let keys, let established else { return }
         _ = withEstablished { $0.incoming = nil }
         guard case .agreement(let publicValue, let secret) = result.value else {
-            answer(.createChildSA, [.notify(NotifyPayload(type: .invalidSyntax))])
-            runNextTask()
+            if case .failure(let reason) = result.value, result.isPeersFault {
+                endForInvalidSyntax(.createChildSA, "the peer's key exchange value: \(reason)")
+            } else {
+                answer(.createChildSA, [.notify(NotifyPayload(type: .temporaryFailure))])
+                runNextTask()
+            }
             return
         }
         if established.isReplaced {

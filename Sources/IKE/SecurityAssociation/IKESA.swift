@@ -241,10 +241,14 @@ final class IKESA {
         case .unsupportedCriticalPayload(let type):
             answer(exchange, [.notify(NotifyPayload(type: .unsupportedCriticalPayload, data: [type.rawValue]))])
         default:
-            answer(exchange, [.notify(NotifyPayload(type: .invalidSyntax))])
-            if case .established = state { return }
-            close(Refusal(.protocolViolation, "the peer's \(exchange) request cannot be read: \(error)"), tellPeer: false)
+            endForInvalidSyntax(exchange, "the peer's \(exchange) request cannot be read: \(error)")
         }
+    }
+
+    /// Answers INVALID_SYNTAX, which ends the IKE SA at both sides without a Delete (RFC 7296 section 2.21.3).
+    func endForInvalidSyntax(_ exchange: ExchangeType, _ reason: String) {
+        answer(exchange, [.notify(NotifyPayload(type: .invalidSyntax))])
+        close(Refusal(.protocolViolation, reason), tellPeer: false, repeatsAnswer: true)
     }
 
     /// A peer behind a NAT is followed to where its authentic messages come from (RFC 7296 section 2.23).
@@ -288,7 +292,7 @@ final class IKESA {
         case (.informational, .closing): answer(.informational, [])
         case (_, .closing): window.isAnswering = false
         case (let exchange, _):
-            answer(exchange, [.notify(NotifyPayload(type: .invalidSyntax))])
+            endForInvalidSyntax(exchange, "the peer sent \(exchange) out of place")
         }
     }
 
