@@ -59,6 +59,11 @@ package struct ChildSPIAllocator {
         return UInt32(generation) << 16 | UInt32(index)
     }
 
+    package func isInUse(_ spi: UInt32) -> Bool {
+        let index = Int(spi & 0xffff)
+        return index < inUse.count && inUse[index] && generations[index] == UInt16(spi >> 16)
+    }
+
     package mutating func release(_ spi: UInt32) {
         let index = Int(spi & 0xffff)
         guard index < inUse.count, inUse[index], generations[index] == UInt16(spi >> 16) else { return }

@@ -9,6 +9,7 @@ public struct KeyExchangeKey: Sendable, CustomStringConvertible {
         case ecp384(P384.KeyAgreement.PrivateKey)
         case ecp521(P521.KeyAgreement.PrivateKey)
         case curve25519(Curve25519.KeyAgreement.PrivateKey)
+        case rehearsed
     }
 
     public let method: KeyExchangeMethod
@@ -46,6 +47,15 @@ public struct KeyExchangeKey: Sendable, CustomStringConvertible {
             publicValue = Array(scalar.publicKey.rawRepresentation)
             key = .curve25519(scalar)
         }
+    }
+
+    /// A key with the lengths of a method and none of its arithmetic, for simulations: whoever sees both public values knows
+    /// the secret. Nothing that reads a configuration or a message makes one.
+    package init(rehearsing method: KeyExchangeMethod, seed: SecretOctets) {
+        self.method = method
+        let octets = seed.unprotected
+        publicValue = (0..<method.publicValueLength).map { octets.isEmpty ? 0 : octets[$0 % octets.count] }
+        key = .rehearsed
     }
 
     private static func make<Key>(
@@ -87,6 +97,9 @@ public struct KeyExchangeKey: Sendable, CustomStringConvertible {
             let zero = SecretOctets(count: secret.count) { (_: UnsafeMutableRawBufferPointer) in }
             guard secret != zero else { throw invalidPublicValue }
             return secret
+        case .rehearsed:
+            let values = [publicValue, peerPublicValue].sorted { $0.lexicographicallyPrecedes($1) }
+            return SHA256.hash(data: values[0] + values[1]).withUnsafeBytes { SecretOctets($0) }
         }
     }
 
