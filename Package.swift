@@ -49,7 +49,7 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         .target(
-            name: "Lab", dependencies: ["IPPacket", "CLinux"], path: "Lab", exclude: ["install-packages", "isolated"]),
+            name: "Lab", dependencies: ["IPPacket", "CLinux"], path: "Lab", exclude: ["install-packages", "isolated", "peers"]),
         .executableTarget(
             name: "cygnet",
             dependencies: [
@@ -77,5 +77,6 @@ let package = Package(
             name: "DataplaneTests", dependencies: ["Dataplane"], resources: [.copy("scapy_gateway.py")]),
         .testTarget(name: "GatewayTests", dependencies: ["Gateway"], resources: [.copy("Fixtures")]),
         .testTarget(name: "InteropTests", dependencies: ["Lab", "Gateway"]),
+        .testTarget(name: "GuestTests", dependencies: ["Lab"]),
     ]
 )

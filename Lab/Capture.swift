@@ -13,6 +13,10 @@ package struct CaptureSummary: Sendable {
     package internal(set) var ikeSPIs: Set<UInt64> = []
     /// ESP packets by the address they came from.
     package internal(set) var espSources: [IPAddress: Int] = [:]
+    /// Encrypted fragments of IKE messages (RFC 7383) by the address they came from.
+    package internal(set) var ikeFragmentSources: [IPAddress: Int] = [:]
+    /// Octets of the longest IP packet with IKE in it.
+    package internal(set) var longestIKE = 0
     /// Frames the kernel could not keep: with any, the capture proves nothing.
     package internal(set) var missed = 0
     /// The first few frames that should not be there, in hexadecimal.
@@ -99,6 +103,7 @@ package final class Capture: Sendable {
             let kind = classifier.classify(frame.octets)
             summary.frames[kind, default: 0] += 1
             summary.octets[kind, default: 0] += frame.originalLength
+            if kind == .ike { summary.longestIKE = max(summary.longestIKE, frame.originalLength - 14) }
             if !kind.isProtected && summary.suspects.count < 5 {
                 summary.suspects.append("\(kind): " + frame.octets.prefix(96).map(Self.hexadecimal).joined())
             }
@@ -106,6 +111,7 @@ package final class Capture: Sendable {
         summary.espSPIs = classifier.espSPIs
         summary.ikeSPIs = classifier.ikeSPIs
         summary.espSources = classifier.espSources
+        summary.ikeFragmentSources = classifier.ikeFragmentSources
         return summary
     }
 

@@ -28,6 +28,8 @@ extension TunnelPlan {
             "      \(Self.child): { local: \"\(network(side))\", remote: \"\(network(side.other))\" }",
             "    start: \(start)",
         ]
+        if isUDPEncapsulated { lines.append("    encapsulation: udp") }
+        if let hasESN { lines.append("    esn: \(hasESN ? "yes" : "no")") }
         // The overtime of a lifetime of one second must leave room for the exchanges.
         var lifetimes = ["jitter: 0%", "overtime: 100%"]
         if let seconds = ikeRekeySeconds[side] { lifetimes.append("ike: \(seconds)s") }

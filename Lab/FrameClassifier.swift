@@ -38,6 +38,9 @@ package struct FrameClassifier {
     package private(set) var ikeSPIs: Set<UInt64> = []
     /// ESP packets by the address they came from.
     package private(set) var espSources: [IPAddress: Int] = [:]
+    /// Encrypted fragments of IKE messages (RFC 7383) by the address they came from.
+    package private(set) var ikeFragmentSources: [IPAddress: Int] = [:]
+    private var isIKEFragment = false
 
     /// - Parameters:
     ///   - protected: The networks whose addresses must not be seen.
@@ -112,6 +115,7 @@ package struct FrameClassifier {
         if offset != 0 { return fragmented[datagram] ?? .other }
         let found = classifyPayload(number, payload)
         if found == .esp || found == .espInUDP { espSources[datagram.source, default: 0] += 1 }
+        if found == .ike && isIKEFragment { ikeFragmentSources[datagram.source, default: 0] += 1 }
         if hasMore { fragmented[datagram] = found }
         return found
     }
@@ -160,6 +164,7 @@ package struct FrameClassifier {
 
     private mutating func noteIKE(_ message: ArraySlice<UInt8>) {
         guard message.count >= 28 else { return }
+        isIKEFragment = message[message.startIndex + 16] == 53
         ikeSPIs.insert(message.prefix(8).reduce(0) { $0 << 8 | UInt64($1) })
     }
 

@@ -64,13 +64,14 @@ package final class Laboratory: Sendable {
     /// Starts a program that runs until it is ended, in a namespace, writing what it says to `logFile`.
     package func start(
         _ arguments: [String], in namespace: Namespace, environment: [String: String] = Command.environment,
-        logFile: String
+        input: Int32? = nil, logFile: String
     ) throws(LabError) -> ChildProcess {
         let log = Glibc.open(logFile, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard log >= 0 else { throw .system("opening \(logFile)") }
         defer { Glibc.close(log) }
         let process = try ChildProcess(
-            try namespace.wrap(arguments), environment: environment, output: log, errorOutput: log)
+            try namespace.wrap(arguments), environment: environment, input: input, output: log,
+            errorOutput: log)
         contents.withLock { $0.processes.append(process) }
         return process
     }

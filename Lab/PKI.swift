@@ -8,6 +8,12 @@ package struct PKI: Sendable {
         package let key: String
     }
 
+    /// What a gateway needs to prove its identity by a certificate and to check its peer's.
+    package struct Credentials: Sendable {
+        package let issued: Issued
+        package let authority: String
+    }
+
     package let directory: String
     package var authority: String { "\(directory)/ca.pem" }
 
@@ -88,6 +94,13 @@ package struct PKI: Sendable {
             "-startdate", Self.time(validity.0), "-enddate", Self.time(validity.1),
         ])
         return issued
+    }
+
+    /// Issues a certificate to one side of a plan, if the plan wants certificates.
+    package func credentials(for side: Side, of plan: TunnelPlan) async throws -> Credentials? {
+        guard plan.authentication != .preSharedKey else { return nil }
+        return Credentials(
+            issued: try await issue(TunnelPlan.identity(side), plan.authentication), authority: authority)
     }
 
     /// YYYYMMDDHHMMSSZ.

@@ -6,7 +6,8 @@ extension TunnelPlan {
     func strongSwanText(_ side: Side, certificate: String?, authority: String?) -> String {
         let ikeProposal = "\(encryption.ikeAlgorithms)-\(keyExchange.rawValue)"
         // With the key exchange when the child is rekeyed, without it in IKE_AUTH.
-        let espProposal = "\(encryption.rawValue)-\(keyExchange.rawValue)"
+        let sequenceNumbers = hasESN.map { $0 ? "-esn" : "-noesn" } ?? ""
+        let espProposal = "\(encryption.rawValue)-\(keyExchange.rawValue)\(sequenceNumbers)"
         let method = authentication == .preSharedKey ? "psk" : "pubkey"
         return """
             connections {
@@ -21,6 +22,8 @@ extension TunnelPlan {
                     rand_time = 0s
                     reauth_time = 0s
                     dpd_delay = \(livenessSeconds[side] ?? 0)s
+                    encap = \(isUDPEncapsulated ? "yes" : "no")
+                    \(peerLines.connection.joined(separator: "\n"))
                     local {
                         auth = \(method)
                         id = \(Self.identity(side))
@@ -43,6 +46,7 @@ extension TunnelPlan {
                             start_action = none
                             dpd_action = clear
                             close_action = none
+                            \(peerLines.child.joined(separator: "\n"))
                         }
                     }
                 }
@@ -54,6 +58,7 @@ extension TunnelPlan {
                     secret = "\(preSharedKey)"
                 }
             }
+            \(peerLines.other.joined(separator: "\n"))
 
             """
     }
@@ -68,13 +73,35 @@ enum StrongSwanSettings {
         + "counters kernel-libipsec kernel-netlink socket-default vici"
 
     static func text(socket: String, logFile: String) -> String {
+        text(daemon: "charon-systemd", plugins: "load = \(plugins)", settings: "", socket: socket, logFile: logFile)
+    }
+
+    /// For a strongSwan of which all packaged plugins take part.
+    static func modernText(hasKernelESP: Bool, lines: [String], socket: String, logFile: String) -> String {
+        text(
+            daemon: "charon", plugins: "load_modular = yes\n" + lines.joined(separator: "\n"),
+            settings: """
+                include /etc/strongswan.d/charon/*.conf
+                kernel-libipsec {
+                    load = \(hasKernelESP ? "no" : "yes")
+                }
+                bypass-lan {
+                    load = no
+                }
+                """, socket: socket, logFile: logFile)
+    }
+
+    private static func text(daemon: String, plugins: String, settings: String, socket: String, logFile: String)
+        -> String
+    {
         """
-        charon-systemd {
-            load = \(plugins)
+        \(daemon) {
+            \(plugins)
             retransmit_timeout = 1.0
             retransmit_base = 1.4
             retransmit_tries = 4
             plugins {
+                \(settings)
                 vici {
                     socket = unix://\(socket)
                 }

@@ -52,6 +52,8 @@ package struct StrongSwanChildSA: Sendable {
     /// The key exchange of its rekeying; `nil` if it has none of its own.
     package let keyExchange: String?
     package let isUDPEncapsulated: Bool
+    package let hasESN: Bool
+    package let mode: String
     package let inboundSPI: String
     package let outboundSPI: String
     package let bytesIn: Int
@@ -90,6 +92,7 @@ package struct StrongSwanIKESA: Sendable {
         StrongSwanChildSA(
             name: section.values["name"] ?? "?", state: section.values["state"] ?? "?", protection: section.protection,
             keyExchange: section.values["dh-group"], isUDPEncapsulated: section.values["encap"] == "yes",
+            hasESN: section.values["esn"] == "1", mode: section.values["mode"] ?? "?",
             inboundSPI: section.values["spi-in"] ?? "", outboundSPI: section.values["spi-out"] ?? "",
             bytesIn: section.number("bytes-in"), bytesOut: section.number("bytes-out"),
             packetsIn: section.number("packets-in"), packetsOut: section.number("packets-out"))

@@ -13,15 +13,28 @@ package enum EncryptionChoice: String, Sendable, CaseIterable {
     case aes256gcm16 = "aes256gcm16"
     case chacha20poly1305 = "chacha20poly1305"
     case aes256sha256 = "aes256-sha256"
+    case aes256sha384 = "aes256-sha384"
 
     /// The algorithms of an IKE proposal, without the key exchange; strongSwan and Cygnet have the same words for them.
-    var ikeAlgorithms: String { self == .aes256sha256 ? "aes256-sha256" : "\(rawValue)-prfsha256" }
+    var ikeAlgorithms: String { isCombined ? "\(rawValue)-prfsha256" : rawValue }
+    /// Whether one algorithm both encrypts and authenticates.
+    var isCombined: Bool { self == .aes256gcm16 || self == .chacha20poly1305 }
     /// What strongSwan calls the encryption algorithm in its reports.
     package var strongSwanReport: String {
         switch self {
         case .aes256gcm16: "AES_GCM_16-256"
         case .chacha20poly1305: "CHACHA20_POLY1305"
         case .aes256sha256: "AES_CBC-256/HMAC_SHA2_256_128"
+        case .aes256sha384: "AES_CBC-256/HMAC_SHA2_384_192"
+        }
+    }
+    /// What Linux calls it.
+    package var kernelReport: String {
+        switch self {
+        case .aes256gcm16: "rfc4106(gcm(aes))"
+        case .chacha20poly1305: "rfc7539esp(chacha20,poly1305)"
+        case .aes256sha256: "cbc(aes)/hmac(sha256)"
+        case .aes256sha384: "cbc(aes)/hmac(sha384)"
         }
     }
 
@@ -32,6 +45,7 @@ package enum EncryptionChoice: String, Sendable, CaseIterable {
             case .aes256gcm16: ["gcm", "256"]
             case .chacha20poly1305: ["chacha20"]
             case .aes256sha256: ["cbc", "256", "sha2256"]
+            case .aes256sha384: ["cbc", "256", "sha2384"]
             }
         return parts.allSatisfy(report.lettersAndDigits.contains)
     }
@@ -75,6 +89,12 @@ package struct TunnelPlan: Sendable {
     /// Seconds of silence after which an end asks whether the other lives; 0 for never.
     package var livenessSeconds: [Side: Int] = [:]
     package var preSharedKey = "correct horse battery staple"
+    /// Whether ESP goes in UDP though no NAT asks for it.
+    package var isUDPEncapsulated = false
+    /// Whether extended sequence numbers are insisted on; `nil` where nothing is said of them.
+    package var hasESN: Bool?
+    /// What the peer's configuration says besides, in its own words.
+    package var peerLines = PeerLines()
 
     package init() {}
 
@@ -92,6 +112,20 @@ package struct TunnelPlan: Sendable {
     /// Networks that stand in the configurations in place of the topology's.
     package var networks: [Side: IPPrefix] = [:]
     package func network(_ side: Side) -> IPPrefix { networks[side] ?? Topology.network(side, inner) }
+
+    /// Lines of a peer's configuration, by where they belong.
+    package struct PeerLines: Sendable {
+        /// strongSwan: section `charon`; Libreswan: `config setup`; OpenIKED: the beginning.
+        package var daemon: [String] = []
+        /// strongSwan: section of the connection; Libreswan: `conn`; OpenIKED: the policy's end.
+        package var connection: [String] = []
+        /// strongSwan: section of the child; not for the others, which have none.
+        package var child: [String] = []
+        /// strongSwan: sections beside `connections`, such as `pools`; Libreswan: sections beside `conn`.
+        package var other: [String] = []
+
+        package init() {}
+    }
 
     /// The networks whose addresses must not be seen at the router.
     package static let protectedNetworks: [IPPrefix] = Side.allCases.flatMap { side in

@@ -1,0 +1,6 @@
+import Lab
+
+extension GuestRow {
+    /// How tunnels end.
+    static let endings: [GuestRow] = []
+}

@@ -1,0 +1,6 @@
+import Lab
+
+extension GuestRow {
+    /// New keys while packets flow.
+    static let rekeys: [GuestRow] = []
+}
