@@ -71,9 +71,14 @@ public final class Host {
         status(connection).map { $0.state == .up && !$0.children.isEmpty } ?? false
     }
 
-    /// Refusals of all failed attempts, in order.
+    /// Refusals of all failed attempts, ours and those of callers, in order.
     public var refusals: [Refusal] {
-        events.compactMap { if case .failed(_, let refusal, _) = $0 { refusal } else { nil } }
+        events.compactMap {
+            switch $0 {
+            case .failed(_, let refusal, _), .callerRefused(_, _, let refusal): refusal
+            default: nil
+            }
+        }
     }
 
     public var narratives: [Narrative] {

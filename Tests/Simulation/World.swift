@@ -27,6 +27,10 @@ public final class World {
     public var conditions = NetworkConditions()
     /// How long jobs take.
     public var jobTime: ClosedRange<Duration> = .zero ... .zero
+    /// Jobs that never end, by their number in the order in which they were begun.
+    public var lostJobs: Set<Int> = []
+    /// How many jobs have been begun.
+    public private(set) var jobCount = 0
     /// Whether packets flow steadily through every outbound SA, so that a peer hears from a new SA as soon as it is used.
     public var carriesTraffic = true
     public private(set) var hosts: [String: Host] = [:]
@@ -182,6 +186,8 @@ public final class World {
             switch output {
             case .send(let datagram): post(datagram)
             case .compute(let job):
+                defer { jobCount += 1 }
+                guard !lostJobs.contains(jobCount) else { continue }
                 let result = await job.run()
                 let time = duration(in: jobTime)
                 if time == .zero {

@@ -62,6 +62,8 @@ public enum Outcome: String, Codable, Hashable, Sendable, CaseIterable {
     case certificate
     /// The peer refused for a reason of another kind, or broke the protocol.
     case refused
+    /// The peer's name cannot be resolved to an address.
+    case unresolved
     /// For `status`: a connection that should be up is not.
     case down
 
@@ -80,6 +82,7 @@ public enum Outcome: String, Codable, Hashable, Sendable, CaseIterable {
         case .unacceptableSelectors: 13
         case .certificate: 14
         case .refused: 15
+        case .unresolved: 16
         }
     }
 }

@@ -66,6 +66,7 @@ extension Outcome {
             case .certificate: .certificate
             case .protocolViolation, .refusedByPeer: .refused
             case .noConnection: .refused
+            case .unresolvedName: .unresolved
             case .administrative, .local: .failed
             }
     }

@@ -133,4 +133,9 @@ public struct RetransmissionPolicy: Sendable, Hashable {
         for _ in 0..<min(attempt, 64) { seconds = min(seconds * factor, limit.inSeconds) }
         return .nanoseconds(Int64(seconds * 1e9))
     }
+
+    /// From the first sending of a request to the time when its answer is no longer waited for.
+    var total: Duration {
+        (0...max(0, min(tries, 1000))).reduce(.zero) { $0 + wait(afterAttempt: $1) }
+    }
 }

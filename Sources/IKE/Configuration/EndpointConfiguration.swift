@@ -13,6 +13,8 @@ public struct EndpointConfiguration: Sendable {
     public var halfOpenLimitPerAddress = 32
     /// A half-open SA that has not been authenticated by then is forgotten.
     public var halfOpenTimeout: Duration = .seconds(30)
+    /// A computation that has not ended by then counts as failed.
+    public var computationLimit: Duration = .seconds(60)
     /// The address of ours that packets to a peer leave from, where a connection names none; `nil`: no route.
     public var sourceAddress: @Sendable (IPAddress) -> IPAddress? = { _ in nil }
     /// The wall clock's reading, in seconds since 1970, at ``Instant/origin``; used to judge certificates.

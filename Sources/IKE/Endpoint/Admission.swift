@@ -20,7 +20,7 @@ extension Endpoint {
         guard isFree || hasGoodCookie(message, datagram) else { return }
         guard halfOpen.count < configuration.halfOpenLimit,
             halfOpen.count(from: datagram.remote.address) < configuration.halfOpenLimitPerAddress
-        else { return }
+        else { return context.counters.count(.halfOpenLimit) }
         let candidates = candidates(local: datagram.local.address, remote: datagram.remote.address)
         for owner in Extensions.all {
             let answer = owner.answer(initial: message, datagram, candidates: candidates, context: context)
@@ -46,6 +46,7 @@ extension Endpoint {
         {
             return true
         }
+        context.counters.count(.cookieSent)
         let cookie = cookies.bake(
             nonce: nonce, address: datagram.remote.address, initiatorSPI: spi, context: context)
         let answer = Message(

@@ -9,12 +9,11 @@ struct ConnectionRecord {
     var isWanted = false
     /// A person has taken it down: no packet brings it up again, only a person or the peer.
     var isHeldDown = false
-    var state: ConnectionStatus.State
-    var since: Instant
-    var reason: String
+    private(set) var phase: ConnectionPhase
+    private(set) var since: Instant
+    private(set) var reason: String
     var refusal: Refusal?
     var attempt = 0
-    var nextAttempt: Instant?
     /// Which of the remote addresses is tried.
     var addressIndex = 0
     /// Children that are missing from an established SA, and when they are asked for again.
@@ -27,16 +26,24 @@ struct ConnectionRecord {
     init(_ configuration: ConnectionConfiguration, at now: Instant) {
         self.configuration = configuration
         isWanted = configuration.isStartedAtBoot
-        state = configuration.restingState
+        phase = configuration.restingPhase
         since = now
         reason = "configured"
     }
 
-    mutating func enter(_ state: ConnectionStatus.State, _ reason: String, at now: Instant) {
-        if self.state != state { since = now }
-        self.state = state
+    mutating func enter(_ phase: ConnectionPhase, _ reason: String, _ context: EndpointContext) {
+        let isNews = self.phase.state != phase.state
+        if isNews { since = context.now }
+        guard isNews || self.reason != reason || self.phase != phase else { return }
+        self.phase = phase
         self.reason = reason
+        context.emit(
+            .connectionChanged(
+                connection: configuration.name, phase.state, reason: reason, deadline: phase.deadline))
     }
+
+    /// When the next attempt is due, if one is planned.
+    var nextAttempt: Instant? { if case .retrying(let at) = phase { at } else { nil } }
 
     /// The pause before attempt number `attempt`, counted from 0: doubled each time up to the limit.
     static func pause(_ timing: ConnectionTiming, attempt: Int) -> Duration {
@@ -54,7 +61,7 @@ extension ConnectionConfiguration {
     }
 
     /// The state of the connection when nobody wants it up.
-    var restingState: ConnectionStatus.State {
+    var restingPhase: ConnectionPhase {
         start == .demand || children.contains { $0.start == .demand } ? .waiting : .idle
     }
 }

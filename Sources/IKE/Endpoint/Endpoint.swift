@@ -41,6 +41,8 @@ public final class Endpoint {
         if header.exchangeType == .ikeSAInit, !header.flags.contains(.response) {
             if header.responderSPI == 0, header.messageID == 0, header.flags.contains(.initiator) {
                 receiveInitRequest(message, datagram)
+            } else {
+                context.counters.count(.malformed)
             }
             return settle(nil)
         }
@@ -53,6 +55,8 @@ public final class Endpoint {
             sa.receiveInitResponse(message, datagram)
         } else if sa.remoteSPI == (header.flags.contains(.initiator) ? header.initiatorSPI : header.responderSPI) {
             sa.receive(message, datagram)
+        } else {
+            context.counters.count(.unknownSPI)
         }
         settle(sa)
     }
@@ -60,6 +64,9 @@ public final class Endpoint {
     /// Does what is due.
     public func handleTimeout(at now: Instant) {
         context.now = now
+        while let job = context.jobs.overdue(at: now) {
+            complete(job, with: JobResult(.failure("it has not ended within \(context.configuration.computationLimit)")), at: now)
+        }
         while let owner = deadlines.popDue(at: now) {
             switch owner {
             case .sa(let spi):
@@ -76,7 +83,7 @@ public final class Endpoint {
     /// Takes in the result of a computation that an output asked for.
     public func complete(_ job: Job.ID, with result: JobResult, at now: Instant) {
         context.now = now
-        guard let owner = context.takeOwner(of: job), let sa = sas[owner] else { return }
+        guard let owner = context.jobs.end(job), let sa = sas[owner] else { return }
         sa.complete(job, result)
         settle(sa)
     }
@@ -85,24 +92,36 @@ public final class Endpoint {
     public func nextOutput() -> Output? { context.popOutput() }
 
     /// When ``handleTimeout(at:)`` is due; `nil`: never, as things are.
-    public var nextDeadline: Instant? { deadlines.next }
+    public var nextDeadline: Instant? {
+        guard let job = context.jobs.deadline else { return deadlines.next }
+        return deadlines.next.map { min($0, job) } ?? job
+    }
 
     // MARK: Demultiplexing
 
     private func parse(_ datagram: IKEDatagram) -> Message? {
         var reader = OctetReader(datagram.octets)
-        guard let header = try? IKEHeader(parsing: &reader) else { return nil }
+        guard let header = try? IKEHeader(parsing: &reader) else {
+            context.counters.count(.malformed)
+            return nil
+        }
         guard header.majorVersion == 2 else {
+            // IKEv1 is historic (RFC 9395): nothing here speaks it, and an answer in another version helps nobody.
+            context.counters.count(header.majorVersion == 1 ? .ikev1 : .badVersion)
             if header.majorVersion > 2, !header.flags.contains(.response) {
                 answerUnprotected(
                     header, datagram, [.notify(NotifyPayload(type: .invalidMajorVersion))], id: header.messageID)
             }
             return nil
         }
-        guard Int(header.length) == datagram.octets.count else { return nil }
+        guard Int(header.length) == datagram.octets.count else {
+            context.counters.count(.malformed)
+            return nil
+        }
         do {
             return try Message(parsing: datagram.octets)
         } catch {
+            context.counters.count(.malformed)
             // Nothing is known of the sender: only a request that would begin an SA gets an answer.
             if header.exchangeType == .ikeSAInit, !header.flags.contains(.response), header.responderSPI == 0 {
                 var answer = NotifyPayload(type: .invalidSyntax)
@@ -120,7 +139,10 @@ public final class Endpoint {
         _ header: IKEHeader, _ datagram: IKEDatagram, _ payloads: [Payload], id: UInt32
     ) {
         let isInitial = header.exchangeType == .ikeSAInit && header.responderSPI == 0
-        guard isInitial ? initialAnswers.allows(at: context.now) : errorAnswers.allows(at: context.now) else { return }
+        guard isInitial ? initialAnswers.allows(at: context.now) : errorAnswers.allows(at: context.now) else {
+            context.counters.count(.answerWithheld)
+            return
+        }
         var flags: IKEHeader.Flags = .response
         if !header.flags.contains(.initiator) { flags.insert(.initiator) }
         let answer = Message(
@@ -136,6 +158,7 @@ public final class Endpoint {
     }
 
     private func unknownSA(_ header: IKEHeader, _ datagram: IKEDatagram) {
+        context.counters.count(.unknownSPI)
         guard !header.flags.contains(.response) else { return }
         let added = Extensions.all.flatMap { $0.payloads(forUnknownSA: header, context: context) }
         answerUnprotected(

@@ -12,9 +12,8 @@ final class EndpointContext {
     private var nextOutput = 0
     /// Things an SA tells the endpoint; handled before the call returns.
     var signals: [Signal] = []
-    private var jobCounter: UInt64 = 0
-    /// Which SA a job belongs to, by our SPI.
-    private var jobOwners: [Job.ID: UInt64] = [:]
+    var jobs = JobTable()
+    var counters = MessageCounters()
     var ikeSPIs = SPIAllocator()
     var childSPIs = ChildSPIAllocator()
     var childOwners = ChildOwners()
@@ -71,15 +70,16 @@ final class EndpointContext {
     }
 
     func start(_ work: Job.Work, for localSPI: UInt64) -> Job.ID {
-        jobCounter += 1
-        let id = Job.ID(number: jobCounter)
-        jobOwners[id] = localSPI
+        let id = jobs.begin(for: localSPI, until: now + configuration.computationLimit)
         emit(.compute(Job(id: id, work: work)))
         return id
     }
 
-    /// Whose job that was; forgotten with this call.
-    func takeOwner(of job: Job.ID) -> UInt64? { jobOwners.removeValue(forKey: job) }
+    /// When an attempt to set up an IKE SA, or a child of one, is given up, however far it has come: time for two exchanges
+    /// with all their repetitions, and for a computation that never ends.
+    func attemptLimit(_ timing: ConnectionTiming) -> Instant {
+        now + timing.retransmission.total + timing.retransmission.total + configuration.computationLimit
+    }
 
     func wallClock() -> Int64 { configuration.unixTimeAtOrigin + now.nanoseconds / 1_000_000_000 }
 

@@ -1,3 +1,4 @@
+import IPPacket
 import Octets
 
 /// What happened, for logs, status and explanations.
@@ -8,12 +9,19 @@ public enum IKEEvent: Sendable {
     case childEstablished(connection: String, ChildSAStatus)
     case childRekeyed(connection: String, old: UInt32, ChildSAStatus)
     case childClosed(connection: String, child: String, inboundSPI: UInt32, reason: String)
-    /// An attempt failed. `nextAttempt`: when it is made again, if it is.
+    /// A connection is in another state, or in the same for another reason. `deadline`: when that ends at the latest, if it is
+    /// not to last.
+    case connectionChanged(connection: String, ConnectionStatus.State, reason: String, deadline: Instant?)
+    /// An attempt of ours failed, or one of a peer that has proved its identity. `nextAttempt`: when it is made again, if it is.
     case failed(connection: String?, Refusal, nextAttempt: Instant?)
+    /// Somebody who has not proved an identity called and was refused. `connection`: the one it asked for, if that is known.
+    case callerRefused(connection: String?, remote: SocketAddress, Refusal)
     /// A negotiation ended, well or badly. `connection` is `nil` where no configured connection fitted.
     case negotiated(connection: String?, Narrative)
     /// The peer did not answer and counts as dead.
     case peerDead(connection: String)
+    /// The peer, or a NAT before it, is at another address.
+    case peerMoved(connection: String, localSPI: UInt64, from: SocketAddress, to: SocketAddress)
     /// Something was ignored that an operator may want to know of.
     case warning(connection: String?, String)
     /// Keys, for an analyser of captures; only if the configuration exports them.
@@ -79,8 +87,12 @@ public struct ConnectionStatus: Sendable {
     public var state: State
     public var since: Instant
     public var reason: String
-    public var nextAttempt: Instant?
+    /// When the state ends at the latest: set for `connecting` and `retrying`, and for no other.
+    public var deadline: Instant?
     public var refusal: Refusal?
     public var ikeSAs: [IKESAStatus]
     public var children: [ChildSAStatus]
+
+    /// When the next attempt is made, if one is planned.
+    public var nextAttempt: Instant? { state == .retrying ? deadline : nil }
 }

@@ -7,11 +7,14 @@ extension Endpoint {
             guard let record = connections[name] else { return nil }
             let live = record.sas.compactMap { sas[$0] }
             return ConnectionStatus(
-                name: name, state: record.state, since: record.since, reason: record.reason,
-                nextAttempt: record.nextAttempt, refusal: record.refusal, ikeSAs: live.compactMap { $0.status() },
+                name: name, state: record.phase.state, since: record.since, reason: record.reason,
+                deadline: record.phase.deadline, refusal: record.refusal, ikeSAs: live.compactMap { $0.status() },
                 children: live.flatMap { $0.established?.children.map { $0.status() } ?? [] })
         }
     }
+
+    /// Messages that were not taken in, by reason.
+    public var messageCounters: MessageCounters { context.counters }
 
     /// Number of IKE SAs, in any state.
     public var saCount: Int { sas.count }

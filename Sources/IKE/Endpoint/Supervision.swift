@@ -70,6 +70,7 @@ extension Endpoint {
         record.configuration.remoteAddresses = addresses
         record.addressIndex = 0
         let waits = record.isWanted && record.sas.isEmpty
+        if record.refusal?.cause == .unresolvedName { record.refusal = nil }
         connections[name] = record
         if waits { attempt(name) }
         settle(nil)
@@ -88,6 +89,10 @@ extension Endpoint {
         guard !configuration.remoteAddresses.isEmpty || !record.sas.isEmpty else { throw .noRemoteAddress(name) }
         let wanted = child.map { [$0] } ?? configuration.children.map(\.name)
         if let sa = establishedSA(record) {
+            if sa.established?.children.isEmpty ?? true {
+                enterConnecting(&record, "asking for \(wanted.joined(separator: ", "))")
+                connections[name] = record
+            }
             for wish in wanted {
                 if let config = configuration.children.first(where: { $0.name == wish }) { sa.enqueue(.createChild(config)) }
             }
@@ -124,9 +129,8 @@ extension Endpoint {
         record.isWanted = false
         record.isHeldDown = true
         record.requested = []
-        record.nextAttempt = nil
         record.missing = [:]
-        record.enter(record.configuration.restingState, "taken down", at: now)
+        record.enter(record.configuration.restingPhase, "taken down", context)
         connections[name] = record
         for spi in record.sas {
             guard let sa = sas[spi] else { continue }
@@ -167,7 +171,7 @@ extension Endpoint {
         guard var record = connections[name] else { return }
         record.isWanted = false
         record.requested = []
-        record.nextAttempt = nil
+        record.enter(record.configuration.restingPhase, reason, context)
         connections[name] = record
         for spi in record.sas { sas[spi]?.close(nil, reason: reason, tellPeer: true) }
         // Now, and not with the next settlement, so that what follows finds no trace of the old SAs.
@@ -230,9 +234,8 @@ extension Endpoint {
                 settle(sa)
             } else if record.sas.isEmpty, record.nextAttempt == nil, !record.configuration.remoteAddresses.isEmpty {
                 record.requested.insert(child.name)
-                record.reason = "asked for by \(description)"
                 connections[name] = record
-                attempt(name)
+                attempt(name, askedForBy: description)
                 settle(nil)
             }
             return
@@ -255,13 +258,29 @@ extension Endpoint {
         }
     }
 
-    private func attempt(_ name: String) {
+    /// Notes that something is under way which ends at its limit, if nothing ends it before.
+    private func enterConnecting(_ record: inout ConnectionRecord, _ reason: String) {
+        let until = context.attemptLimit(record.configuration.timing)
+        record.enter(.connecting(until: until), reason, context)
+        deadlines.insert(.connection(record.configuration.name), at: until)
+    }
+
+    private func enterRetrying(_ record: inout ConnectionRecord, at next: Instant, _ reason: String) {
+        record.enter(.retrying(at: next), reason, context)
+        deadlines.insert(.connection(record.configuration.name), at: next)
+    }
+
+    /// - Parameter packet: what asked for the connection, if that was a packet.
+    private func attempt(_ name: String, askedForBy packet: String? = nil) {
         guard var record = connections[name] else { return }
-        record.nextAttempt = nil
         let configuration = record.configuration
         guard !configuration.remoteAddresses.isEmpty else {
-            // A peer with a name is called when the name is resolved; any other can only call us.
-            record.enter(.idle, "waits for the peer", at: context.now)
+            if configuration.acceptsAnyRemoteAddress {
+                record.enter(.idle, "waits for the peer", context)
+            } else {
+                // Whoever resolves the peer's name tells the outcome; this is for the case that nobody does.
+                enterRetrying(&record, at: context.now + configuration.timing.retryLimit, "the peer's name is being looked up")
+            }
             connections[name] = record
             return
         }
@@ -288,11 +307,15 @@ extension Endpoint {
             let sa = IKESA.initiate(
                 configuration, children: children.isEmpty ? configuration.children : children, path: path,
                 localSPI: spi, context: context)
-        else { return }
+        else {
+            context.ikeSPIs.release(spi)
+            failed(name, Refusal(.local, "no IKE proposal has a key exchange", at: [configuration.origin(of: "ike")]))
+            return
+        }
         register(sa)
         record.sas.append(spi)
         record.asked = Set((children.isEmpty ? configuration.children : children).map(\.name))
-        record.enter(.connecting, "calling \(remote)", at: context.now)
+        enterConnecting(&record, "calling \(remote)" + (packet.map { ", asked for by \($0)" } ?? ""))
         connections[name] = record
         settle(sa)
     }
@@ -306,34 +329,107 @@ extension Endpoint {
             let pause = ConnectionRecord.pause(record.configuration.timing, attempt: record.attempt)
             let next = once ? context.now : context.now + context.jittered(pause, by: 0.2)
             record.attempt += 1
-            record.nextAttempt = next
-            record.enter(.retrying, refusal.reason, at: context.now)
-            deadlines.insert(.connection(name), at: next)
+            enterRetrying(&record, at: next, refusal.reason)
         } else {
             record.requested = []
-            record.enter(.failed, refusal.reason, at: context.now)
+            record.enter(.failed, refusal.reason, context)
         }
         connections[name] = record
         context.emit(.failed(connection: name, refusal, nextAttempt: record.nextAttempt))
     }
 
     func handleTimeout(ofConnection name: String) {
-        guard let record = connections[name] else { return }
-        if let next = record.nextAttempt {
-            if next <= context.now { attempt(name) } else { deadlines.insert(.connection(name), at: next) }
+        guard let due = connections[name] else { return }
+        if let deadline = due.phase.deadline, deadline > context.now {
+            deadlines.insert(.connection(name), at: deadline)
+        } else if case .connecting = due.phase {
+            giveUpAttempt(name)
+        } else if case .retrying = due.phase, establishedSA(due) == nil {
+            attempt(name)
         }
-        guard let sa = establishedSA(record) else { return }
+        guard let record = connections[name], let sa = establishedSA(record) else { return }
+        let limit = context.attemptLimit(record.configuration.timing)
         for (child, plan) in record.missing.sorted(by: { $0.key < $1.key }) {
             guard plan.at <= context.now else {
                 deadlines.insert(.connection(name), at: plan.at)
                 continue
             }
-            connections[name]?.missing[child]?.at = context.now + .seconds(3600)
+            // Asked for again by then, should there be no outcome.
+            connections[name]?.missing[child]?.at = limit
+            deadlines.insert(.connection(name), at: limit)
+            if case .retrying = record.phase {
+                connections[name]?.enter(.connecting(until: limit), "asking for \(child)", context)
+            }
             if let configuration = record.configuration.children.first(where: { $0.name == child }) {
                 sa.enqueue(.createChild(configuration))
             }
         }
         settle(sa)
+        planNext(name)
+    }
+
+    /// Finds the next time for a connection whose plan has been overtaken: its missing children may have come, or been given up.
+    private func planNext(_ name: String) {
+        guard var record = connections[name], case .retrying(let at) = record.phase, at <= context.now else { return }
+        if let next = record.missing.values.map(\.at).min() {
+            enterRetrying(&record, at: next, record.reason)
+        } else {
+            let isUp = establishedSA(record).map { !($0.established?.children.isEmpty ?? true) } ?? false
+            record.enter(isUp ? .up : record.configuration.restingPhase, "nothing is left to be asked for", context)
+        }
+        connections[name] = record
+    }
+
+    /// An attempt has taken as long as one may: whatever it still waits for is given up.
+    private func giveUpAttempt(_ name: String) {
+        let refusal = Refusal(.local, "the attempt was given up: it has taken as long as all its repetitions may")
+        for spi in connections[name]?.sas ?? [] {
+            guard let sa = sas[spi], !sa.isEstablished else { continue }
+            sa.close(refusal, tellPeer: false)
+            settle(sa)
+        }
+        // What was closed has put the connection into another phase, unless nothing was.
+        guard var record = connections[name], case .connecting = record.phase else { return }
+        if let sa = establishedSA(record) {
+            // The IKE SA is there and its exchanges have limits of their own; what it lacks is asked for once more.
+            let next = context.now + ConnectionRecord.pause(record.configuration.timing, attempt: record.attempt)
+            record.attempt += 1
+            for child in record.configuration.children
+            where record.configuration.start(of: child) == .boot && sa.established?.children.contains(where: {
+                $0.configuration.name == child.name
+            }) == false {
+                record.missing[child.name] = (record.attempt, next)
+            }
+            if record.missing.isEmpty {
+                record.enter(.failed, refusal.reason, context)
+            } else {
+                enterRetrying(&record, at: next, refusal.reason)
+            }
+            connections[name] = record
+        } else {
+            failed(name, refusal)
+        }
+    }
+
+    /// Takes in that no address of a connection's peer is known, as its name cannot be resolved.
+    ///
+    /// - Parameter next: when the name is looked up again.
+    public func remoteAddressUnknown(of name: String, _ reason: String, lookedUpAgainAt next: Instant, at now: Instant) {
+        context.now = now
+        guard var record = connections[name], record.sas.isEmpty, record.configuration.remoteAddresses.isEmpty,
+            !record.configuration.acceptsAnyRemoteAddress, record.isWanted || record.reason != reason
+        else { return }
+        let refusal = Refusal(.unresolvedName, reason, at: [record.configuration.origin(of: "remote.address")])
+        let isNews = record.refusal != refusal
+        record.refusal = refusal
+        if record.isWanted {
+            enterRetrying(&record, at: next, reason)
+        } else {
+            record.enter(record.configuration.restingPhase, reason, context)
+        }
+        connections[name] = record
+        if isNews { context.emit(.failed(connection: name, refusal, nextAttempt: record.nextAttempt)) }
+        settle(nil)
     }
 
     // MARK: What SAs tell
@@ -352,7 +448,7 @@ extension Endpoint {
             guard let name = sa.connection?.name else { return [sa] }
             connections[name]?.missing[child] = nil
             connections[name]?.refusal = nil
-            connections[name]?.enter(.up, "established", at: context.now)
+            connections[name]?.enter(.up, "established", context)
             return [sa]
         case .childLost(let sa, let child, let refusal):
             childLost(sa, child, refusal)
@@ -378,7 +474,6 @@ extension Endpoint {
         if !record.sas.contains(sa.localSPI) { record.sas.append(sa.localSPI) }
         record.attempt = 0
         record.isHeldDown = false
-        record.nextAttempt = nil
         // What was asked for after the attempt had begun; if the peer has brought it along, nothing comes of this.
         let late = sa.isInitiator ? record.requested.subtracting(record.asked) : record.requested
         for child in record.configuration.children where late.contains(child.name) { sa.enqueue(.createChild(child)) }
@@ -390,7 +485,7 @@ extension Endpoint {
         {
             record.isWanted = true
         }
-        record.enter(.up, "established", at: context.now)
+        record.enter(.up, "established", context)
         if !sa.isInitiator { abandonAttempts(&record) }
         connections[name] = record
         settleDuplicates(of: sa, record)
@@ -450,11 +545,11 @@ extension Endpoint {
             let at = context.now + ConnectionRecord.pause(record.configuration.timing, attempt: attempt)
             record.missing[child] = (attempt, at)
             deadlines.insert(.connection(name), at: at)
-            if !hasChildren { record.enter(.retrying, refusal?.reason ?? "child \(child) was lost", at: context.now) }
+            if !hasChildren { enterRetrying(&record, at: at, refusal?.reason ?? "child \(child) was lost") }
         } else if !hasChildren {
             record.enter(
-                refusal == nil ? record.configuration.restingState : .failed,
-                refusal?.reason ?? "child \(child) was deleted", at: context.now)
+                refusal == nil ? record.configuration.restingPhase : .failed,
+                refusal?.reason ?? "child \(child) was deleted", context)
         }
         connections[name] = record
     }
@@ -470,20 +565,20 @@ extension Endpoint {
         record.missing = [:]
         connections[name] = record
         if refusal?.cause == .administrative || (!record.isWanted && refusal == nil) {
-            record.enter(record.configuration.restingState, reason, at: context.now)
+            record.enter(record.configuration.restingPhase, reason, context)
             connections[name] = record
             return
         }
-        if record.state == .up, refusal?.cause == .peerSilent, record.configuration.deadPeerAction == .clear,
+        if record.phase == .up, refusal?.cause == .peerSilent, record.configuration.deadPeerAction == .clear,
             !record.configuration.isStartedAtBoot
         {
             record.isWanted = false
-            record.enter(record.configuration.restingState, reason, at: context.now)
+            record.enter(record.configuration.restingPhase, reason, context)
             connections[name] = record
             return
         }
         failed(
             name, refusal ?? Refusal(.refusedByPeer, by: .peer, reason),
-            at: record.state == .up && refusal?.cause == .peerSilent)
+            at: record.phase == .up && refusal?.cause == .peerSilent)
     }
 }

@@ -35,7 +35,7 @@ extension IKESA {
             return
         }
         narrative = Narrative(
-            title: "child SA \(child.name)\(replaces == nil ? "" : " (rekey)") as initiator, \(path.local) to \(path.remote)",
+            .child, title: "child SA \(child.name)\(replaces == nil ? "" : " (rekey)") as initiator, \(path.local) to \(path.remote)",
             at: context.now)
         let previous = replaces.flatMap { established?.child(inboundSPI: $0)?.description.suite.keyExchange }
         let method = previous ?? child.espProposals.lazy.flatMap(\.keyExchange).first

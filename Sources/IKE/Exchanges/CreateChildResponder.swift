@@ -16,6 +16,7 @@ extension IKESA {
         let payloads = message.payloads
         let isIKERekey = payloads.securityAssociation?.proposals.contains { $0.protocolID == .ike } ?? false
         narrative = Narrative(
+            isIKERekey ? .rekey : .child,
             title: "\(isIKERekey ? "IKE SA rekey" : "child SA") as responder, \(path.remote) to \(path.local)", at: context.now)
         tell(.received, "CREATE_CHILD_SA request: \(payloads.summary)")
         if let type = mustWait(established, forIKERekey: isIKERekey) {

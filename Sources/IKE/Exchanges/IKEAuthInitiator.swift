@@ -12,6 +12,8 @@ struct InitiatorAuth {
         let initiatorNonce: [UInt8]
         let responderNonce: [UInt8]
         let children: [ChildConfiguration]
+        /// When the attempt is given up.
+        let until: Instant
     }
 
     enum Phase {

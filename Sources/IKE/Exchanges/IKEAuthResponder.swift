@@ -117,7 +117,7 @@ extension IKESA {
     private func refuseInitiator(_ refusal: Refusal) {
         answer(.ikeAuth, [.notify(NotifyPayload(type: refusal.notify ?? .authenticationFailed))])
         close(refusal, tellPeer: false, repeatsAnswer: true)
-        context.emit(.failed(connection: connection?.name, refusal, nextAttempt: nil))
+        context.emit(.callerRefused(connection: connection?.name, remote: path.remote, refusal))
     }
 
     private func proveOurselves(_ admitting: ResponderAuth) {

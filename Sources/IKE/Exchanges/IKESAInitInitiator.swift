@@ -33,6 +33,8 @@ struct InitiatorInit {
     let nonce: [UInt8]
     /// The children asked for; the first goes into IKE_AUTH.
     let children: [ChildConfiguration]
+    /// When the attempt is given up, however far it has come.
+    let until: Instant
     var cookie: [UInt8]?
     var triedMethods: Set<KeyExchangeMethod>
     var cookieRounds = 0
@@ -60,7 +62,7 @@ extension IKESA {
         let job = context.start(.makeKey(method, seeds: context.seeds(for: method)), for: localSPI)
         let phase = InitiatorInit(
             phase: .makingKey(job), method: method, nonce: context.randomOctets(32), children: children,
-            triedMethods: [method])
+            until: context.attemptLimit(connection.timing), triedMethods: [method])
         let sa = IKESA(
             context: context, isInitiator: true, localSPI: localSPI, remoteSPI: 0, path: path,
             state: .initiating(phase), connection: connection,
@@ -265,7 +267,7 @@ extension IKESA {
         beginAuthentication(
             InitiatorAuth.Foundation(
                 request: accepted.request, response: accepted.response, initiatorNonce: initial.nonce,
-                responderNonce: accepted.responderNonce, children: initial.children))
+                responderNonce: accepted.responderNonce, children: initial.children, until: initial.until))
     }
 
     /// From here on the SA's messages are protected by these keys.

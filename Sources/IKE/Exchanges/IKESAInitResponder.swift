@@ -20,6 +20,8 @@ struct ResponderInit {
     let responderNonce: [UInt8]
     /// Connections that fit the addresses and accept the suite; IKE_AUTH decides among them.
     let candidates: [ConnectionConfiguration]
+    /// When the peer must have proved who it is.
+    let until: Instant
     var response: [UInt8] = []
 }
 
@@ -54,8 +56,9 @@ extension IKESA {
             tell(.refused, refusal.reason, refusal.origins.first)
             narrative.refusal = refusal
             narrative.isFinished = true
+            narrative.isFromStranger = true
             context.emit(.negotiated(connection: connection, narrative))
-            context.emit(.failed(connection: connection, refusal, nextAttempt: nil))
+            context.emit(.callerRefused(connection: connection, remote: datagram.remote, refusal))
         }
 
         tell(.received, "IKE_SA_INIT request: \(payloads.summary)")
@@ -115,7 +118,8 @@ extension IKESA {
             state: .answering(
                 ResponderInit(
                     phase: .received, suite: choice.suite, proposalNumber: choice.number, request: datagram.octets,
-                    initiatorNonce: initiatorNonce, responderNonce: context.randomOctets(32), candidates: fitting)),
+                    initiatorNonce: initiatorNonce, responderNonce: context.randomOctets(32), candidates: fitting,
+                    until: context.now + context.configuration.halfOpenTimeout)),
             connection: nil, title: narrative.title)
         sa.narrative = narrative
         sa.window.expectedID = 1

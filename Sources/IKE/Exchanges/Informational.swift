@@ -129,6 +129,19 @@ extension IKESA {
             for index in established.children.indices where established.children[index].replaces == inboundSPI {
                 established.children[index].replaces = nil
             }
+            // A replacement that the peer made and has given up again: the old pair is what there is.
+            for index in established.children.indices
+            where established.children[index].peerReplacement?.inboundSPI == inboundSPI {
+                established.children[index].peerReplacement = nil
+                guard established.children[index].state == .rekeyed, established.children[index].ownReplacement == nil,
+                    established.children[index].deleteAt == nil
+                else { continue }
+                established.children[index].state = .installed
+                established.children[index].rekeyAt =
+                    context.now
+                    + context.within(
+                        context.jittered(.seconds(30), by: 0.5), beforeEndAt: established.children[index].expiresAt)
+            }
             if lingers {
                 established.lingering.append((inboundSPI, context.now + Established.lingeringTime))
             }

@@ -29,7 +29,7 @@ extension IKESA {
 
     func beginIKERekey() {
         guard let method = keys?.suite.keyExchange else { return }
-        narrative = Narrative(title: "IKE SA rekey as initiator, \(path.local) to \(path.remote)", at: context.now)
+        narrative = Narrative(.rekey, title: "IKE SA rekey as initiator, \(path.local) to \(path.remote)", at: context.now)
         let job = context.start(.makeKey(method, seeds: context.seeds(for: method)), for: localSPI)
         let rekey = IKERekey(
             newSPI: context.ikeSPIs.allocate(using: &context.random), nonce: context.randomOctets(32),

@@ -27,6 +27,17 @@ public struct Narrative: Sendable {
         public var origin: Origin?
     }
 
+    /// What a negotiation is about.
+    public enum Subject: String, Sendable {
+        /// An IKE SA with its first child.
+        case ikeSA
+        /// The replacement of an IKE SA.
+        case rekey
+        /// A child SA, new or as a replacement.
+        case child
+    }
+
+    public let subject: Subject
     /// What was negotiated, for example `"IKE SA, as initiator, with 192.0.2.2"`.
     public var title: String
     public var began: Instant
@@ -34,11 +45,14 @@ public struct Narrative: Sendable {
     /// `nil` while under way or when it succeeded.
     public internal(set) var refusal: Refusal?
     public internal(set) var isFinished = false
+    /// Whether it is that of somebody who called and had not proved an identity when it ended.
+    public internal(set) var isFromStranger = false
 
     /// Lines kept at most; what is beyond is of no use to a reader.
     static let limit = 400
 
-    init(title: String, at began: Instant) {
+    init(_ subject: Subject = .ikeSA, title: String, at began: Instant) {
+        self.subject = subject
         self.title = title
         self.began = began
     }

@@ -18,6 +18,8 @@ public struct Refusal: Error, Hashable, Sendable {
         case refusedByPeer
         /// A person, or a new configuration, ended it.
         case administrative
+        /// The peer's name cannot be resolved to an address.
+        case unresolvedName
         /// No configured connection fits.
         case noConnection
         /// Something of ours failed: no address, no memory, the data plane.

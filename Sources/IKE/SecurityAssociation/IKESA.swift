@@ -19,6 +19,19 @@ final class IKESA {
         /// Gone but for its last answer, which may have to be repeated until `until`.
         case closing(until: Instant)
         case closed
+
+        /// When the state ends, whatever else happens. Only an established SA may last, within its own limits; for every other
+        /// state there is a time to give here.
+        var until: Instant? {
+            switch self {
+            case .initiating(let initial): initial.until
+            case .proving(let proving): proving.foundation.until
+            case .answering(let initial): initial.until
+            case .admitting(let admitting): admitting.initial.until
+            case .closing(let until): until
+            case .established, .closed: nil
+            }
+        }
     }
 
     let context: EndpointContext
@@ -129,7 +142,11 @@ final class IKESA {
     /// Sends a request under the SA's protection and waits for its answer.
     func request(_ exchange: ExchangeType, _ payloads: [Payload]) {
         let id = window.nextID
-        guard let datagrams = sealed(exchange, payloads, id: id, isResponse: false) else { return }
+        guard let datagrams = sealed(exchange, payloads, id: id, isResponse: false) else {
+            // Nothing would ever answer what cannot be sent.
+            close(Refusal(.local, "a message of the IKE SA cannot be protected"), tellPeer: false)
+            return
+        }
         window.nextID &+= 1
         launch(exchange, id: id, datagrams)
         tell(.sent, "\(exchange) request \(id): \(payloads.summary)")
@@ -169,7 +186,9 @@ final class IKESA {
 
     /// A message of this SA that is not IKE_SA_INIT.
     func receive(_ message: Message, _ datagram: IKEDatagram) {
-        guard protection != nil, message.header.flags.contains(.initiator) != isInitiator else { return }
+        guard protection != nil, message.header.flags.contains(.initiator) != isInitiator else {
+            return context.counters.count(.unexpected)
+        }
         guard message.isProtected else {
             for owner in Extensions.all { owner.receive(unprotected: message, of: self) }
             return
@@ -178,7 +197,7 @@ final class IKESA {
         if isResponse {
             guard let outstanding = window.outstanding, outstanding.messageID == message.header.messageID,
                 outstanding.exchange == message.header.exchangeType
-            else { return }
+            else { return context.counters.count(.unexpected) }
         } else {
             switch window.classify(request: message.header.messageID) {
             case .new where takesRequests: break
@@ -188,7 +207,7 @@ final class IKESA {
                 guard protection?.asksAgain(message, octets: datagram.octets) ?? false else { return }
                 transmit(window.lastAnswer, backTo: datagram)
                 return
-            case .new, .outside: return
+            case .new, .outside: return context.counters.count(.unexpected)
             }
         }
         let opened: MessageProtection.Opened
@@ -200,7 +219,7 @@ final class IKESA {
             return
         } catch {
             // Not authentic: it is nobody's business but the counter's.
-            return
+            return context.counters.count(.notAuthentic)
         }
         guard case .message(let authenticated) = opened else { return }
         // New, whole and authentic: only such a message tells where the peer is, and that it is alive.
@@ -228,6 +247,7 @@ final class IKESA {
 
     /// The peer is authentic but its message cannot be read.
     private func malformed(_ error: MessageError, isResponse: Bool, exchange: ExchangeType) {
+        context.counters.count(.malformed)
         tell(.refused, "\(exchange): \(error)")
         context.emit(.warning(connection: connection?.name, "malformed \(exchange) from \(path.remote): \(error)"))
         guard !isResponse else {
@@ -256,21 +276,26 @@ final class IKESA {
         guard datagram.remote != path.remote || datagram.nonESPMarker != path.usesNATPort else { return }
         // A responder also follows the initiator's change to the NAT traversal port.
         guard path.isPeerBehindNAT || (!isEstablished && !isInitiator) else { return }
+        let before = path.remote
         path.remote = datagram.remote
         path.local = datagram.local
         path.usesNATPort = datagram.nonESPMarker
-        moveChildren()
+        moveChildren(from: before)
     }
 
     /// Authentic ESP came from elsewhere: the NAT's mapping, which IKE shares, has changed.
     func follow(espFrom remote: SocketAddress) {
         guard path.isPeerBehindNAT, path.usesNATPort, remote != path.remote else { return }
+        let before = path.remote
         path.remote = remote
-        moveChildren()
+        moveChildren(from: before)
     }
 
-    private func moveChildren() {
+    private func moveChildren(from before: SocketAddress) {
         let path = path
+        if let connection, isEstablished, path.remote != before {
+            context.emit(.peerMoved(connection: connection.name, localSPI: localSPI, from: before, to: path.remote))
+        }
         let children = withEstablished { established in
             for index in established.children.indices {
                 established.children[index].description.local = path.local
@@ -383,6 +408,7 @@ final class IKESA {
     func finishNarrative(_ refusal: Refusal?) {
         narrative.refusal = refusal
         narrative.isFinished = true
+        narrative.isFromStranger = !isInitiator && !isEstablished
         if let refusal {
             tell(.refused, refusal.reason, origin: refusal.origins.first)
             for origin in refusal.origins.dropFirst() { tell(.note, "see also", origin: origin) }

@@ -7,14 +7,12 @@ extension IKESA {
     var nextDeadline: Instant? {
         var deadlines: [Instant] = []
         if let outstanding = window.outstanding { deadlines.append(outstanding.resendAt) }
+        if let until = state.until { deadlines.append(until) }
         switch state {
         case .initiating(let initial):
             if let doubt = initial.doubt { deadlines.append(doubt.until) }
             if let demand = initial.cookieDemand { deadlines.append(demand.until) }
-        case .proving: break
-        case .answering, .admitting:
-            deadlines.append(createdAt + context.configuration.halfOpenTimeout)
-        case .closing(let until): deadlines.append(until)
+        case .proving, .answering, .admitting, .closing: break
         case .closed: return nil
         case .established(let established): addDeadlines(of: established, to: &deadlines)
         }
@@ -45,6 +43,7 @@ extension IKESA {
     func handleTimeout() {
         let now = context.now
         if let outstanding = window.outstanding, outstanding.resendAt <= now { resend(outstanding) }
+        if let until = state.until, until <= now { return endOverdueState() }
         switch state {
         case .initiating(let initial):
             if let demand = initial.cookieDemand, demand.until <= now {
@@ -52,15 +51,22 @@ extension IKESA {
             } else if let doubt = initial.doubt, doubt.until <= now {
                 close(doubt.refusal, tellPeer: false)
             }
-        case .answering, .admitting:
-            if createdAt + context.configuration.halfOpenTimeout <= now {
-                close(
-                    Refusal(.peerSilent, "the peer began an IKE SA and did not go on with it"), tellPeer: false)
-            }
-        case .closing(let until):
-            if until <= now { close(nil, reason: "closed", tellPeer: false) }
         case .established: handleEstablishedTimeout()
-        case .proving, .closed: break
+        case .proving, .answering, .admitting, .closing, .closed: break
+        }
+    }
+
+    /// The state has lasted as long as it may.
+    private func endOverdueState() {
+        switch state {
+        case .answering, .admitting:
+            close(Refusal(.peerSilent, "the peer began an IKE SA and did not go on with it"), tellPeer: false)
+        case .initiating, .proving:
+            close(
+                Refusal(.local, "the attempt was given up: it has taken as long as all its repetitions may"),
+                tellPeer: false)
+        case .closing: close(nil, reason: "closed", tellPeer: false)
+        case .established, .closed: break
         }
         if !isClosed { for owner in Extensions.all { owner.handleTimeout(of: self) } }
     }
