@@ -4,7 +4,7 @@ import IKE
 import Octets
 
 enum AuthenticationWord: String, ConfigurationKey {
-    case psk, certificate
+    case psk, certificate, anonymous
 }
 
 enum SecretEncodingWord: String, ConfigurationKey {

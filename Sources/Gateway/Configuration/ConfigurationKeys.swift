@@ -10,7 +10,7 @@ enum DaemonKey: String, ConfigurationKey {
     case listen, device
     case control
     case logLevel = "log-level"
-    case limits
+    case state, limits
 }
 
 enum ControlKey: String, ConfigurationKey {
@@ -21,6 +21,7 @@ enum LimitKey: String, ConfigurationKey {
     case halfOpen = "half-open"
     case halfOpenPerAddress = "half-open-per-address"
     case halfOpenTimeout = "half-open-timeout"
+    case anonymous
     case cookieThreshold = "cookie-threshold"
 }
 
@@ -28,7 +29,7 @@ enum ConnectionKey: String, ConfigurationKey {
     case local, remote
     case auth, secret, certificate, authorities
     case ike, esp, pfs, esn, mode
-    case children, start, lifetimes
+    case children, childless, start, lifetimes
     case deadPeer = "dead-peer"
     case retry, retransmission
     case encapsulation, fragmentation
@@ -65,7 +66,7 @@ enum ChildKey: String, ConfigurationKey {
 }
 
 enum LifetimeKey: String, ConfigurationKey {
-    case ike, child
+    case ike, child, reauthentication
     case childOctets = "child-octets"
     case childPackets = "child-packets"
     case jitter, overtime

@@ -23,6 +23,7 @@ extension GatewayConnection {
         }
         var parts = [Self.digest(Array("\(plain) \(hosts)".utf8))]
         switch configuration.localAuthentication {
+        case .anonymous: parts.append("anonymous")
         case .preSharedKey(let secret): parts.append(Self.digest(secret))
         case .certificate(let own):
             for octets in [own.leafDER] + own.intermediatesDER + [own.signingKey.publicKey.subjectPublicKeyInfo] {
@@ -30,6 +31,7 @@ extension GatewayConnection {
             }
         }
         switch configuration.remoteAuthentication {
+        case .anonymous: parts.append("anonymous")
         case .preSharedKey(let secret): parts.append(Self.digest(secret))
         case .certificate(let anchors): parts.append(Self.digest(Array("\(anchors)".utf8)))
         }

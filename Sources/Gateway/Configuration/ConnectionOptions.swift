@@ -5,6 +5,7 @@ struct ConnectionOptions {
     private var timing = ConnectionTiming()
     private let proposals: [IKEProposal]?
     private let start: StartPolicy?
+    private let childless: ChildlessPolicy?
     private let deadPeerAction: DeadPeerAction?
     private let encapsulation: EncapsulationPolicy?
     private let fragmentation: Bool?
@@ -18,6 +19,7 @@ struct ConnectionOptions {
             ProposalSyntax.list($0, defaults: IKEProposal.defaults, read: ProposalSyntax.ike)
         }
         start = settings[.start]?.word(StartPolicy.self, what: "start")
+        childless = settings[.childless]?.word(ChildlessPolicy.self, what: "childless")
         encapsulation = settings[.encapsulation]?.word(EncapsulationPolicy.self, what: "encapsulation")
         fragmentation = settings[.fragmentation]?.bool()
         fragmentSize = settings[.fragmentSize]?.integer(in: 576...9000)
@@ -31,6 +33,9 @@ struct ConnectionOptions {
         }
         let lifetimes = settings.nested(.lifetimes, as: LifetimeKey.self)
         if let node = lifetimes[.ike], let time = node.timeOrNever(from: .seconds(1)) { timing.rekeyAfter = time.value }
+        if let node = lifetimes[.reauthentication], let time = node.timeOrNever(from: .seconds(1)) {
+            timing.reauthenticateAfter = time.value
+        }
         if let fraction = lifetimes[.jitter]?.percentage(upTo: 50) { timing.jitter = fraction }
         if let fraction = lifetimes[.overtime]?.percentage(upTo: 100) { timing.overtime = fraction }
         if let time = settings[.natKeepalive]?.duration(in: .seconds(1)...(.seconds(3600))) {
@@ -69,6 +74,7 @@ struct ConnectionOptions {
         connection.timing = timing
         if let proposals { connection.ikeProposals = proposals }
         if let start { connection.start = start }
+        if let childless { connection.childless = childless }
         if let deadPeerAction { connection.deadPeerAction = deadPeerAction }
         if let encapsulation { connection.encapsulation = encapsulation }
         if let fragmentation { connection.fragmentation = fragmentation }
@@ -80,5 +86,6 @@ struct ConnectionOptions {
 }
 
 extension StartPolicy: ConfigurationKey {}
+extension ChildlessPolicy: ConfigurationKey {}
 extension DeadPeerAction: ConfigurationKey {}
 extension EncapsulationPolicy: ConfigurationKey {}

@@ -68,11 +68,13 @@ struct ConnectionReader {
         result["local.auth"] =
             switch ours {
             case .preSharedKey: local.origin(of: .secret) ?? settings.origin(of: .secret)
+            case .anonymous: local.origin(of: .auth) ?? settings.origin(of: .auth)
             case .certificate: local.origin(of: .certificate) ?? settings.origin(of: .certificate)
             }
         result["remote.auth"] =
             switch theirs {
             case .preSharedKey: remote.origin(of: .secret) ?? settings.origin(of: .secret)
+            case .anonymous: remote.origin(of: .auth) ?? settings.origin(of: .auth)
             case .certificate:
                 remote.origin(of: .authorities) ?? settings.origin(of: .authorities) ?? authorities.origin
             }
@@ -123,6 +125,7 @@ struct ConnectionReader {
             }
             return identity
         }
+        if case .anonymous = authentication { return .anonymous }
         if case .certificate(let certificate) = authentication {
             return certificate.subjectAltNames.first ?? certificate.subject
         }
@@ -135,6 +138,12 @@ struct ConnectionReader {
 
     /// `any`, or no way to tell, is `nil`: whatever the peer can prove.
     private func remoteIdentity(_ hosts: [RemoteHost], _ authentication: RemoteAuthentication?) -> Identity? {
+        if case .anonymous = authentication {
+            if let node = remote[.id], node.node.scalar?.string != "any" {
+                node.error("an anonymous peer proves no identity; leave \"id\" out")
+            }
+            return nil
+        }
         if let node = remote[.id] {
             if node.node.scalar?.string == "any" {
                 if case .certificate = authentication { return nil }
@@ -164,6 +173,7 @@ struct ConnectionReader {
         let word = (local[.auth] ?? settings[.auth]).map { $0.word(AuthenticationWord.self, what: "authentication") }
         if let word, word == nil { return nil }
         switch (word ?? nil, secret, certificate) {
+        case (.anonymous, _, _): return .anonymous
         case (.psk, let secret?, _), (nil, let secret?, nil):
             return AuthenticationReader.secret(secret).map { .preSharedKey($0) }
         case (.certificate, _, let certificate?), (nil, nil, let certificate?):
@@ -203,10 +213,14 @@ struct ConnectionReader {
             switch local {
             case .preSharedKey: way = .psk
             case .certificate: way = .certificate
+            case .anonymous: way = .anonymous
             case nil: return nil
             }
         }
         switch way {
+        case .anonymous:
+            (remote[.auth] ?? settings[.auth])?.warning("every peer is accepted without proof of who it is")
+            return .anonymous
         case .psk:
             guard let secret else {
                 diagnostics.error(

@@ -5,6 +5,7 @@ import Logging
 
 /// What holds for the daemon as a whole.
 public struct DaemonSettings: Sendable {
+    public static let defaultStateDirectory = "/var/lib/cygnet"
     public static let defaultControlSocket = "/run/cygnet/control.sock"
 
     public var endpoint = EndpointConfiguration()
@@ -12,6 +13,8 @@ public struct DaemonSettings: Sendable {
     public var listen: [IPAddress] = []
     public var device = "cygnet0"
     public var controlSocket = DaemonSettings.defaultControlSocket
+    /// Where the daemon keeps what must outlive it; `nil`: nowhere.
+    public var stateDirectory: String? = DaemonSettings.defaultStateDirectory
     /// The group that may use the control socket besides root.
     public var controlGroup: gid_t?
     public var logLevel: Logger.Level = .info
@@ -48,6 +51,15 @@ extension DaemonSettings {
                     "\(quoted(name)) is not a name for a network device; expected 1 to 15 letters, digits, - or _")
             }
         }
+        if let node = mapping[.state], let path = node.text(expected: "an absolute path, or none") {
+            if path == "none" {
+                stateDirectory = nil
+            } else if path.hasPrefix("/") {
+                stateDirectory = path
+            } else {
+                node.error("\(quoted(path)) is not an absolute path; expected for example \(Self.defaultStateDirectory), or none")
+            }
+        }
         if let node = mapping[.logLevel], let word = node.word(LogLevelWord.self, what: "log level") {
             logLevel = word.level
         }
@@ -81,6 +93,7 @@ extension DaemonSettings {
         if let time = mapping?[.halfOpenTimeout]?.duration(in: .seconds(1)...(.seconds(600))) {
             endpoint.halfOpenTimeout = time
         }
+        if let count = mapping?[.anonymous]?.integer(in: 0...1_000_000) { endpoint.anonymousLimit = count }
         if let count = mapping?[.cookieThreshold]?.integer(in: 0...1_000_000) { endpoint.cookieThreshold = count }
     }
 }

@@ -14,13 +14,20 @@ extension Daemon {
         signal(SIGPIPE, SIG_IGN)
         let reading = GatewayConfiguration.read(path: options.configurationPath)
         for diagnostic in reading.diagnostics { complain(diagnostic.description) }
-        guard let configuration = reading.configuration else { return .configuration }
+        guard var configuration = reading.configuration else { return .configuration }
         let threshold = LogThreshold(options.logLevel ?? configuration.daemon.logLevel)
         var logger = Logger(label: "cygnet") { _ in CompactLogHandler(threshold: threshold) }
         logger.logLevel = threshold.level
         if let missing = Capabilities.missing() {
             complain(missing)
             return .notPermitted
+        }
+        if let directory = configuration.daemon.stateDirectory {
+            switch StateDirectory(path: directory).crashDetectionSecret() {
+            case .success(let secret): configuration.daemon.endpoint.crashDetectionSecret = secret
+            case .failure(let complaint):
+                logger.warning("no-crash-detection", metadata: ["reason": "\(complaint.text)"])
+            }
         }
         var settings = UserspaceDataplane.Configuration()
         settings.deviceName = configuration.daemon.device

@@ -59,7 +59,7 @@ extension Outcome {
     init(_ cause: Refusal.Cause) {
         self =
             switch cause {
-            case .peerSilent: .peerSilent
+            case .peerSilent, .peerRestarted: .peerSilent
             case .authenticationFailed: .authenticationFailed
             case .noProposal: .noProposal
             case .unacceptableSelectors: .unacceptableSelectors

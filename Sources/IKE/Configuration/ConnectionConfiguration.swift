@@ -60,6 +60,8 @@ public struct ConnectionConfiguration: Sendable {
     /// Whether INITIAL_CONTACT goes with an IKE_AUTH of ours when no other IKE SA between the two identities is known here:
     /// the peer then drops what it has left of such.
     public var sendsInitialContact = true
+    /// Whether the first child SA comes with IKE_AUTH (RFC 6023).
+    public var childless: ChildlessPolicy = .accept
     /// Equal for two configurations exactly when nothing in them differs: whoever reads the configuration makes it. A
     /// connection whose fingerprint is unchanged keeps running when the configuration is applied again.
     public var fingerprint = ""
@@ -86,12 +88,16 @@ public struct ConnectionConfiguration: Sendable {
 public enum LocalAuthentication: Sendable {
     case preSharedKey(SecretOctets)
     case certificate(CertificateIdentity)
+    /// By nothing (RFC 7619).
+    case anonymous
 }
 
 /// How the peer must prove its identity.
 public enum RemoteAuthentication: Sendable {
     case preSharedKey(SecretOctets)
     case certificate(TrustAnchors)
+    /// By nothing: every peer is accepted, whoever it is (RFC 7619).
+    case anonymous
 }
 
 /// Durations of a connection.
@@ -102,6 +108,8 @@ public struct ConnectionTiming: Sendable, Hashable {
     public var jitter = 0.1
     /// An SA that could not be rekeyed is closed after this fraction of its lifetime beyond the rekey time.
     public var overtime = 0.1
+    /// The peers authenticate each other again after this long (RFC 4478); `nil` for never, unless the peer wants it.
+    public var reauthenticateAfter: Duration?
     /// Quiet time after which the peer is asked for a sign of life; `nil` for never.
     public var livenessInterval: Duration? = .seconds(30)
     public var retransmission = RetransmissionPolicy()

@@ -15,6 +15,11 @@ public struct EndpointConfiguration: Sendable {
     public var halfOpenTimeout: Duration = .seconds(30)
     /// A computation that has not ended by then counts as failed.
     public var computationLimit: Duration = .seconds(60)
+    /// Anonymous peers (RFC 7619) that each connection takes at most.
+    public var anonymousLimit = 256
+    /// What crash detection tokens (RFC 6290) are made from: the same after a restart, or they prove nothing. `nil`: none are
+    /// made.
+    public var crashDetectionSecret: SecretOctets?
     /// The address of ours that packets to a peer leave from, where a connection names none; `nil`: no route.
     public var sourceAddress: @Sendable (IPAddress) -> IPAddress? = { _ in nil }
     /// The wall clock's reading, in seconds since 1970, at ``Instant/origin``; used to judge certificates.

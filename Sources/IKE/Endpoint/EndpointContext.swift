@@ -34,6 +34,8 @@ final class EndpointContext {
         /// No child SA is left that carries `child`.
         case childLost(IKESA, child: String, refusal: Refusal?)
         case childUp(IKESA, child: String)
+        /// An IKE SA that takes its place is to be set up with the same peer.
+        case reauthenticate(IKESA)
     }
 
     init(configuration: EndpointConfiguration, random: any RandomNumberGenerator) {

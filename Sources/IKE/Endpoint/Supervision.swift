@@ -299,24 +299,29 @@ extension Endpoint {
         let children = configuration.children.filter {
             record.requested.contains($0.name) || configuration.start(of: $0) == .boot
         }
+        enterConnecting(&record, "calling \(remote)" + (packet.map { ", asked for by \($0)" } ?? ""))
+        connections[name] = record
+        call(name, at: remote, from: local, for: children.isEmpty ? configuration.children : children)
+    }
+
+    /// Begins an IKE SA.
+    private func call(_ name: String, at remote: IPAddress, from local: IPAddress, for children: [ChildConfiguration]) {
+        guard let configuration = connections[name]?.configuration else { return }
         let path = Path(
             local: SocketAddress(local, port: context.configuration.ikePort),
             remote: SocketAddress(remote, port: configuration.remotePort), usesNATPort: false)
         let spi = context.ikeSPIs.allocate(using: &context.random)
         guard
             let sa = IKESA.initiate(
-                configuration, children: children.isEmpty ? configuration.children : children, path: path,
-                localSPI: spi, context: context)
+                configuration, children: children, path: path, localSPI: spi, context: context)
         else {
             context.ikeSPIs.release(spi)
             failed(name, Refusal(.local, "no IKE proposal has a key exchange", at: [configuration.origin(of: "ike")]))
             return
         }
         register(sa)
-        record.sas.append(spi)
-        record.asked = Set((children.isEmpty ? configuration.children : children).map(\.name))
-        enterConnecting(&record, "calling \(remote)" + (packet.map { ", asked for by \($0)" } ?? ""))
-        connections[name] = record
+        connections[name]?.sas.append(spi)
+        connections[name]?.asked = Set(children.map(\.name))
         settle(sa)
     }
 
@@ -458,10 +463,23 @@ extension Endpoint {
             return [sa]
         case .changed(let sa):
             return [sa]
+        case .reauthenticate(let sa):
+            reauthenticate(sa)
+            return [sa]
         case .forgotten(let sa):
             forget(sa)
             return [sa]
         }
+    }
+
+    /// Sets up an IKE SA with the children of `sa`, which it will replace (RFC 4478).
+    private func reauthenticate(_ sa: IKESA) {
+        guard let name = sa.connection?.name, let record = connections[name], !record.isHeldDown,
+            !record.sas.contains(where: { sas[$0]?.isBeingSetUp ?? false })
+        else { return }
+        let names = Set(sa.established?.children.map(\.configuration.name) ?? [])
+        let children = record.configuration.children.filter { names.contains($0.name) }
+        call(name, at: sa.path.remote.address, from: sa.path.local.address, for: children)
     }
 
     private func established(_ sa: IKESA) {
@@ -506,14 +524,19 @@ extension Endpoint {
 
     /// Two SAs with one peer: the older is a left-over of a peer that lost it, unless both sides called at once.
     private func settleDuplicates(of sa: IKESA, _ record: ConnectionRecord) {
-        guard let identity = sa.established?.remoteIdentity else { return }
+        // Of two anonymous peers nobody can say that they are the same.
+        guard let identity = sa.established?.remoteIdentity, identity != .anonymous else { return }
         for spi in record.sas where spi != sa.localSPI {
             guard let other = sas[spi], let state = other.established, !state.isReplaced,
                 state.remoteIdentity == identity
             else { continue }
             if other.isInitiator == sa.isInitiator || sa.createdAt >= state.establishedAt {
-                let knows = !sa.receivedInitialContact
-                other.close(nil, reason: "the peer has set up another IKE SA", tellPeer: knows)
+                if sa.receivedInitialContact {
+                    other.close(nil, reason: "the peer has lost this IKE SA and set up another", tellPeer: false)
+                } else {
+                    // The side that has set up the new one deletes the old one, when it needs it no more.
+                    other.retire(after: sa.isInitiator ? Established.handoverTime : Established.retirementTime)
+                }
             } else {
                 // Both sides know all SPIs, so both choose the same loser; the side that began it deletes it.
                 let loser = sa.initiatorSPI < other.initiatorSPI ? other : sa
@@ -569,7 +592,8 @@ extension Endpoint {
             connections[name] = record
             return
         }
-        if record.phase == .up, refusal?.cause == .peerSilent, record.configuration.deadPeerAction == .clear,
+        let isPeerGone = refusal?.cause == .peerSilent || refusal?.cause == .peerRestarted
+        if record.phase == .up, isPeerGone, record.configuration.deadPeerAction == .clear,
             !record.configuration.isStartedAtBoot
         {
             record.isWanted = false
@@ -579,6 +603,6 @@ extension Endpoint {
         }
         failed(
             name, refusal ?? Refusal(.refusedByPeer, by: .peer, reason),
-            at: record.phase == .up && refusal?.cause == .peerSilent)
+            at: record.phase == .up && isPeerGone)
     }
 }

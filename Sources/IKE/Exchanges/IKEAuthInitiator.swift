@@ -32,10 +32,16 @@ extension IKESA {
     func beginAuthentication(_ foundation: InitiatorAuth.Foundation) {
         guard let connection, let keys else { return }
         var proving = InitiatorAuth(foundation: foundation, phase: .awaitingAnswer)
-        if let first = foundation.children.first,
-            let spi = context.childSPIs.allocate(using: &context.random)
-        {
-            proving.child = (first, spi)
+        do {
+            if try !omitsFirstChild(), let first = foundation.children.first,
+                let spi = context.childSPIs.allocate(using: &context.random)
+            {
+                proving.child = (first, spi)
+            }
+        } catch {
+            state = .proving(proving)
+            close(error, tellPeer: true)
+            return
         }
         let octets = AuthenticationOctets.signed(
             message: foundation.request, otherNonce: foundation.responderNonce,
@@ -44,6 +50,7 @@ extension IKESA {
         case .preSharedKey(let secret):
             let proof = AuthenticationOctets.sharedKeyProof(secret, octets: octets, prf: keys.suite.prf)
             sendAuth(proving, AuthenticationPayload(method: .sharedKey, data: proof.unprotected))
+        case .anonymous: sendAuth(proving, NullAuthentication.proof(key: keys.skPi, octets: octets, keys: keys))
         case .certificate(let certificate):
             do {
                 let (method, algorithm) = try SignatureAuthentication.choose(
@@ -93,7 +100,7 @@ extension IKESA {
         let identities = IdentityPairs.Pair(local: connection.localIdentity, remote: connection.remoteIdentity)
         let isFirst = context.identityPairs.isFree(identities)
         claim(identities)
-        if connection.sendsInitialContact, isFirst {
+        if connection.sendsInitialContact, isFirst, connection.localIdentity != .anonymous {
             payloads.append(.notify(NotifyPayload(type: .initialContact)))
         }
         tell(.wanted, "we are \(connection.localIdentity), the peer is to be \(connection.remoteIdentity?.description ?? "anyone")", origin: connection.origin(of: "local.id"))
@@ -115,7 +122,7 @@ extension IKESA {
             return
         }
         do throws(Refusal) {
-            let identity = try Identity(payload: identification)
+            let identity = try connection.identity(claimedBy: identification)
             if let wanted = connection.remoteIdentity, !wanted.matches(identity) {
                 throw Refusal(
                     .authenticationFailed, "the peer says it is \(identity); \(wanted) was expected",
@@ -127,7 +134,7 @@ extension IKESA {
                 identityBody: identification.serializedBody, key: keys.skPr, prf: keys.suite.prf)
             switch try check(
                 authentication, payloads, identity, octets: octets, by: connection.remoteAuthentication,
-                origin: connection.origin(of: "remote.auth"), prf: keys.suite.prf)
+                origin: connection.origin(of: "remote.auth"), keys: keys)
             {
             case nil: finishAuth(proving, message, identity)
             case let proof?:
@@ -143,7 +150,7 @@ extension IKESA {
     /// Checks a pre-shared key proof at once; for a certificate, returns what remains to be verified.
     func check(
         _ authentication: AuthenticationPayload, _ payloads: [Payload], _ identity: Identity, octets: [UInt8],
-        by wanted: RemoteAuthentication, origin: Origin, prf: PRF
+        by wanted: RemoteAuthentication, origin: Origin, keys: IKEKeys
     ) throws(Refusal) -> PeerProof? {
         switch wanted {
         case .preSharedKey(let secret):
@@ -153,7 +160,7 @@ extension IKESA {
                     "the peer authenticated by \(authentication.method); a pre-shared key is configured", at: [origin],
                     notify: .authenticationFailed)
             }
-            let proof = AuthenticationOctets.sharedKeyProof(secret, octets: octets, prf: prf)
+            let proof = AuthenticationOctets.sharedKeyProof(secret, octets: octets, prf: keys.suite.prf)
             guard proof == SecretOctets(authentication.data) else {
                 throw Refusal(
                     .authenticationFailed,
@@ -161,11 +168,15 @@ extension IKESA {
                     notify: .authenticationFailed)
             }
             return nil
+        case .anonymous:
+            try NullAuthentication.check(
+                authentication, key: isInitiator ? keys.skPr : keys.skPi, octets: octets, keys: keys, origin: origin)
+            return nil
         case .certificate(let anchors):
-            guard authentication.method != .sharedKey else {
+            guard authentication.method != .sharedKey, authentication.method != .null else {
                 throw Refusal(
                     .authenticationFailed,
-                    "the peer authenticated by a pre-shared key; a certificate is wanted", at: [origin],
+                    "the peer authenticated by \(authentication.method); a certificate is wanted", at: [origin],
                     notify: .authenticationFailed)
             }
             let (algorithm, signature) = try SignatureAuthentication.read(authentication)
@@ -234,7 +245,7 @@ extension IKESA {
         }
         for owner in Extensions.all { owner.established(self) }
         finishNarrative(refusal)
-        for child in proving.foundation.children.dropFirst() {
+        for child in proving.foundation.children.dropFirst(proving.child == nil ? 0 : 1) {
             _ = withEstablished { $0.tasks.append(.createChild(child)) }
         }
         runNextTask()
@@ -257,6 +268,14 @@ extension IKESA {
             configuration, agreed, inboundSPI: spi, inbound: childKeys.fromResponder, outbound: childKeys.fromInitiator)
         add(child)
         activateOutbound(child.inboundSPI)
+    }
+}
+
+extension ConnectionConfiguration {
+    /// Who the peer is, as far as that can follow from its identification payload.
+    func identity(claimedBy payload: IdentificationPayload) throws(Refusal) -> Identity {
+        if case .anonymous = remoteAuthentication { return .anonymous }
+        return try Identity(payload: payload)
     }
 }
 

@@ -41,16 +41,18 @@ extension IKESA {
             tell(.received, "the peer says it is \(identity)\(wanted.map { " and asks for \($0)" } ?? ""), by \(authentication.method)")
             let connection = try choose(among: initial.candidates, identity, wanted, authentication, payloads)
             self.connection = connection
+            try NullAuthentication.admit(to: connection, context: context)
             let octets = AuthenticationOctets.signed(
                 message: initial.request, otherNonce: initial.responderNonce,
                 identityBody: identification.serializedBody, key: keys.skPi, prf: keys.suite.prf)
             var proof: PeerProof?
             proof = try check(
                 authentication, payloads, identity, octets: octets, by: connection.remoteAuthentication,
-                origin: connection.origin(of: "remote.auth"), prf: keys.suite.prf)
+                origin: connection.origin(of: "remote.auth"), keys: keys)
             let job = proof.map { context.start(.verify($0), for: localSPI) }
             let admitting = ResponderAuth(
-                initial: initial, connection: connection, remoteIdentity: identity, request: message,
+                initial: initial, connection: connection,
+                remoteIdentity: try connection.identity(claimedBy: identification), request: message,
                 phase: .verifying(job ?? Job.ID(number: 0)))
             state = .admitting(admitting)
             if job == nil { proveOurselves(admitting) }
@@ -97,7 +99,8 @@ extension IKESA {
         let byMethod = fitting.filter {
             switch $0.remoteAuthentication {
             case .preSharedKey: authentication.method == .sharedKey
-            case .certificate: authentication.method != .sharedKey
+            case .certificate: authentication.method != .sharedKey && authentication.method != .null
+            case .anonymous: authentication.method == .null
             }
         }
         // With the method wrong for all, the check that follows says so with the line that decides.
@@ -130,6 +133,8 @@ extension IKESA {
         case .preSharedKey(let secret):
             let proof = AuthenticationOctets.sharedKeyProof(secret, octets: octets, prf: keys.suite.prf)
             finishAdmission(admitting, AuthenticationPayload(method: .sharedKey, data: proof.unprotected))
+        case .anonymous:
+            finishAdmission(admitting, NullAuthentication.proof(key: keys.skPr, octets: octets, keys: keys))
         case .certificate(let certificate):
             do {
                 let (method, algorithm) = try SignatureAuthentication.choose(
@@ -151,7 +156,9 @@ extension IKESA {
         let connection = admitting.connection
         tell(.chosen, "the peer is \(admitting.remoteIdentity)", origin: connection.origin(of: "remote.id"))
         establish(remote: admitting.remoteIdentity)
-        receivedInitialContact = admitting.request.payloads.notification(.initialContact) != nil
+        receivedInitialContact =
+            admitting.remoteIdentity != .anonymous
+            && admitting.request.payloads.notification(.initialContact) != nil
         var payloads: [Payload] = [.identificationResponder(connection.localIdentity.payload)]
         if case .certificate(let certificate) = connection.localAuthentication { payloads += certificate.payloads }
         payloads.append(.authentication(authentication))

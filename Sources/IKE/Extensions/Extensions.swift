@@ -6,6 +6,10 @@ enum Extensions {
     static let all: [any IKEExtension.Type] = [
         MessageFragmentation.self,
         SignatureAuthentication.self,
+        NullAuthentication.self,
+        ChildlessInitiation.self,
+        RepeatedAuthentication.self,
+        QuickCrashDetection.self,
     ]
 }
 
@@ -17,6 +21,12 @@ extension IKESA {
 
     func letExtensionsReceive(_ payloads: [Payload], at stage: MessageStage) throws(Refusal) {
         for owner in Extensions.all { try owner.receive(payloads, at: stage, of: self) }
+    }
+
+    func omitsFirstChild() throws(Refusal) -> Bool {
+        var omits = false
+        for owner in Extensions.all where try owner.omitsFirstChild(of: self) { omits = true }
+        return omits
     }
 
     /// A configured child as it is for this SA and this peer.

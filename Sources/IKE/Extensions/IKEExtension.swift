@@ -24,6 +24,9 @@ protocol IKEExtension: SendableMetatype {
 
     // MARK: Children
 
+    /// As an initiator: whether IKE_AUTH brings no child SA.
+    static func omitsFirstChild(of sa: IKESA) throws(Refusal) -> Bool
+
     /// Gives a configured child the form it has for this SA and this peer, for example selectors that were assigned.
     static func adapt(_ child: inout ChildConfiguration, of sa: IKESA)
 
@@ -97,6 +100,7 @@ protocol IKEExtension: SendableMetatype {
 extension IKEExtension {
     static func payloads(for stage: MessageStage, of sa: IKESA) -> [Payload] { [] }
     static func receive(_ payloads: [Payload], at stage: MessageStage, of sa: IKESA) throws(Refusal) {}
+    static func omitsFirstChild(of sa: IKESA) throws(Refusal) -> Bool { false }
     static func adapt(_ child: inout ChildConfiguration, of sa: IKESA) {}
     static func payloads(offering child: ChildConfiguration, of sa: IKESA) -> [Payload] { [] }
     static func settle(

@@ -6,6 +6,8 @@ public struct Refusal: Error, Hashable, Sendable {
     public enum Cause: String, Hashable, Sendable, CaseIterable {
         /// No answer within the retransmissions.
         case peerSilent
+        /// The peer has lost the SA and proved it.
+        case peerRestarted
         case authenticationFailed
         /// No proposal, key exchange method or algorithm in common.
         case noProposal

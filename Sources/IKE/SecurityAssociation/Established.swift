@@ -54,6 +54,8 @@ struct Established {
     var peerReplacement: (sa: IKESA, lowestNonce: [UInt8])?
     /// This SA has been replaced, or does not replace another yet: it takes no new exchanges but its deletion.
     var isReplaced = false
+    /// When this SA, in whose place another has been set up, is deleted.
+    var retireAt: Instant?
     /// It is being deleted by us.
     var isEnding: Bool {
         if case .deleteIKE = outgoing { return true }
@@ -73,6 +75,8 @@ struct Established {
     static let lingeringTime: Duration = .seconds(3)
     /// How long the old pair is kept after our rekey, so that what is on its way in both directions arrives.
     static let handoverTime: Duration = .seconds(1)
+    /// How long the peer that set up a new IKE SA is given to delete the old one.
+    static let retirementTime: Duration = .seconds(10)
 }
 
 extension IKESA {

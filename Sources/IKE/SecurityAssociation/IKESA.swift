@@ -91,6 +91,14 @@ final class IKESA {
         if case .established = state { true } else { false }
     }
 
+    /// An attempt of ours that is under way.
+    var isBeingSetUp: Bool {
+        switch state {
+        case .initiating, .proving: true
+        default: false
+        }
+    }
+
     /// Not yet authenticated as a responder: what limits and cookies count.
     var isHalfOpen: Bool {
         switch state {
@@ -376,6 +384,18 @@ final class IKESA {
             context.emit(.ikeClosed(connection: connection?.name ?? "?", localSPI: localSPI, reason: why))
         }
         context.signals.append(.closed(self, refusal: refusal, reason: why))
+    }
+
+    /// Another IKE SA has been set up with the peer: this one carries what is on its way for a while, and goes.
+    func retire(after pause: Duration) {
+        _ = withEstablished { established in
+            established.isReplaced = true
+            established.rekeyAt = nil
+            established.tasks = []
+            established.retireAt = context.now + pause
+            for index in established.children.indices { established.children[index].rekeyAt = nil }
+        }
+        context.signals.append(.changed(self))
     }
 
     /// Gives back the SPIs of exchanges that will not end.

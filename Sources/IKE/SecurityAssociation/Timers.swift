@@ -23,6 +23,7 @@ extension IKESA {
     private func addDeadlines(of established: Established, to deadlines: inout [Instant]) {
         if let at = established.expiresAt { deadlines.append(at) }
         if let at = established.rekeyAt { deadlines.append(at) }
+        if let at = established.retireAt { deadlines.append(at) }
         if let interval = livenessInterval(established) { deadlines.append(lastHeard + interval) }
         if path.isBehindNAT, !established.isReplaced { deadlines.append(lastSent + timing.natKeepalive) }
         for child in established.children {
@@ -54,6 +55,7 @@ extension IKESA {
         case .established: handleEstablishedTimeout()
         case .proving, .answering, .admitting, .closing, .closed: break
         }
+        if !isClosed { for owner in Extensions.all { owner.handleTimeout(of: self) } }
     }
 
     /// The state has lasted as long as it may.
@@ -68,7 +70,6 @@ extension IKESA {
         case .closing: close(nil, reason: "closed", tellPeer: false)
         case .established, .closed: break
         }
-        if !isClosed { for owner in Extensions.all { owner.handleTimeout(of: self) } }
     }
 
     private func resend(_ outstanding: RequestWindow.Outstanding) {
@@ -121,6 +122,12 @@ extension IKESA {
             _ = withEstablished { established in
                 established.rekeyAt = nil
                 established.tasks.append(.rekeyIKE)
+            }
+        }
+        if let retireAt = current.retireAt, retireAt <= now {
+            _ = withEstablished { established in
+                established.retireAt = nil
+                established.tasks = [.deleteIKE(reason: "the peers have authenticated each other anew")]
             }
         }
         for old in current.lingering where old.until <= now {

@@ -1,0 +1,36 @@
+import Glibc
+import Octets
+
+/// The directory with what must outlive the daemon.
+struct StateDirectory {
+    let path: String
+
+    private static let crashSecretLength = 32
+
+    /// The secret that crash detection tokens are made from: drawn once and kept, as tokens made before a crash must be
+    /// known after it.
+    func crashDetectionSecret() -> Result<SecretOctets, ReferencedFile.Complaint> {
+        let file = "\(path)/crash-detection.secret"
+        if case .success(let secret) = ReferencedFile.readSecret(file), secret.count == Self.crashSecretLength {
+            return .success(secret)
+        }
+        if mkdir(path, 0o700) != 0, errno != EEXIST {
+            return .failure(.init(text: "cannot make the directory \(path): \(ReferencedFile.reason(errno))"))
+        }
+        var generator = SystemRandomNumberGenerator()
+        let secret = SecretOctets((0..<Self.crashSecretLength).map { _ in UInt8.random(in: 0...255, using: &generator) })
+        // Written elsewhere and put in place whole, so that a crash in between leaves no half of it.
+        let new = "\(file).new"
+        unlink(new)
+        let descriptor = open(new, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else {
+            return .failure(.init(text: "cannot write \(new): \(ReferencedFile.reason(errno))"))
+        }
+        defer { close(descriptor) }
+        let written = secret.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+        guard written == secret.count, fsync(descriptor) == 0, rename(new, file) == 0 else {
+            return .failure(.init(text: "cannot write \(file): \(ReferencedFile.reason(errno))"))
+        }
+        return .success(secret)
+    }
+}

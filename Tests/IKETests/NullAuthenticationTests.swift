@@ -1,0 +1,112 @@
+import Credentials
+import IKE
+import IKEMessage
+import Octets
+import Simulation
+import Testing
+
+@Suite("NULL authentication (RFC 7619)")
+struct NullAuthenticationTests {
+    private static func anonymousBoth(_ connection: inout ConnectionConfiguration) {
+        connection.localAuthentication = .anonymous
+        connection.remoteAuthentication = .anonymous
+        connection.localIdentity = .anonymous
+        connection.remoteIdentity = nil
+    }
+
+    @Test("Two anonymous sides agree; their identities are ID_NULL and empty")
+    func bothAnonymous() async throws {
+        let pair = await Pair.established(seed: 1, left: Self.anonymousBoth, right: Self.anonymousBoth)
+        #expect(pair.agrees())
+        let request = try #require(pair.world.sent.first { $0.isRequest(.ikeAuth) }.flatMap { pair.wiretap.payloads(of: $0.octets) })
+        let identities = request.compactMap { payload -> IdentificationPayload? in
+            if case .identificationInitiator(let identity) = payload { identity } else { nil }
+        }
+        #expect(identities.map(\.type) == [.null])
+        #expect(identities.map(\.data) == [[]])
+        let methods = request.compactMap { payload -> AuthenticationMethod? in
+            if case .authentication(let authentication) = payload { authentication.method } else { nil }
+        }
+        #expect(methods == [.null])
+        #expect(!request.contains(NotifyType.initialContact))
+    }
+
+    @Test("An anonymous initiator can demand that the responder proves itself")
+    func oneSided() async {
+        let pair = await Pair.established(
+            seed: 2,
+            left: {
+                $0.localAuthentication = .anonymous
+                $0.localIdentity = .anonymous
+            },
+            right: {
+                $0.remoteAuthentication = .anonymous
+                $0.remoteIdentity = nil
+            })
+        #expect(pair.agrees())
+        #expect(pair.left.status("site")?.ikeSAs.first?.remoteIdentity == "right.example")
+    }
+
+    @Test("An anonymous peer is refused where a pre-shared key is wanted")
+    func notAllowed() async {
+        let pair = await Pair(
+            seed: 3,
+            left: {
+                $0.localAuthentication = .anonymous
+                $0.localIdentity = .fqdn("left.example")
+            })
+        await pair.world.run(for: .seconds(3))
+        #expect(!pair.left.isUp("site"))
+        #expect(pair.right.refusals.first?.cause == .authenticationFailed)
+        #expect(pair.right.endpoint.status().first?.ikeSAs.isEmpty ?? false)
+    }
+
+    @Test("Whoever an anonymous peer says it is, nothing follows from it")
+    func claimsAreIgnored() async {
+        let pair = await Pair.established(
+            seed: 4,
+            left: {
+                Self.anonymousBoth(&$0)
+                $0.localIdentity = .fqdn("somebody.else")
+            }, right: Self.anonymousBoth)
+        #expect(pair.agrees())
+        #expect(pair.right.status("site")?.ikeSAs.first?.remoteIdentity.contains("somebody") == false)
+    }
+
+    @Test("A second anonymous peer does not take the place of the first, not even by INITIAL_CONTACT")
+    func noReplacement() async {
+        let pair = await Pair.established(
+            seed: 5, left: Self.anonymousBoth,
+            right: {
+                Self.anonymousBoth(&$0)
+                $0.acceptsAnyRemoteAddress = true
+            })
+        var other = Pair.configuration(isLeft: true, start: .boot, change: Self.anonymousBoth)
+        other.localAddresses = []
+        await pair.world.add("other", "192.0.2.77", [other])
+        await pair.world.run(for: .seconds(2))
+        #expect(pair.right.status("site")?.ikeSAs.count == 2)
+        #expect(pair.left.status("site")?.ikeSAs.count == 1)
+    }
+
+    @Test("A connection takes only so many anonymous peers, and has room again when one goes")
+    func limited() async {
+        let pair = await Pair(
+            seed: 6, start: .none, left: Self.anonymousBoth,
+            right: {
+                Self.anonymousBoth(&$0)
+                $0.acceptsAnyRemoteAddress = true
+            }, endpoint: { $0.anonymousLimit = 1 })
+        await pair.initiate()
+        await pair.world.run(for: .seconds(1))
+        #expect(pair.right.status("site")?.ikeSAs.count == 1)
+        var other = Pair.configuration(isLeft: true, start: .boot, change: Self.anonymousBoth)
+        other.localAddresses = []
+        let second = await pair.world.add("other", "192.0.2.77", [other])
+        await pair.world.run(for: .seconds(1))
+        #expect(pair.right.status("site")?.ikeSAs.count == 1)
+        #expect(second.refusals.first?.cause == .authenticationFailed)
+        await pair.terminate("left")
+        #expect(await pair.world.run(atMost: .seconds(90)) { second.isUp("site") })
+    }
+}
