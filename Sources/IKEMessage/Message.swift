@@ -34,17 +34,22 @@ public struct Message: Hashable, Sendable {
     public init(parsing octets: [UInt8], understanding: Set<PayloadType> = []) throws(MessageError) {
         var reader = OctetReader(octets)
         header = try IKEHeader(parsing: &reader)
+        try Self.check(header, octetCount: octets.count)
+        payloads = try Payload.parseChain(first: header.nextPayload, reader, understanding: understanding)
+    }
+
+    /// Refuses what is of another version, or not of the length its header has.
+    static func check(_ header: IKEHeader, octetCount: Int) throws(MessageError) {
         guard header.majorVersion == 2 else {
             throw MessageError(
                 code: .invalidMajorVersion(header.majorVersion), payload: nil, offset: 17,
                 reason: "version \(header.majorVersion).\(header.minorVersion) instead of 2")
         }
-        guard Int64(header.length) == Int64(octets.count) else {
+        guard Int64(header.length) == Int64(octetCount) else {
             throw MessageError(
-                code: Int64(header.length) > Int64(octets.count) ? .truncated : .invalidSyntax, payload: nil, offset: 24,
-                reason: "length: the header says \(header.length) octets, the datagram holds \(octets.count)")
+                code: Int64(header.length) > Int64(octetCount) ? .truncated : .invalidSyntax, payload: nil, offset: 24,
+                reason: "length: the header says \(header.length) octets, the datagram holds \(octetCount)")
         }
-        payloads = try Payload.parseChain(first: header.nextPayload, reader, understanding: understanding)
     }
 
     /// The octets of the message. Next Payload and Length of the header are computed; the rest of it is taken as it is.

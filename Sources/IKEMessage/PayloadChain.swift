@@ -22,8 +22,16 @@ extension Payload {
     static func parseChain(
         first: PayloadType, _ octets: OctetReader, understanding: Set<PayloadType>
     ) throws(MessageError) -> [Payload] {
-        var reader = octets
         var payloads: [Payload] = []
+        try parseChain(first: first, octets, understanding: understanding, into: &payloads)
+        return payloads
+    }
+
+    /// - Parameter payloads: where the payloads are put, those before a fault included.
+    static func parseChain(
+        first: PayloadType, _ octets: OctetReader, understanding: Set<PayloadType>, into payloads: inout [Payload]
+    ) throws(MessageError) {
+        var reader = octets
         var type = first
         while type != PayloadType.none {
             guard payloads.count < Message.payloadLimit else {
@@ -41,7 +49,7 @@ extension Payload {
                 }
                 // Next Payload names what is inside, so the chain ends here.
                 payloads.append(try Payload(type, header, innerFirst: header.next))
-                return payloads
+                return
             default:
                 let payload = try Payload(type, header, innerFirst: .none)
                 if case .unknown(let raw) = payload, raw.isCritical, !understanding.contains(type) {
@@ -58,7 +66,6 @@ extension Payload {
                 code: .invalidSyntax, payload: nil, offset: reader.offset,
                 reason: "\(reader.remaining) octets follow the last payload")
         }
-        return payloads
     }
 
     /// The generic payload header, and what its length embraces.
