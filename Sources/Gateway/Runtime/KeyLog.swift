@@ -5,8 +5,8 @@ import IPsecCrypto
 import Octets
 
 /// Writes keys in the form of Wireshark's tables, for those who have to look into captures: `ikev2_decryption_table` and
-/// `esp_sa`, to be put into a Wireshark profile. Rows for ChaCha20-Poly1305 are apart, in `esp_sa_chacha20`: append them to
-/// `esp_sa` for a Wireshark that knows it.
+/// `esp_sa`, to be put into a Wireshark profile. Rows for ChaCha20-Poly1305 are apart, in files that end with `_chacha20`: append
+/// them to the others for a Wireshark that knows it. `cygnet decode` reads all of them.
 ///
 /// Whoever has these files can read all traffic of the SAs in them. They are made anew at each start, for the owner only.
 struct KeyLog: Sendable {
@@ -18,13 +18,14 @@ struct KeyLog: Sendable {
     private static let espFile = "esp_sa"
     /// A Wireshark that does not know the cipher of a row refuses the whole table, and 4.0 does not know this one.
     private static let newerESPFile = "esp_sa_chacha20"
+    private static let newerIKEFile = "ikev2_decryption_table_chacha20"
 
     init(directory: String) throws(Failure) {
         self.directory = directory
         if mkdir(directory, 0o700) != 0, errno != EEXIST {
             throw Failure(reason: "cannot make the directory \(directory) for keys: \(ReferencedFile.reason(errno))")
         }
-        for file in [Self.ikeFile, Self.espFile, Self.newerESPFile] {
+        for file in [Self.ikeFile, Self.newerIKEFile, Self.espFile, Self.newerESPFile] {
             let path = "\(directory)/\(file)"
             unlink(path)
             let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
@@ -40,7 +41,8 @@ struct KeyLog: Sendable {
         switch keys {
         case .ike(let initiatorSPI, let responderSPI, let suite, let ei, let er, let ai, let ar):
             let line = Self.ikeLine(initiatorSPI, responderSPI, suite, ei: ei, er: er, ai: ai, ar: ar)
-            if let line { append(line, to: Self.ikeFile) }
+            let file = suite.encryption == .chaCha20Poly1305 ? Self.newerIKEFile : Self.ikeFile
+            if let line { append(line, to: file) }
         case .child(let child):
             let file = child.suite.encryption == .chaCha20Poly1305 ? Self.newerESPFile : Self.espFile
             for line in Self.espLines(child) { append(line, to: file) }
@@ -66,6 +68,7 @@ struct KeyLog: Sendable {
         switch suite.encryption {
         case .aesGCM16(bits): encryption = "AES-GCM-\(bits) with 16 octet ICV [RFC5282]"
         case .aesCBC(bits): encryption = "AES-CBC-\(bits) [RFC3602]"
+        case .chaCha20Poly1305: encryption = "ChaCha20-Poly1305 [RFC7634]"
         default: return nil
         }
         let integrity =
