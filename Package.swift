@@ -39,6 +39,9 @@ let package = Package(
         .target(name: "Credentials", dependencies: ["IPPacket", "IPsecCrypto", crypto, cryptoExtras, x509, asn1]),
         .target(name: "IKE", dependencies: ["IKEMessage", "IPsecCrypto", "IPsecPolicy", "Credentials"]),
         .target(name: "ESP", dependencies: ["IPPacket", "IPsecCrypto", "IPsecPolicy"]),
+        .target(
+            name: "Decode",
+            dependencies: ["IKE", "IKEMessage", "ESP", "IPsecCrypto", "IPsecPolicy", "IPPacket", "Credentials"]),
         .target(name: "Dataplane", dependencies: ["ESP", "CLinux"]),
         .target(
             name: "Gateway",
@@ -53,7 +56,7 @@ let package = Package(
         .executableTarget(
             name: "cygnet",
             dependencies: [
-                "Gateway", "Lab", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Gateway", "Decode", "Lab", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .target(name: "AllocationCount", path: "Benchmarks/AllocationCount"),
         .executableTarget(
@@ -75,8 +78,9 @@ let package = Package(
         .testTarget(name: "ESPTests", dependencies: ["ESP"], resources: [.copy("scapy_peer.py")]),
         .testTarget(
             name: "DataplaneTests", dependencies: ["Dataplane"], resources: [.copy("scapy_gateway.py")]),
+        .testTarget(name: "DecodeTests", dependencies: ["Decode", "IKE", "ESP"]),
         .testTarget(name: "GatewayTests", dependencies: ["Gateway"], resources: [.copy("Fixtures")]),
-        .testTarget(name: "InteropTests", dependencies: ["Lab", "Gateway"]),
+        .testTarget(name: "InteropTests", dependencies: ["Lab", "Gateway", "Decode"]),
         .testTarget(name: "GuestTests", dependencies: ["Lab"]),
     ]
 )

@@ -15,6 +15,6 @@ struct Cygnet: AsyncParsableCommand {
         subcommands: [
             Run.self, Check.self, Up.self, Down.self, Status.self, Explain.self, Reload.self, SetLogLevel.self,
             Stop.self,
-            Cleanup.self, DemoCommand.self,
+            Cleanup.self, DecodeCommand.self, DemoCommand.self,
         ])
 }

@@ -1,0 +1,38 @@
+// RFC 7296 section 3.10: Notify.
+import IKEMessage
+import Octets
+
+/// Reads the data of a notification. What it leaves unread is shown as octets; what it throws, with the octet at fault.
+package typealias NotificationReader = @Sendable (inout OctetReader, MessageContext) throws(OctetError) -> [Field]
+
+extension NotifyPayload: DescribedPayload {
+    var summary: String { type.described + (type.isError ? ", an error" : "") }
+
+    func fields(in context: MessageContext) -> [Field] {
+        var fields: [Field] = []
+        if !spi.isEmpty { fields.append(Field("SPI", "\(protocolID.described) \(spi.hexadecimal)")) }
+        guard !data.isEmpty else { return fields }
+        guard let read = NotificationTable.readers[type] else { return fields + [.opaque("notification data", data)] }
+        var reader = OctetReader(data)
+        do throws(OctetError) {
+            fields += try read(&reader, context)
+            if !reader.isAtEnd { fields.append(.opaque("further octets", reader.readRest())) }
+        } catch {
+            fields += [Field("fault", "notification data, octet \(error.offset): \(error.field): \(error.reason)")]
+            fields.append(.opaque("notification data", data))
+        }
+        return fields
+    }
+}
+
+/// How the data of each notification reads.
+///
+/// A document that adds a notification with data adds its table here, from types to readers; a type that is in no table is shown
+/// as octets.
+enum NotificationTable {
+    static let readers: [NotifyType: NotificationReader] = [
+        baseNotifications, mobilityNotifications, sessionNotifications, authenticationNotifications,
+        postQuantumNotifications,
+        clusterNotifications, packetNotifications,
+    ].reduce(into: [:]) { all, table in all.merge(table) { first, _ in first } }
+}

@@ -1,0 +1,79 @@
+import Decode
+import IKEMessage
+import IPsecCrypto
+import Octets
+import Testing
+
+struct NotificationTextTests {
+    private static func text(_ type: NotifyType, _ data: [UInt8], spi: [UInt8] = []) -> [String] {
+        let message = Message(
+            header: SampleFrames.header(.ikeSAInit, .initiator, 0),
+            payloads: [.notify(NotifyPayload(protocolID: spi.isEmpty ? .none : .esp, spi: spi, type: type, data: data))]
+        )
+        return SampleFrames.text(frames: [SealedSample.frame(message.serialized())]).dropFirst(3).map {
+            String($0.dropFirst(8))
+        }
+    }
+
+    @Test(
+        "The data of notifications read as their documents have them",
+        arguments: [
+            (.unsupportedCriticalPayload, [200], ["payload type: PRIVATE(200, 0xc8)"]),
+            (.invalidMessageID, [0, 0, 0, 9], ["message ID: 9"]), (.invalidSPI, [1, 2, 3, 4], ["SPI: 01020304"]),
+            (.invalidKEPayload, [0, 31], ["wanted: CURVE25519"]), (.setWindowSize, [0, 0, 0, 5], ["window size: 5"]),
+            (.ipcompSupported, [0, 9, 2], ["CPI: 9", "transform: IPCOMP_DEFLATE"]),
+            (.cookie, [1, 2], ["cookie: 2 octets, 0102"]),
+            (.puzzle, [0, 5, 18, 7], ["PRF: PRF_HMAC_SHA2_256", "difficulty: 18 bits", "cookie: 1 octet, 07"]),
+            (.signatureHashAlgorithms, [0, 2, 0, 5], ["hash: SHA2-256", "hash: Identity"]),
+            (.additionalIP4Address, [192, 0, 2, 9], ["address: 192.0.2.9"]),
+            (
+                .noNATsAllowed, [192, 0, 2, 1, 192, 0, 2, 2, 1, 244, 17, 148],
+                ["source: 192.0.2.1 port 500", "destination: 192.0.2.2 port 4500"]
+            ),
+            (.redirect, [3, 2, 0x67, 0x77, 9, 9], ["new responder: \"gw\"", "nonce: 2 octets, 0909"]),
+            (.redirectedFrom, [1, 4, 192, 0, 2, 1], ["original responder: 192.0.2.1"]),
+            (.authLifetime, [0, 0, 14, 16], ["lifetime: 3600 s"]),
+            (.ticketLTOpaque, [0, 0, 14, 16, 1], ["lifetime: 3600 s", "ticket: 1 octet, 01"]),
+            (.quickCrashDetection, [1], ["token: 1 octet, 01"]),
+            (.ppkIdentity, [2, 0x61], ["PPK_ID_FIXED: \"a\""]),
+            (.useAGGFRAG, [1], ["congestion control: not needed", "fragmentation: not accepted"]),
+            (
+                .ikev2MessageIDSync, [9, 9, 9, 9, 0, 0, 0, 4, 0, 0, 0, 5],
+                ["nonce: 09090909", "next message ID to send: 4", "next message ID to receive: 5"]
+            ),
+            (
+                .supportedAuthMethods, [2, 2, 3, 1, 1],
+                [
+                    "method: Shared Key Message Integrity Code", "method: RSA Digital Signature",
+                    "    certificate request: 1",
+                ]
+            ),
+            (NotifyType(rawValue: 50_000), [1], ["notification data: 1 octet, 01"]),
+        ] as [(NotifyType, [UInt8], [String])])
+    func data(_ type: NotifyType, _ data: [UInt8], _ expected: [String]) {
+        #expect(Self.text(type, data) == expected)
+    }
+
+    @Test("Data that do not fit are named with the octet at fault, and shown as they are")
+    func fault() {
+        #expect(
+            Self.text(.supportedAuthMethods, [2, 2, 1]) == [
+                "fault: notification data, octet 2: announcement length: 1 octets; at least 2 are needed",
+                "notification data: 3 octets, 020201",
+            ])
+        #expect(Self.text(.invalidKEPayload, [0, 19, 7]) == ["wanted: ECP_256", "further octets: 1 octet, 07"])
+    }
+
+    @Test("The SPI of a notification is shown with its protocol")
+    func spi() { #expect(Self.text(.rekeySA, [], spi: [1, 2, 3, 4]) == ["SPI: ESP 01020304"]) }
+
+    @Test("NAT detection says whether the hash is that of the packet's own address")
+    func natDetection() {
+        let spis = SampleFrames.initiatorSPI.bigEndianOctets + SampleFrames.responderSPI.bigEndianOctets
+        let hash = NamingDigest.sha1(spis + [192, 0, 2, 2] + UInt16(4500).bigEndianOctets)
+        #expect(Self.text(.natDetectionSourceIP, hash) == ["hash: that of the packet's source, \(hash.hexadecimal)"])
+        #expect(
+            Self.text(.natDetectionDestinationIP, hash).first?.hasPrefix("hash: not that of the packet's destination")
+                == true)
+    }
+}
