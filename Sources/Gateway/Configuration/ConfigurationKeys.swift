@@ -29,7 +29,7 @@ enum ConnectionKey: String, ConfigurationKey {
     case local, remote
     case auth, secret, certificate, authorities
     case ike, esp, pfs, esn, mode
-    case children, childless, start, lifetimes
+    case children, childless, resumption, start, lifetimes
     case deadPeer = "dead-peer"
     case retry, retransmission
     case encapsulation, fragmentation
@@ -66,7 +66,7 @@ enum ChildKey: String, ConfigurationKey {
 }
 
 enum LifetimeKey: String, ConfigurationKey {
-    case ike, child, reauthentication
+    case ike, child, reauthentication, ticket
     case childOctets = "child-octets"
     case childPackets = "child-packets"
     case jitter, overtime

@@ -6,6 +6,7 @@ struct ConnectionOptions {
     private let proposals: [IKEProposal]?
     private let start: StartPolicy?
     private let childless: ChildlessPolicy?
+    private let resumption: Bool?
     private let deadPeerAction: DeadPeerAction?
     private let encapsulation: EncapsulationPolicy?
     private let fragmentation: Bool?
@@ -19,6 +20,7 @@ struct ConnectionOptions {
             ProposalSyntax.list($0, defaults: IKEProposal.defaults, read: ProposalSyntax.ike)
         }
         start = settings[.start]?.word(StartPolicy.self, what: "start")
+        resumption = settings[.resumption]?.bool()
         childless = settings[.childless]?.word(ChildlessPolicy.self, what: "childless")
         encapsulation = settings[.encapsulation]?.word(EncapsulationPolicy.self, what: "encapsulation")
         fragmentation = settings[.fragmentation]?.bool()
@@ -36,6 +38,7 @@ struct ConnectionOptions {
         if let node = lifetimes[.reauthentication], let time = node.timeOrNever(from: .seconds(1)) {
             timing.reauthenticateAfter = time.value
         }
+        if let time = lifetimes[.ticket]?.duration(in: .seconds(1)...(.seconds(7 * 86400))) { timing.ticketLifetime = time }
         if let fraction = lifetimes[.jitter]?.percentage(upTo: 50) { timing.jitter = fraction }
         if let fraction = lifetimes[.overtime]?.percentage(upTo: 100) { timing.overtime = fraction }
         if let time = settings[.natKeepalive]?.duration(in: .seconds(1)...(.seconds(3600))) {
@@ -74,6 +77,7 @@ struct ConnectionOptions {
         connection.timing = timing
         if let proposals { connection.ikeProposals = proposals }
         if let start { connection.start = start }
+        if let resumption { connection.resumption = resumption }
         if let childless { connection.childless = childless }
         if let deadPeerAction { connection.deadPeerAction = deadPeerAction }
         if let encapsulation { connection.encapsulation = encapsulation }

@@ -23,10 +23,12 @@ extension Daemon {
             return .notPermitted
         }
         if let directory = configuration.daemon.stateDirectory {
-            switch StateDirectory(path: directory).crashDetectionSecret() {
-            case .success(let secret): configuration.daemon.endpoint.crashDetectionSecret = secret
-            case .failure(let complaint):
-                logger.warning("no-crash-detection", metadata: ["reason": "\(complaint.text)"])
+            let state = StateDirectory(path: directory)
+            do throws(ReferencedFile.Complaint) {
+                configuration.daemon.endpoint.crashDetectionSecret = try state.secret(for: .crashDetection).get()
+                configuration.daemon.endpoint.ticketSecret = try state.secret(for: .tickets).get()
+            } catch {
+                logger.warning("no-state", metadata: ["reason": "\(error.text); neither crash detection nor tickets"])
             }
         }
         var settings = UserspaceDataplane.Configuration()

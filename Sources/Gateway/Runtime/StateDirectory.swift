@@ -5,20 +5,27 @@ import Octets
 struct StateDirectory {
     let path: String
 
-    private static let crashSecretLength = 32
+    /// What a secret is for; the name of its file.
+    enum Purpose: String {
+        /// Crash detection tokens (RFC 6290): those made before a crash must be known after it.
+        case crashDetection = "crash-detection"
+        /// Tickets (RFC 5723), which are to be good after a restart.
+        case tickets
+    }
 
-    /// The secret that crash detection tokens are made from: drawn once and kept, as tokens made before a crash must be
-    /// known after it.
-    func crashDetectionSecret() -> Result<SecretOctets, ReferencedFile.Complaint> {
-        let file = "\(path)/crash-detection.secret"
-        if case .success(let secret) = ReferencedFile.readSecret(file), secret.count == Self.crashSecretLength {
+    private static let secretLength = 32
+
+    /// A secret that is drawn once and kept.
+    func secret(for purpose: Purpose) -> Result<SecretOctets, ReferencedFile.Complaint> {
+        let file = "\(path)/\(purpose.rawValue).secret"
+        if case .success(let secret) = ReferencedFile.readSecret(file), secret.count == Self.secretLength {
             return .success(secret)
         }
         if mkdir(path, 0o700) != 0, errno != EEXIST {
             return .failure(.init(text: "cannot make the directory \(path): \(ReferencedFile.reason(errno))"))
         }
         var generator = SystemRandomNumberGenerator()
-        let secret = SecretOctets((0..<Self.crashSecretLength).map { _ in UInt8.random(in: 0...255, using: &generator) })
+        let secret = SecretOctets((0..<Self.secretLength).map { _ in UInt8.random(in: 0...255, using: &generator) })
         // Written elsewhere and put in place whole, so that a crash in between leaves no half of it.
         let new = "\(file).new"
         unlink(new)

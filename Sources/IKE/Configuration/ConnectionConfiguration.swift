@@ -60,6 +60,8 @@ public struct ConnectionConfiguration: Sendable {
     /// Whether INITIAL_CONTACT goes with an IKE_AUTH of ours when no other IKE SA between the two identities is known here:
     /// the peer then drops what it has left of such.
     public var sendsInitialContact = true
+    /// Whether tickets are asked for, given and used (RFC 5723).
+    public var resumption = false
     /// Whether the first child SA comes with IKE_AUTH (RFC 6023).
     public var childless: ChildlessPolicy = .accept
     /// Equal for two configurations exactly when nothing in them differs: whoever reads the configuration makes it. A
@@ -110,6 +112,8 @@ public struct ConnectionTiming: Sendable, Hashable {
     public var overtime = 0.1
     /// The peers authenticate each other again after this long (RFC 4478); `nil` for never, unless the peer wants it.
     public var reauthenticateAfter: Duration?
+    /// How long a ticket that we give is good for.
+    public var ticketLifetime: Duration = .seconds(3600)
     /// Quiet time after which the peer is asked for a sign of life; `nil` for never.
     public var livenessInterval: Duration? = .seconds(30)
     public var retransmission = RetransmissionPolicy()

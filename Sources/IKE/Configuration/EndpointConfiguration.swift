@@ -20,6 +20,8 @@ public struct EndpointConfiguration: Sendable {
     /// What crash detection tokens (RFC 6290) are made from: the same after a restart, or they prove nothing. `nil`: none are
     /// made.
     public var crashDetectionSecret: SecretOctets?
+    /// What tickets (RFC 5723) are sealed with: the same after a restart, or they are worth nothing. `nil`: none are given.
+    public var ticketSecret: SecretOctets?
     /// The address of ours that packets to a peer leave from, where a connection names none; `nil`: no route.
     public var sourceAddress: @Sendable (IPAddress) -> IPAddress? = { _ in nil }
     /// The wall clock's reading, in seconds since 1970, at ``Instant/origin``; used to judge certificates.

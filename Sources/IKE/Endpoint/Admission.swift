@@ -26,7 +26,13 @@ extension Endpoint {
             let answer = owner.answer(initial: message, datagram, candidates: candidates, context: context)
             if let answer { return answerUnprotected(header, datagram, answer, id: 0) }
         }
-        switch IKESA.answerInit(message, datagram, candidates: candidates, context: context) {
+        let answer =
+            if let owner = Extensions.owner(ofInitialExchange: header.exchangeType) {
+                owner.begin(initial: message, datagram, candidates: candidates, context: context)
+            } else {
+                IKESA.answerInit(message, datagram, candidates: candidates, context: context)
+            }
+        switch answer {
         case .begun(let sa):
             register(sa)
             halfOpen.insert(key, localSPI: sa.localSPI)
@@ -51,7 +57,8 @@ extension Endpoint {
             nonce: nonce, address: datagram.remote.address, initiatorSPI: spi, context: context)
         let answer = Message(
             header: IKEHeader(
-                initiatorSPI: spi, responderSPI: 0, exchangeType: .ikeSAInit, flags: .response, messageID: 0),
+                initiatorSPI: spi, responderSPI: 0, exchangeType: message.header.exchangeType, flags: .response,
+                messageID: 0),
             payloads: [.notify(NotifyPayload(type: .cookie, data: cookie))])
         context.emit(
             .send(

@@ -28,7 +28,7 @@ extension Endpoint {
                 default: break
                 }
                 for case .deleteChild(let spi, _) in established.tasks { insertIfUsed(spi, &childSPIs) }
-            case .initiating, .answering, .admitting, .closing, .closed: break
+            case .initiating, .resuming, .answering, .admitting, .closing, .closed: break
             }
             guard let deadline = sa.nextDeadline else {
                 faults.append("IKE SA \(spi) waits for nothing: \(sa.phase)")
@@ -94,6 +94,7 @@ extension IKESA {
     fileprivate var phase: String {
         switch state {
         case .initiating: "initiating"
+        case .resuming: "resuming"
         case .proving: "proving"
         case .answering: "answering"
         case .admitting: "admitting"

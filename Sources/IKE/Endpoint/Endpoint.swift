@@ -38,7 +38,7 @@ public final class Endpoint {
         context.now = now
         guard let message = parse(datagram) else { return settle(nil) }
         let header = message.header
-        if header.exchangeType == .ikeSAInit, !header.flags.contains(.response) {
+        if header.exchangeType.beginsSA, !header.flags.contains(.response) {
             if header.responderSPI == 0, header.messageID == 0, header.flags.contains(.initiator) {
                 receiveInitRequest(message, datagram)
             } else {
@@ -53,6 +53,8 @@ public final class Endpoint {
         }
         if header.exchangeType == .ikeSAInit {
             sa.receiveInitResponse(message, datagram)
+        } else if let owner = Extensions.owner(ofInitialExchange: header.exchangeType), !sa.isEstablished {
+            owner.receive(initialResponse: message, datagram, of: sa)
         } else if sa.remoteSPI == (header.flags.contains(.initiator) ? header.initiatorSPI : header.responderSPI) {
             sa.receive(message, datagram)
         } else {
@@ -123,7 +125,7 @@ public final class Endpoint {
         } catch {
             context.counters.count(.malformed)
             // Nothing is known of the sender: only a request that would begin an SA gets an answer.
-            if header.exchangeType == .ikeSAInit, !header.flags.contains(.response), header.responderSPI == 0 {
+            if header.exchangeType.beginsSA, !header.flags.contains(.response), header.responderSPI == 0 {
                 var answer = NotifyPayload(type: .invalidSyntax)
                 if case .unsupportedCriticalPayload(let type) = error.code {
                     answer = NotifyPayload(type: .unsupportedCriticalPayload, data: [type.rawValue])
@@ -138,7 +140,7 @@ public final class Endpoint {
     func answerUnprotected(
         _ header: IKEHeader, _ datagram: IKEDatagram, _ payloads: [Payload], id: UInt32
     ) {
-        let isInitial = header.exchangeType == .ikeSAInit && header.responderSPI == 0
+        let isInitial = header.exchangeType.beginsSA && header.responderSPI == 0
         guard isInitial ? initialAnswers.allows(at: context.now) : errorAnswers.allows(at: context.now) else {
             context.counters.count(.answerWithheld)
             return

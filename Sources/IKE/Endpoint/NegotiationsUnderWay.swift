@@ -33,6 +33,7 @@ extension IKESA {
             if let doubt = initial.doubt { return ("a better answer than \"\(doubt.refusal.reason)\"", doubt.until) }
             if let demand = initial.cookieDemand { return ("a moment, before the cookie is returned", demand.until) }
             return answerWaitedFor
+        case .resuming: return answerWaitedFor
         case .proving(let proving):
             switch proving.phase {
             case .signing: return ("our signature to be computed", nil)

@@ -301,11 +301,13 @@ extension Endpoint {
         }
         enterConnecting(&record, "calling \(remote)" + (packet.map { ", asked for by \($0)" } ?? ""))
         connections[name] = record
-        call(name, at: remote, from: local, for: children.isEmpty ? configuration.children : children)
+        call(name, at: remote, from: local, for: children.isEmpty ? configuration.children : children, mayResume: true)
     }
 
     /// Begins an IKE SA.
-    private func call(_ name: String, at remote: IPAddress, from local: IPAddress, for children: [ChildConfiguration]) {
+    private func call(
+        _ name: String, at remote: IPAddress, from local: IPAddress, for children: [ChildConfiguration], mayResume: Bool
+    ) {
         guard let configuration = connections[name]?.configuration else { return }
         let path = Path(
             local: SocketAddress(local, port: context.configuration.ikePort),
@@ -313,7 +315,7 @@ extension Endpoint {
         let spi = context.ikeSPIs.allocate(using: &context.random)
         guard
             let sa = IKESA.initiate(
-                configuration, children: children, path: path, localSPI: spi, context: context)
+                configuration, children: children, path: path, localSPI: spi, mayResume: mayResume, context: context)
         else {
             context.ikeSPIs.release(spi)
             failed(name, Refusal(.local, "no IKE proposal has a key exchange", at: [configuration.origin(of: "ike")]))
@@ -479,7 +481,7 @@ extension Endpoint {
         else { return }
         let names = Set(sa.established?.children.map(\.configuration.name) ?? [])
         let children = record.configuration.children.filter { names.contains($0.name) }
-        call(name, at: sa.path.remote.address, from: sa.path.local.address, for: children)
+        call(name, at: sa.path.remote.address, from: sa.path.local.address, for: children, mayResume: false)
     }
 
     private func established(_ sa: IKESA) {

@@ -14,6 +14,8 @@ struct InitiatorAuth {
         let children: [ChildConfiguration]
         /// When the attempt is given up.
         let until: Instant
+        /// The SA goes on from this session, so that its peers prove themselves by that.
+        var session: SessionResumption.Session?
     }
 
     enum Phase {
@@ -46,6 +48,11 @@ extension IKESA {
         let octets = AuthenticationOctets.signed(
             message: foundation.request, otherNonce: foundation.responderNonce,
             identityBody: connection.localIdentity.payload.serializedBody, key: keys.skPi, prf: keys.suite.prf)
+        guard foundation.session == nil else {
+            sendAuth(
+                proving, SessionResumption.proof(key: keys.skPi, message: foundation.request, prf: keys.suite.prf))
+            return
+        }
         switch connection.localAuthentication {
         case .preSharedKey(let secret):
             let proof = AuthenticationOctets.sharedKeyProof(secret, octets: octets, prf: keys.suite.prf)
@@ -90,10 +97,11 @@ extension IKESA {
         proving.phase = .awaitingAnswer
         state = .proving(proving)
         var payloads: [Payload] = [.identificationInitiator(connection.localIdentity.payload)]
-        if case .certificate(let certificate) = connection.localAuthentication {
+        let isResumed = proving.foundation.session != nil
+        if !isResumed, case .certificate(let certificate) = connection.localAuthentication {
             payloads += certificate.payloads
         }
-        if let request = CertificateRequest.payload(for: [connection]) { payloads.append(request) }
+        if !isResumed, let request = CertificateRequest.payload(for: [connection]) { payloads.append(request) }
         if let identity = connection.remoteIdentity { payloads.append(.identificationResponder(identity.payload)) }
         payloads.append(.authentication(authentication))
         // Only if it is true as far as we know (RFC 7296 section 2.4).
@@ -129,6 +137,13 @@ extension IKESA {
                     at: [connection.origin(of: "remote.id")], notify: .authenticationFailed)
             }
             let foundation = proving.foundation
+            if let session = foundation.session {
+                try SessionResumption.check(
+                    session, identity, authentication, key: keys.skPr, message: foundation.response,
+                    prf: keys.suite.prf)
+                finishAuth(proving, message, identity)
+                return
+            }
             let octets = AuthenticationOctets.signed(
                 message: foundation.response, otherNonce: foundation.initiatorNonce,
                 identityBody: identification.serializedBody, key: keys.skPr, prf: keys.suite.prf)

@@ -39,6 +39,19 @@ extension IKESA {
                 try Identity(payload: payload)
             }
             tell(.received, "the peer says it is \(identity)\(wanted.map { " and asks for \($0)" } ?? ""), by \(authentication.method)")
+            if let session = initial.session, let connection = initial.candidates.first {
+                self.connection = connection
+                try SessionResumption.check(
+                    session, identity, authentication, key: keys.skPi, message: initial.request, prf: keys.suite.prf)
+                let admitting = ResponderAuth(
+                    initial: initial, connection: connection, remoteIdentity: identity, request: message,
+                    phase: .verifying(Job.ID(number: 0)))
+                state = .admitting(admitting)
+                finishAdmission(
+                    admitting,
+                    SessionResumption.proof(key: keys.skPr, message: initial.response, prf: keys.suite.prf))
+                return
+            }
             let connection = try choose(among: initial.candidates, identity, wanted, authentication, payloads)
             self.connection = connection
             try NullAuthentication.admit(to: connection, context: context)
@@ -157,10 +170,13 @@ extension IKESA {
         tell(.chosen, "the peer is \(admitting.remoteIdentity)", origin: connection.origin(of: "remote.id"))
         establish(remote: admitting.remoteIdentity)
         receivedInitialContact =
-            admitting.remoteIdentity != .anonymous
+            // Whoever resumes a session has lost the SA that it was.
+            admitting.initial.session != nil || admitting.remoteIdentity != .anonymous
             && admitting.request.payloads.notification(.initialContact) != nil
         var payloads: [Payload] = [.identificationResponder(connection.localIdentity.payload)]
-        if case .certificate(let certificate) = connection.localAuthentication { payloads += certificate.payloads }
+        if admitting.initial.session == nil, case .certificate(let certificate) = connection.localAuthentication {
+            payloads += certificate.payloads
+        }
         payloads.append(.authentication(authentication))
         var added: UInt32?
         var refusal: Refusal?
@@ -226,6 +242,7 @@ extension IKESA {
     func complete(_ job: Job.ID, _ result: JobResult) {
         switch state {
         case .initiating(let initial): completeInitiatorInit(job, result, initial)
+        case .resuming: break
         case .proving(let proving): completeInitiatorAuth(job, result, proving)
         case .answering(let initial): completeResponderInit(job, result, initial)
         case .admitting(let admitting): completeResponderAuth(job, result, admitting)

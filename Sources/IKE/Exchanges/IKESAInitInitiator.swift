@@ -53,11 +53,17 @@ struct InitiatorInit {
 extension IKESA {
     /// Begins an IKE SA with the peer of a connection.
     ///
-    /// - Parameter path: our address and the peer's, on the IKE ports.
+    /// - Parameters:
+    ///   - path: our address and the peer's, on the IKE ports.
+    ///   - mayResume: whether what an earlier SA has proved may count.
     static func initiate(
         _ connection: ConnectionConfiguration, children: [ChildConfiguration], path: Path, localSPI: UInt64,
-        context: EndpointContext
+        mayResume: Bool, context: EndpointContext
     ) -> IKESA? {
+        for owner in Extensions.all where mayResume {
+            let sa = owner.initiate(connection, children: children, path: path, localSPI: localSPI, context: context)
+            if let sa { return sa }
+        }
         guard let method = connection.ikeProposals.lazy.flatMap(\.keyExchange).first else { return nil }
         let job = context.start(.makeKey(method, seeds: context.seeds(for: method)), for: localSPI)
         let phase = InitiatorInit(
@@ -69,6 +75,17 @@ extension IKESA {
             title: "IKE SA \(localSPI.bigEndianOctets.hexadecimal) as initiator, \(path.local) to \(path.remote)")
         sa.tell(.wanted, "peer \(connection.remoteIdentity?.description ?? "with any identity") at \(path.remote)", origin: connection.origin(of: "remote"))
         return sa
+    }
+
+    /// Goes over to IKE_SA_INIT where another way to begin has failed.
+    func beginInit(children: [ChildConfiguration]) {
+        guard let connection, let method = connection.ikeProposals.lazy.flatMap(\.keyExchange).first else { return }
+        let job = context.start(.makeKey(method, seeds: context.seeds(for: method)), for: localSPI)
+        window.outstanding = nil
+        state = .initiating(
+            InitiatorInit(
+                phase: .makingKey(job), method: method, nonce: context.randomOctets(32), children: children,
+                until: context.attemptLimit(connection.timing), triedMethods: [method]))
     }
 
     func completeInitiatorInit(_ job: Job.ID, _ result: JobResult, _ initial: InitiatorInit) {
@@ -263,7 +280,7 @@ extension IKESA {
             close(Refusal(.local, "cannot derive keys: \(error.reason)"), tellPeer: false)
             return
         }
-        if path.encapsulatesESP { floatToNATPort() }
+        floatToNATPortIfNeeded()
         beginAuthentication(
             InitiatorAuth.Foundation(
                 request: accepted.request, response: accepted.response, initiatorNonce: initial.nonce,
@@ -283,8 +300,8 @@ extension IKESA {
     }
 
     /// A NAT was found: IKE and ESP go by UDP 4500 (RFC 7296 section 2.23).
-    private func floatToNATPort() {
-        guard !path.usesNATPort, let connection else { return }
+    func floatToNATPortIfNeeded() {
+        guard path.encapsulatesESP, !path.usesNATPort, let connection else { return }
         path.usesNATPort = true
         path.local.port = context.configuration.natPort
         path.remote.port = connection.remoteNATPort

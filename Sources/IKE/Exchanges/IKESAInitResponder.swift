@@ -23,6 +23,8 @@ struct ResponderInit {
     /// When the peer must have proved who it is.
     let until: Instant
     var response: [UInt8] = []
+    /// The SA goes on from this session, so that its peer proves itself by that.
+    var session: SessionResumption.Session?
 }
 
 extension IKESA {

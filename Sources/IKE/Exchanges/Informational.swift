@@ -73,6 +73,7 @@ extension IKESA {
     func handleInformationalRequest(_ message: Authenticated) {
         let payloads = message.payloads
         if payloads.deletions.contains(where: { $0.protocolID == .ike }) {
+            isEndedByPeer = true
             answer(.informational, [])
             // Our rekey crossed the peer's, and the peer has found that its own holds (RFC 7296 section 2.25.2).
             let heir = established?.peerReplacement?.sa

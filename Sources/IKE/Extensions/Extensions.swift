@@ -10,7 +10,20 @@ enum Extensions {
         ChildlessInitiation.self,
         RepeatedAuthentication.self,
         QuickCrashDetection.self,
+        SessionResumption.self,
     ]
+}
+
+extension Extensions {
+    /// The extension whose exchange begins an SA as IKE_SA_INIT does.
+    static func owner(ofInitialExchange type: ExchangeType) -> (any IKEExtension.Type)? {
+        all.first { $0.initialExchange == type }
+    }
+}
+
+extension ExchangeType {
+    /// IKE_SA_INIT, or what an extension has in its place: nothing protects it.
+    var beginsSA: Bool { self == .ikeSAInit || Extensions.owner(ofInitialExchange: self) != nil }
 }
 
 // What the core asks of all extensions at once.

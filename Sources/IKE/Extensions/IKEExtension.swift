@@ -58,6 +58,26 @@ protocol IKEExtension: SendableMetatype {
     /// - Returns: what goes into the answer because of it.
     static func answer(_ request: Authenticated, of sa: IKESA) -> [Payload]
 
+    // MARK: Other ways to begin
+
+    /// An exchange that begins an SA in place of IKE_SA_INIT.
+    static var initialExchange: ExchangeType? { get }
+
+    /// Begins an SA of ours in another way than by IKE_SA_INIT; `nil` where that is not possible now.
+    static func initiate(
+        _ connection: ConnectionConfiguration, children: [ChildConfiguration], path: Path, localSPI: UInt64,
+        context: EndpointContext
+    ) -> IKESA?
+
+    /// Answers a request of ``initialExchange`` that has passed cookies and limits.
+    static func begin(
+        initial request: Message, _ datagram: IKEDatagram, candidates: [ConnectionConfiguration],
+        context: EndpointContext
+    ) -> IKESA.InitAnswer
+
+    /// A response of ``initialExchange``, which nothing protects.
+    static func receive(initialResponse message: Message, _ datagram: IKEDatagram, of sa: IKESA)
+
     // MARK: What nothing protects
 
     /// An answer to an IKE_SA_INIT request that is given in place of beginning an SA, and leaves no state behind.
@@ -110,6 +130,16 @@ extension IKEExtension {
     static func begin(_ notice: ExtensionNotice, of sa: IKESA) -> [Payload]? { nil }
     static func finish(_ notice: ExtensionNotice, with answer: Authenticated, of sa: IKESA) {}
     static func answer(_ request: Authenticated, of sa: IKESA) -> [Payload] { [] }
+    static var initialExchange: ExchangeType? { nil }
+    static func initiate(
+        _ connection: ConnectionConfiguration, children: [ChildConfiguration], path: Path, localSPI: UInt64,
+        context: EndpointContext
+    ) -> IKESA? { nil }
+    static func begin(
+        initial request: Message, _ datagram: IKEDatagram, candidates: [ConnectionConfiguration],
+        context: EndpointContext
+    ) -> IKESA.InitAnswer { .stateless([.notify(NotifyPayload(type: .invalidSyntax))]) }
+    static func receive(initialResponse message: Message, _ datagram: IKEDatagram, of sa: IKESA) {}
     static func answer(
         initial request: Message, _ datagram: IKEDatagram, candidates: [ConnectionConfiguration],
         context: EndpointContext

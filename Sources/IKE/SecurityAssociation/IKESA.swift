@@ -12,6 +12,7 @@ final class IKESA {
     /// What the SA is doing; what belongs to a phase is in its case.
     enum State {
         case initiating(InitiatorInit)
+        case resuming(InitiatorResumption)
         case proving(InitiatorAuth)
         case answering(ResponderInit)
         case admitting(ResponderAuth)
@@ -25,6 +26,7 @@ final class IKESA {
         var until: Instant? {
             switch self {
             case .initiating(let initial): initial.until
+            case .resuming(let resumption): resumption.until
             case .proving(let proving): proving.foundation.until
             case .answering(let initial): initial.until
             case .admitting(let admitting): admitting.initial.until
@@ -50,6 +52,8 @@ final class IKESA {
     var slots = ExtensionSlots()
     /// The peer has lost, or never had, other SAs with us (RFC 7296 section 2.4).
     var receivedInitialContact = false
+    /// The peer has deleted the SA.
+    var isEndedByPeer = false
     /// The identities under which ``IdentityPairs`` knows this SA.
     private var identities: IdentityPairs.Pair?
     let createdAt: Instant
@@ -94,7 +98,7 @@ final class IKESA {
     /// An attempt of ours that is under way.
     var isBeingSetUp: Bool {
         switch state {
-        case .initiating, .proving: true
+        case .initiating, .resuming, .proving: true
         default: false
         }
     }
@@ -249,7 +253,7 @@ final class IKESA {
     private var takesRequests: Bool {
         switch state {
         case .answering, .established, .closing: true
-        case .initiating, .proving, .admitting, .closed: false
+        case .initiating, .resuming, .proving, .admitting, .closed: false
         }
     }
 

@@ -98,6 +98,18 @@ package struct IKEKeys: Sendable {
             suite: suite, seed: seed, nonces: nonces, initiatorSPI: initiatorSPI, responderSPI: responderSPI)
     }
 
+    /// Keys of an IKE SA that goes on from a ticket: `SKEYSEED = prf(SK_d (old), "Resumption" | Ni | Nr)` (RFC 5723
+    /// section 5.1).
+    package static func resumed(
+        suite: IKESuite, skD: SecretOctets, initiatorNonce: [UInt8], responderNonce: [UInt8], initiatorSPI: UInt64,
+        responderSPI: UInt64
+    ) throws(CryptoError) -> IKEKeys {
+        let nonces = initiatorNonce + responderNonce
+        let seed = suite.prf.compute(key: skD, Array("Resumption".utf8) + nonces)
+        return try IKEKeys(
+            suite: suite, seed: seed, nonces: nonces, initiatorSPI: initiatorSPI, responderSPI: responderSPI)
+    }
+
     /// Protection of the messages that the original initiator, or responder, sends.
     func cipher(ofInitiator initiator: Bool) throws(CryptoError) -> MessageCipher {
         try MessageCipher(

@@ -12,7 +12,7 @@ extension IKESA {
         case .initiating(let initial):
             if let doubt = initial.doubt { deadlines.append(doubt.until) }
             if let demand = initial.cookieDemand { deadlines.append(demand.until) }
-        case .proving, .answering, .admitting, .closing: break
+        case .resuming, .proving, .answering, .admitting, .closing: break
         case .closed: return nil
         case .established(let established): addDeadlines(of: established, to: &deadlines)
         }
@@ -53,7 +53,7 @@ extension IKESA {
                 close(doubt.refusal, tellPeer: false)
             }
         case .established: handleEstablishedTimeout()
-        case .proving, .answering, .admitting, .closing, .closed: break
+        case .resuming, .proving, .answering, .admitting, .closing, .closed: break
         }
         if !isClosed { for owner in Extensions.all { owner.handleTimeout(of: self) } }
     }
@@ -63,7 +63,7 @@ extension IKESA {
         switch state {
         case .answering, .admitting:
             close(Refusal(.peerSilent, "the peer began an IKE SA and did not go on with it"), tellPeer: false)
-        case .initiating, .proving:
+        case .initiating, .resuming, .proving:
             close(
                 Refusal(.local, "the attempt was given up: it has taken as long as all its repetitions may"),
                 tellPeer: false)

@@ -1,0 +1,78 @@
+// RFC 5723: the IKE_SESSION_RESUME exchange as the responder sees it.
+import IKEMessage
+import IPPacket
+import IPsecCrypto
+import Octets
+
+extension SessionResumption {
+    /// Answers an IKE_SESSION_RESUME request that has passed cookies and limits (RFC 5723 section 4.3.2).
+    static func begin(
+        initial request: Message, _ datagram: IKEDatagram, candidates: [ConnectionConfiguration],
+        context: EndpointContext
+    ) -> IKESA.InitAnswer {
+        let payloads = request.payloads
+        guard let nonce = payloads.nonce, let opaque = payloads.notification(.ticketOpaque) else {
+            return .stateless([.notify(NotifyPayload(type: .invalidSyntax))])
+        }
+        let refusal = IKESA.InitAnswer.stateless([.notify(NotifyPayload(type: .ticketNack))])
+        guard let secret = context.configuration.ticketSecret,
+            let ticket = Ticket(opening: opaque.data, with: secret), ticket.expiry > context.wallClock(),
+            let connection = candidates.first(where: { isGood(ticket, for: $0, secret) })
+        else { return refusal }
+        let localSPI = context.ikeSPIs.allocate(using: &context.random)
+        let initiatorSPI = request.header.initiatorSPI
+        let sa = IKESA(
+            context: context, isInitiator: false, localSPI: localSPI, remoteSPI: initiatorSPI,
+            path: Path(local: datagram.local, remote: datagram.remote, usesNATPort: datagram.nonESPMarker),
+            state: .answering(
+                ResponderInit(
+                    phase: .received, suite: ticket.suite, proposalNumber: 0, request: datagram.octets,
+                    initiatorNonce: nonce, responderNonce: context.randomOctets(32), candidates: [connection],
+                    until: context.now + context.configuration.halfOpenTimeout,
+                    session: Session(remoteIdentity: ticket.initiatorIdentity))),
+            connection: nil,
+            title: "IKE SA \(initiatorSPI.bigEndianOctets.hexadecimal) as responder, resumed, \(datagram.remote) to \(datagram.local)")
+        sa.window.expectedID = 1
+        sa.tell(.received, "IKE_SESSION_RESUME request: \(payloads.summary)")
+        if sa.path.detectNAT(in: payloads, initiatorSPI, 0), connection.encapsulation == .udp {
+            sa.path.isBehindNAT = true
+        }
+        do {
+            try sa.letExtensionsReceive(payloads, at: .initRequest)
+            try answer(sa, ticket, pretendsNAT: connection.encapsulation == .udp)
+        } catch {
+            context.ikeSPIs.release(localSPI)
+            return refusal
+        }
+        return .begun(sa)
+    }
+
+    /// Whether the connection the ticket was given for is still there, and would still take the peer in this way.
+    private static func isGood(_ ticket: Ticket, for connection: ConnectionConfiguration, _ secret: SecretOctets) -> Bool {
+        connection.name == ticket.connection && connection.resumption
+            && connection.remoteIdentity.map { $0.matches(ticket.initiatorIdentity) } ?? true
+            && connection.localIdentity.matches(ticket.responderIdentity)
+            && connection.remoteAuthentication.credentialDigest(secret) == ticket.credentialDigest
+            && ProposalSelection.selectIKE(
+                from: [ticket.suite.payload(number: 1)], configured: connection.ikeProposals, preferring: nil) != nil
+    }
+
+    private static func answer(_ sa: IKESA, _ ticket: Ticket, pretendsNAT: Bool) throws {
+        guard case .answering(var initial) = sa.state else { return }
+        try sa.secure(
+            with: IKEKeys.resumed(
+                suite: ticket.suite, skD: ticket.skD, initiatorNonce: initial.initiatorNonce,
+                responderNonce: initial.responderNonce, initiatorSPI: sa.initiatorSPI, responderSPI: sa.responderSPI))
+        var payloads: [Payload] = [.nonce(initial.responderNonce)]
+        payloads += sa.path.natDetectionPayloads(
+            sa.initiatorSPI, sa.responderSPI, pretendingNAT: pretendsNAT ? sa.context.randomOctets(20) : nil)
+        payloads += sa.extensionPayloads(for: .initResponse)
+        initial.phase = .awaitingAuth
+        initial.response = Message(
+            header: sa.header(.ikeSessionResume, id: 0, isResponse: true), payloads: payloads
+        ).serialized()
+        sa.state = .answering(initial)
+        sa.transmit([initial.response])
+        sa.tell(.sent, "IKE_SESSION_RESUME response: \(payloads.summary)")
+    }
+}

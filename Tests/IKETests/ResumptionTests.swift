@@ -1,0 +1,165 @@
+import IKE
+import IKEMessage
+import Octets
+import Simulation
+import Testing
+
+@Suite("Session resumption (RFC 5723)")
+struct ResumptionTests {
+    private static func resuming(_ connection: inout ConnectionConfiguration) {
+        connection.resumption = true
+        connection.fingerprint = "1"
+        connection.timing.livenessInterval = .seconds(5)
+        connection.timing.retransmission.tries = 2
+    }
+
+    private func pair(
+        seed: UInt64, left: @escaping (inout ConnectionConfiguration) -> Void = ResumptionTests.resuming,
+        right: @escaping (inout ConnectionConfiguration) -> Void = ResumptionTests.resuming, hasSecret: Bool = true,
+        cookies: Bool = false
+    ) async -> Pair {
+        let pair = await Pair(
+            seed: seed, left: left, right: right,
+            endpoint: {
+                $0.exportsKeys = true
+                if hasSecret { $0.ticketSecret = SecretOctets([UInt8](repeating: 9, count: 32)) }
+                if cookies { $0.cookieThreshold = 0 }
+            })
+        _ = await pair.world.run(atMost: .seconds(5)) { pair.isUp }
+        await pair.world.run(for: .seconds(1))
+        return pair
+    }
+
+    private func requests(_ pair: Pair, _ exchange: ExchangeType) -> [IKEDatagram] {
+        pair.world.sent.filter { $0.isRequest(exchange) && pair.isFromLeft($0) }
+    }
+
+    @Test("After a restart of the responder the initiator goes on from its ticket, without a key exchange")
+    func afterRestart() async throws {
+        var pair = await pair(seed: 1)
+        #expect(pair.agrees())
+        pair = await pair.restarted(left: false, after: .seconds(1))
+        #expect(await pair.world.run(atMost: .seconds(60)) { pair.isUp })
+        #expect(requests(pair, .ikeSAInit).count == 1)
+        let resumption = try #require(requests(pair, .ikeSessionResume).first)
+        let message = try Message(parsing: resumption.octets)
+        #expect(!message.payloads.contains(PayloadType.keyExchange))
+        #expect(message.payloads.contains(NotifyType.ticketOpaque))
+        #expect(message.header.responderSPI == 0)
+        await pair.rest()
+        #expect(pair.agrees())
+        #expect(pair.left.status("site")?.ikeSAs.first?.remoteIdentity == "right.example")
+        #expect(pair.faults.isEmpty)
+    }
+
+    @Test("A ticket is used once; the resumed SA brings the next, which works as well")
+    func usedOnce() async {
+        var pair = await pair(seed: 2)
+        for _ in 0..<3 {
+            pair = await pair.restarted(left: false, after: .seconds(1))
+            #expect(await pair.world.run(atMost: .seconds(60)) { pair.isUp })
+            await pair.rest()
+        }
+        #expect(requests(pair, .ikeSAInit).count == 1)
+        let tickets = requests(pair, .ikeSessionResume).compactMap { datagram -> [UInt8]? in
+            let payloads = (try? Message(parsing: datagram.octets))?.payloads ?? []
+            for case .notify(let notify) in payloads where notify.type == .ticketOpaque { return notify.data }
+            return nil
+        }
+        #expect(tickets.count == 3)
+        #expect(Set(tickets).count == 3)
+    }
+
+    @Test("A responder that cannot open the ticket says TICKET_NACK, and a full exchange follows at once")
+    func refusedTicket() async {
+        var pair = await pair(seed: 3)
+        pair.world.tap = { datagram in
+            guard datagram.isRequest(.ikeSessionResume) else { return [datagram] }
+            var changed = datagram
+            changed.octets[changed.octets.count / 2] ^= 1
+            return [changed]
+        }
+        pair = await pair.restarted(left: false, after: .seconds(1))
+        #expect(await pair.world.run(atMost: .seconds(60)) { pair.isUp })
+        #expect(requests(pair, .ikeSessionResume).count >= 1)
+        #expect(requests(pair, .ikeSAInit).count == 2)
+        #expect(pair.faults.isEmpty)
+    }
+
+    @Test("Under a flood the cookie comes before the ticket is looked at")
+    func withCookie() async {
+        var pair = await pair(seed: 4, cookies: true)
+        pair = await pair.restarted(left: false, after: .seconds(1))
+        #expect(await pair.world.run(atMost: .seconds(60)) { pair.isUp })
+        let first = requests(pair, .ikeSessionResume)
+        #expect(first.count == 2)
+        let answer = pair.world.sent.first { $0.isResponse(.ikeSessionResume) }
+        let payloads = answer.flatMap { try? Message(parsing: $0.octets) }?.payloads ?? []
+        #expect(payloads.contains(NotifyType.cookie))
+    }
+
+    @Test("Without a secret to seal tickets with, the answer to a request is TICKET_NACK")
+    func noTickets() async throws {
+        let pair = await pair(seed: 5, hasSecret: false)
+        let response = try #require(
+            pair.world.sent.first { $0.isResponse(.ikeAuth) }.flatMap { pair.wiretap.payloads(of: $0.octets) })
+        #expect(response.contains(NotifyType.ticketNack))
+        #expect(pair.agrees())
+    }
+
+    @Test("A connection that is taken down, by either side, is not resumed but set up anew")
+    func takenDown() async {
+        for side in ["left", "right"] {
+            let pair = await pair(seed: 6)
+            await pair.terminate(side)
+            await pair.rest()
+            await pair.initiate()
+            #expect(await pair.world.run(atMost: .seconds(30)) { pair.isUp })
+            #expect(requests(pair, .ikeSessionResume).isEmpty)
+        }
+    }
+
+    @Test("Somebody who has seen the ticket cannot use it: IKE_AUTH needs the keys of the session")
+    func stolenTicket() async throws {
+        var pair = await pair(seed: 7)
+        pair = await pair.restarted(left: false, after: .seconds(1))
+        #expect(await pair.world.run(atMost: .seconds(60)) { pair.isUp })
+        let request = try #require(requests(pair, .ikeSessionResume).first)
+        let before = pair.right.status("site")?.ikeSAs.map(\.localSPI)
+        // The same ticket under another SPI: a thief's.
+        var stolen = request
+        stolen.octets[0] ^= 0x55
+        pair.world.inject(stolen)
+        await pair.world.run(for: .seconds(40))
+        #expect(pair.right.status("site")?.ikeSAs.map(\.localSPI) == before)
+        #expect(pair.right.endpoint.halfOpenCount == 0)
+    }
+
+    @Test("An IKE SA that has been rekeyed gets a ticket of its own")
+    func afterRekey() async {
+        var pair = await pair(seed: 8)
+        await pair.rekeyIKE("left")
+        await pair.rest()
+        pair = await pair.restarted(left: false, after: .seconds(1))
+        #expect(await pair.world.run(atMost: .seconds(60)) { pair.isUp })
+        #expect(requests(pair, .ikeSAInit).count == 1)
+        #expect(requests(pair, .ikeSessionResume).count == 1)
+    }
+
+    @Test("A responder with another pre-shared key takes no ticket that was given under the old one")
+    func credentialsChanged() async {
+        let pair = await pair(seed: 9)
+        let other = SecretOctets(Array("another battery altogether".utf8))
+        var changed = Pair.configuration(isLeft: false, start: .none, change: Self.resuming)
+        changed.remoteAuthentication = .preSharedKey(other)
+        changed.fingerprint = "2"
+        pair.world.kill("right")
+        var settings = EndpointConfiguration()
+        settings.ticketSecret = SecretOctets([UInt8](repeating: 9, count: 32))
+        let right = await pair.world.add("right", "198.51.100.2", [changed], settings: settings)
+        await pair.world.run(for: .seconds(40))
+        #expect(!requests(pair, .ikeSessionResume).isEmpty)
+        #expect(right.status("site")?.ikeSAs.isEmpty ?? false)
+        #expect(right.refusals.contains { $0.cause == .authenticationFailed })
+    }
+}
