@@ -74,7 +74,7 @@ let package = Package(
         .testTarget(name: "IPsecPolicyTests", dependencies: ["IPsecPolicy"]),
         .testTarget(name: "CredentialsTests", dependencies: ["Credentials", crypto, cryptoExtras, x509, asn1]),
         .testTarget(name: "IKETests", dependencies: ["IKE", "Simulation"]),
-        .testTarget(name: "SimulationTests", dependencies: ["Simulation"]),
+        .testTarget(name: "SimulationTests", dependencies: ["IKE", "Simulation"]),
         .testTarget(name: "ESPTests", dependencies: ["ESP"], resources: [.copy("scapy_peer.py")]),
         .testTarget(
             name: "DataplaneTests", dependencies: ["Dataplane"], resources: [.copy("scapy_gateway.py")]),
