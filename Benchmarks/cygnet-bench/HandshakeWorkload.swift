@@ -43,7 +43,7 @@ final class HandshakeWorkload {
 
     /// - Parameter chain: for certificates in place of a pre-shared key.
     init(_ chain: CertificateChain?) throws {
-        let unixTime = Int64(Date().timeIntervalSince1970)
+        let unixTime = Duration.seconds(Date().timeIntervalSince1970)
         gateways = try (0...1).map { index in
             var configuration = EndpointConfiguration()
             configuration.unixTimeAtOrigin = unixTime

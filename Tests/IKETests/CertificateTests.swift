@@ -36,11 +36,11 @@ struct CertificateTests {
 
         func identity(
             _ dnsName: String, key own: Certificate.PrivateKey = .init(P256.Signing.PrivateKey()),
-            endsAfter seconds: TimeInterval = 10_000
+            beginsAfter begin: TimeInterval = -1000, endsAfter seconds: TimeInterval = 10_000
         ) throws -> CertificateIdentity {
             let leaf = try Certificate(
                 version: .v3, serialNumber: .init(), publicKey: own.publicKey,
-                notValidBefore: Date(timeIntervalSince1970: now - 1000),
+                notValidBefore: Date(timeIntervalSince1970: now + begin),
                 notValidAfter: Date(timeIntervalSince1970: now + seconds), issuer: name,
                 subject: try DistinguishedName { CommonName(dnsName) },
                 extensions: try Certificate.Extensions {
@@ -125,6 +125,20 @@ struct CertificateTests {
         #expect(pair.right.inbound.isEmpty)
         await pair.world.run(for: .seconds(40))
         #expect(pair.isEmpty)
+    }
+
+    @Test("A certificate is accepted in the very second it begins (RFC 5280, section 4.1.2.5)")
+    func beginning() async throws {
+        let authority = try Authority("Root")
+        let anchors = try authority.anchors
+        let identity = try authority.identity("left.example", beginsAfter: 0)
+        let pair = await Pair(
+            seed: 3, start: .none, left: { $0.localAuthentication = .certificate(identity) },
+            right: { $0.remoteAuthentication = .certificate(anchors) },
+            endpoint: { $0.unixTimeAtOrigin = .seconds(Self.now) - .milliseconds(900) })
+        await pair.world.run(for: .milliseconds(950))
+        await pair.initiate()
+        #expect(await pair.world.run(atMost: .seconds(2)) { pair.isUp }, "\(pair.right.refusals)")
     }
 
     @Test("A certificate for another name does not prove the identity it is sent with")

@@ -78,7 +78,7 @@ public final class World {
         var configuration = settings
         let own = IPAddress(address) ?? .unspecified(.v4)
         configuration.sourceAddress = { _ in own }
-        configuration.unixTimeAtOrigin = 1_800_000_000
+        if settings.unixTimeAtOrigin == .zero { configuration.unixTimeAtOrigin = .seconds(1_800_000_000) }
         let host = Host(
             name: name, address: own, endpoint: Endpoint(configuration: configuration, random: SeededGenerator(seed: random.next())))
         hosts[name] = host

@@ -60,7 +60,7 @@ public actor Daemon {
         self.clock = clock
         startedAt = clock.now
         var settings = configuration.daemon.endpoint
-        settings.unixTimeAtOrigin = clock.originInUnixTime / 1_000_000_000
+        settings.unixTimeAtOrigin = .nanoseconds(clock.originInUnixTime)
         settings.exportsKeys = keyLog != nil
         settings.sourceAddress = { RouteProbe.sourceAddress(towards: $0, mark: firewallMark) }
         endpoint = Endpoint(configuration: settings, random: SystemRandomNumberGenerator())

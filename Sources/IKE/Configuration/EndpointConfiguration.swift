@@ -24,8 +24,8 @@ public struct EndpointConfiguration: Sendable {
     public var ticketSecret: SecretOctets?
     /// The address of ours that packets to a peer leave from, where a connection names none; `nil`: no route.
     public var sourceAddress: @Sendable (IPAddress) -> IPAddress? = { _ in nil }
-    /// The wall clock's reading, in seconds since 1970, at ``Instant/origin``; used to judge certificates.
-    public var unixTimeAtOrigin: Int64 = 0
+    /// The wall clock's reading, as time since 1970, at ``Instant/origin``; used to judge certificates.
+    public var unixTimeAtOrigin: Duration = .zero
     /// Whether keys are reported in events, for an analyser of captures. Off unless the operator asks.
     public var exportsKeys = false
 

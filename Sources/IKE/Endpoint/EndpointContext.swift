@@ -83,7 +83,10 @@ final class EndpointContext {
         now + timing.retransmission.total + timing.retransmission.total + configuration.computationLimit
     }
 
-    func wallClock() -> Int64 { configuration.unixTimeAtOrigin + now.nanoseconds / 1_000_000_000 }
+    /// Whole seconds since 1970. Parts of a second are added first: a certificate is valid in the second it names.
+    func wallClock() -> Int64 {
+        (configuration.unixTimeAtOrigin + .nanoseconds(now.nanoseconds)).components.seconds
+    }
 
     /// `pause`, or less where the end of a lifetime is so near that there would be no time for another try after it.
     func within(_ pause: Duration, beforeEndAt end: Instant?) -> Duration {
