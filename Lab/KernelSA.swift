@@ -1,13 +1,13 @@
 /// A security association of Linux, as `ip -s xfrm state` prints it.
-struct KernelSA: Sendable {
-    var source = ""
-    var spi: UInt32 = 0
-    var mode = ""
-    var algorithms: [String] = []
-    var isUDPEncapsulated = false
-    var hasESN = false
-    var packets = 0
-    var octets = 0
+package struct KernelSA: Sendable {
+    package private(set) var source = ""
+    package private(set) var spi: UInt32 = 0
+    package private(set) var mode = ""
+    package private(set) var algorithms: [String] = []
+    package private(set) var isUDPEncapsulated = false
+    package private(set) var hasESN = false
+    package private(set) var packets = 0
+    package private(set) var octets = 0
 
     /// Reads the lines
     ///
@@ -18,7 +18,7 @@ struct KernelSA: Sendable {
     ///         encap type espinudp sport 4500 dport 4500 addr 0.0.0.0
     ///         lifetime current:
     ///           840(bytes), 10(packets)
-    static func parse(_ text: String) -> [KernelSA] {
+    package static func parse(_ text: String) -> [KernelSA] {
         var associations: [KernelSA] = []
         for line in text.split(separator: "\n") {
             let words = line.split(whereSeparator: \.isWhitespace).map(String.init)

@@ -63,8 +63,9 @@ package final class Libreswan: Peer {
     package func terminateChild() async throws(LabError) { try await ask("--delete-child") }
     package func terminateIKE() async throws(LabError) { try await ask("--delete-ike") }
 
+    /// Without waiting: of an end, pluto would tell only when the connection itself has gone.
     private func ask(_ verb: String) async throws(LabError) {
-        try await control([verb, "--name", TunnelPlan.connection]).orThrow()
+        try await control([verb, "--asynchronous", "--name", TunnelPlan.connection]).orThrow()
     }
 
     package func report() async throws -> PeerReport {

@@ -71,15 +71,11 @@ package final class OpenIKED: Peer {
             esp: try await quarters.kernelESP())
     }
 
-    /// What the last proposal that the daemon took or read in an answer names; it has no better report of its IKE SA.
+    /// What the log says last of an IKE SA: `… (enc aes-256 auth hmac-sha2-384 group curve25519 prf hmac-sha2-384)`. Of a
+    /// child SA it names no PRF.
     private var algorithms: String {
-        var found: [String: String] = [:]
-        for line in log.split(separator: "\n") where line.hasPrefix("ikev2_pld_xform:") {
-            let words = line.split(separator: " ")
-            guard let type = words.firstIndex(of: "type"), type + 3 < words.count else { continue }
-            if words[type + 1] != "ESN" { found[String(words[type + 1])] = String(words[type + 3]) }
-        }
-        return ["ENCR", "INTEGR", "PRF", "DH"].compactMap { found[$0] }.joined(separator: " ")
+        let lines = log.split(separator: "\n").filter { $0.contains(" prf ") && $0.hasSuffix(")") }
+        return lines.last?.split(separator: "(").last.map { String($0.dropLast()) } ?? "?"
     }
 }
 
@@ -101,7 +97,7 @@ extension TunnelPlan {
             }
         let method = authentication == .preSharedKey ? "psk \"\(preSharedKey)\"" : "rfc7427"
         let policy = [
-            "ikev2 \"\(Self.connection)\" active tunnel\(isUDPEncapsulated ? " natt" : "") esp",
+            "ikev2 \"\(Self.connection)\" \(remoteAddress(side) == nil ? "passive" : "active") tunnel\(isUDPEncapsulated ? " natt" : "") esp",
             "from \(network(side)) to \(network(side.other))",
             "local \(localAddress(side)) peer \(remoteAddress(side).map(\.description) ?? "any")",
             "ikesa \(ike) group \(group)",

@@ -37,14 +37,15 @@ package struct PKI: Sendable {
 
     /// Issues a certificate for a domain name.
     /// - Parameter isExpired: Makes its validity end yesterday.
-    package func issue(_ identity: String, _ kind: AuthenticationChoice, isExpired: Bool = false) async throws -> Issued
+    package func issue(_ identity: String, _ kind: AuthenticationChoice, isExpired: Bool = false, rsaKeyBits: Int = 2048)
+        async throws -> Issued
     {
         let stem = "\(directory)/\(identity)-\(kind.rawValue.lowercased())\(isExpired ? "-expired" : "")"
         let issued = Issued(certificate: "\(stem).pem", key: "\(stem).key")
         let parameters: [String] =
             switch kind {
             case .preSharedKey: throw LabError("no certificate is issued for a pre-shared key")
-            case .rsa: ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]
+            case .rsa: ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:\(rsaKeyBits)"]
             case .ecdsa: ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
             case .ed25519: ["-algorithm", "ED25519"]
             }
@@ -100,7 +101,8 @@ package struct PKI: Sendable {
     package func credentials(for side: Side, of plan: TunnelPlan) async throws -> Credentials? {
         guard plan.authentication != .preSharedKey else { return nil }
         return Credentials(
-            issued: try await issue(TunnelPlan.identity(side), plan.authentication), authority: authority)
+            issued: try await issue(TunnelPlan.identity(side), plan.authentication, rsaKeyBits: plan.rsaKeyBits),
+            authority: authority)
     }
 
     /// YYYYMMDDHHMMSSZ.

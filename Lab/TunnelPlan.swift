@@ -89,6 +89,8 @@ package struct TunnelPlan: Sendable {
     /// Seconds of silence after which an end asks whether the other lives; 0 for never.
     package var livenessSeconds: [Side: Int] = [:]
     package var preSharedKey = "correct horse battery staple"
+    /// Of keys for RSA.
+    package var rsaKeyBits = 2048
     /// Whether ESP goes in UDP though no NAT asks for it.
     package var isUDPEncapsulated = false
     /// Whether extended sequence numbers are insisted on; `nil` where nothing is said of them.

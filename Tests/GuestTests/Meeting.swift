@@ -55,8 +55,11 @@ struct Meeting: Sendable {
         let result = side == .left ? try await cygnet.up() : try await peer.initiate()
         try result.orThrow()
         let report = try await settledReport()
-        expect(report.ikeSAs.count == 1, "\(report.ikeSAs)")
-        expect(report.inbound.count == 1 && report.outbound.count == 1, "\(report.esp)")
+        // Short lifetimes may have begun to replace them.
+        if plan.childRekeySeconds.isEmpty && plan.ikeRekeySeconds.isEmpty {
+            expect(report.ikeSAs.count == 1, "\(report.ikeSAs)")
+            expect(report.inbound.count == 1 && report.outbound.count == 1, "\(report.esp)")
+        }
         let ours = try #require(try await cygnet.status().connection)
         let ikeSuite = try #require(ours.securityAssociations.first?.suite)
         let child = try #require(ours.children.first?.securityAssociations.first)
@@ -87,7 +90,7 @@ struct Meeting: Sendable {
     {
         try await Ping.run(
             from: topology.host(side), to: Topology.hostAddress(side.other, plan.inner), count: count,
-            interval: interval, size: size)
+            interval: interval, size: size, patience: .seconds(5))
     }
 
     /// Brings the tunnel up, pings both ways, and holds both ends' counters and the capture against the plan.
