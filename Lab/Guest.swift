@@ -19,7 +19,9 @@ package final class Guest: Quarters {
         self.directory = directory
         let links = try await topology.giveWay(at: side)
         try FileManager.default.copyItem(atPath: "\(PeerFiles.scripts)/guest-init", toPath: "\(directory)/init")
-        try (links.enumerated().flatMap { index, link in link.setting(of: "vec\(index)") }.joined(separator: "\n") + "\n")
+        try
+            (links.enumerated().flatMap { index, link in link.setting(of: "vec\(index)") }.joined(separator: "\n")
+            + "\n")
             .write(toFile: "\(directory)/network", atomically: false, encoding: .utf8)
 
         var environment = Command.environment
@@ -34,7 +36,8 @@ package final class Guest: Quarters {
         defer { Glibc.close(pipe[0]) }
         process = try topology.laboratory.start(
             [
-                files.kernel, "mem=256M", "root=/dev/root", "rootfstype=hostfs", "rootflags=\(files.root)", "ro", "quiet",
+                files.kernel, "mem=256M", "root=/dev/root", "rootfstype=hostfs", "rootflags=\(files.root)", "ro",
+                "quiet",
                 "con0=fd:0,fd:1", "panic=-1", "init=/usr/sbin/guest-init", "uml_dir=\(directory)/uml",
                 "GUEST_DIRECTORY=\(directory)",
             ] + devices, in: topology.gateway(side), environment: environment, input: pipe[0],
@@ -50,14 +53,17 @@ package final class Guest: Quarters {
         let end = ContinuousClock.now + limit
         while access("\(directory)/\(name)", F_OK) != 0 {
             guard process.isRunning, ContinuousClock.now < end else {
-                throw LabError("the guest \(process.isRunning ? "does not answer" : "is gone"): \(read("console").suffix(2000))")
+                throw LabError(
+                    "the guest \(process.isRunning ? "does not answer" : "is gone"): \(read("console").suffix(2000))")
             }
             try? await Task.sleep(for: .milliseconds(5))
         }
     }
 
     /// Gives the guest a piece of shell to run; its result has `arguments` for a name.
-    private func job(_ text: String, named arguments: [String], timeout: Duration) async throws(LabError) -> CommandResult {
+    private func job(_ text: String, named arguments: [String], timeout: Duration) async throws(LabError)
+        -> CommandResult
+    {
         let number = count.add(1, ordering: .relaxed).newValue
         try write(text + "\n", to: "job.\(number)")
         let line = "\(number)\n"

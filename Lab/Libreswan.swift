@@ -13,7 +13,9 @@ package final class Libreswan: Peer {
 
     /// Gives pluto one of its commands (ipsec-whack(8)).
     @discardableResult
-    package func control(_ arguments: [String], timeout: Duration = .seconds(20)) async throws(LabError) -> CommandResult {
+    package func control(_ arguments: [String], timeout: Duration = .seconds(20)) async throws(LabError)
+        -> CommandResult
+    {
         try await quarters.run([Self.whack] + arguments, timeout: timeout)
     }
 
@@ -45,7 +47,8 @@ package final class Libreswan: Peer {
         }
         try await quarters.run(["mkdir", "-p", "/run/pluto"]).orThrow()
         try await quarters.start(
-            [Self.pluto, "--nofork", "--config", "/mnt/ipsec.conf", "--secretsfile", "/mnt/ipsec.secrets"], log: "stderr")
+            [Self.pluto, "--nofork", "--config", "/mnt/ipsec.conf", "--secretsfile", "/mnt/ipsec.secrets"],
+            log: "stderr")
         let end = ContinuousClock.now + .seconds(20)
         while try await !control(["--listen"]).status.isSuccess {
             guard ContinuousClock.now < end else {
@@ -99,8 +102,10 @@ extension TunnelPlan {
                 "rightsubnet=\(network(side.other))", "authby=\(authentication)",
                 "ike=\(libreswanAlgorithms.ike)", "esp=\(libreswanAlgorithms.esp)",
                 "encapsulation=\(isUDPEncapsulated ? "yes" : "auto")",
-                "ikelifetime=\(Self.lifetime(ikeRekeySeconds[side]))", "salifetime=\(Self.lifetime(childRekeySeconds[side]))",
-                "rekeymargin=\((ikeRekeySeconds[side] ?? childRekeySeconds[side]) == nil ? "9m" : "1s")", "rekeyfuzz=0%",
+                "ikelifetime=\(Self.lifetime(ikeRekeySeconds[side]))",
+                "salifetime=\(Self.lifetime(childRekeySeconds[side]))",
+                "rekeymargin=\((ikeRekeySeconds[side] ?? childRekeySeconds[side]) == nil ? "9m" : "1s")",
+                "rekeyfuzz=0%",
                 "retransmit-timeout=5s", "auto=ignore",
             ] + (hasESN.map { ["esn=\($0 ? "yes" : "no")"] } ?? [])
             + (livenessSeconds[side].map { ["dpddelay=\($0)s"] } ?? [])

@@ -14,7 +14,9 @@ package final class ModernStrongSwan: Peer {
 
     /// Takes part of swanctl's own command.
     @discardableResult
-    package func control(_ arguments: [String], timeout: Duration = .seconds(20)) async throws(LabError) -> CommandResult {
+    package func control(_ arguments: [String], timeout: Duration = .seconds(20)) async throws(LabError)
+        -> CommandResult
+    {
         try await quarters.run(
             ["env", "STRONGSWAN_CONF=/mnt/strongswan.conf", "SWANCTL_DIR=/mnt/swanctl", "swanctl"] + arguments
                 + ["--uri", "unix:///run/vici"], timeout: timeout)

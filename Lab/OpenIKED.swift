@@ -106,7 +106,8 @@ extension TunnelPlan {
             "ikelifetime \(ikeRekeySeconds[side] ?? 0) lifetime \(childRekeySeconds[side] ?? 0) bytes 0", method,
         ]
         let daemon =
-            ["set passive", "set fragmentation", "set dpd_check_interval \(livenessSeconds[side] ?? 0)"] + peerLines.daemon
+            ["set passive", "set fragmentation", "set dpd_check_interval \(livenessSeconds[side] ?? 0)"]
+            + peerLines.daemon
         return (daemon + [(policy + peerLines.connection).joined(separator: " ")]).joined(separator: "\n") + "\n"
     }
 }

@@ -37,9 +37,9 @@ package struct PKI: Sendable {
 
     /// Issues a certificate for a domain name.
     /// - Parameter isExpired: Makes its validity end yesterday.
-    package func issue(_ identity: String, _ kind: AuthenticationChoice, isExpired: Bool = false, rsaKeyBits: Int = 2048)
-        async throws -> Issued
-    {
+    package func issue(
+        _ identity: String, _ kind: AuthenticationChoice, isExpired: Bool = false, rsaKeyBits: Int = 2048
+    ) async throws -> Issued {
         let stem = "\(directory)/\(identity)-\(kind.rawValue.lowercased())\(isExpired ? "-expired" : "")"
         let issued = Issued(certificate: "\(stem).pem", key: "\(stem).key")
         let parameters: [String] =

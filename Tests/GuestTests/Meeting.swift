@@ -109,7 +109,9 @@ struct Meeting: Sendable {
     @discardableResult
     func checkPackets(atLeast count: Int) async throws -> CaptureSummary {
         let report = try await peer.report()
-        let (theirsIn, theirsOut) = (report.inbound.map(\.packets).max() ?? 0, report.outbound.map(\.packets).max() ?? 0)
+        let (theirsIn, theirsOut) = (
+            report.inbound.map(\.packets).max() ?? 0, report.outbound.map(\.packets).max() ?? 0
+        )
         let ours = try #require(try await cygnet.status().childSAs.first)
         entry.note(packets: "\(ours.packetsIn) in \(ours.packetsOut) out / \(theirsIn) in \(theirsOut) out")
         expect(min(theirsIn, theirsOut, ours.packetsIn, ours.packetsOut) >= count)

@@ -59,7 +59,8 @@ extension Meeting {
         expect(dataplane.drops.allSatisfy { $0.key == "unknown-spi" || $0.value == 0 }, "\(dataplane.drops)")
         expect(dataplane.packetsOut == summary.espSources[plan.localAddress(side)])
         expect(dataplane.packetsIn + early == summary.espSources[plan.localAddress(side.other)])
-        expect(result.lost <= (lossy ? count / 20 : 0), "\(result.lost) of \(result.sent) are lost, \(early) came early")
+        expect(
+            result.lost <= (lossy ? count / 20 : 0), "\(result.lost) of \(result.sent) are lost, \(early) came early")
         expect(early <= (lossy ? result.lost : 0), "\(early) came early")
     }
 }
