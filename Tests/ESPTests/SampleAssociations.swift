@@ -21,6 +21,20 @@ struct Transform: Sendable, CustomTestStringConvertible {
         Transform(name: "AES-CBC-256 HMAC-SHA2-256", encryption: .aesCBC(256), integrity: .hmacSHA2_256_128),
         Transform(name: "AES-CBC-256 HMAC-SHA2-384", encryption: .aesCBC(256), integrity: .hmacSHA2_384_192),
         Transform(name: "AES-CBC-256 HMAC-SHA2-512", encryption: .aesCBC(256), integrity: .hmacSHA2_512_256),
+        Transform(name: "AES-CBC-128 HMAC-SHA1", encryption: .aesCBC(128), integrity: .hmacSHA1_96),
+        Transform(name: "AES-CBC-128 AES-XCBC", encryption: .aesCBC(128), integrity: .aesXCBC_96),
+        Transform(name: "AES-CTR-256 AES-CMAC", encryption: .aesCTR(256), integrity: .aesCMAC_96),
+        Transform(name: "AES-CTR-128 HMAC-SHA2-256", encryption: .aesCTR(128), integrity: .hmacSHA2_256_128),
+        Transform(name: "AES-CCM-128 8 octets", encryption: .aesCCM8(128)),
+        Transform(name: "AES-CCM-192 12 octets", encryption: .aesCCM12(192)),
+        Transform(name: "AES-CCM-256 16 octets", encryption: .aesCCM16(256)),
+        Transform(name: "AES-GCM-128 8 octets", encryption: .aesGCM8(128)),
+        Transform(name: "AES-GCM-256 12 octets", encryption: .aesGCM12(256)),
+        Transform(name: "NULL HMAC-SHA2-256", encryption: .null, integrity: .hmacSHA2_256_128),
+        Transform(name: "NULL AES-GMAC-256", encryption: .nullWithGMAC(256)),
+        Transform(name: "AES-CCM-128 implicit IV", encryption: .aesCCM8ImplicitIV(128)),
+        Transform(name: "AES-GCM-256 implicit IV", encryption: .aesGCM16ImplicitIV(256)),
+        Transform(name: "ChaCha20-Poly1305 implicit IV", encryption: .chaCha20Poly1305ImplicitIV),
     ]
 
     /// Parameters of an association between 10.1.0.0/16 or 2001:db8:1::/48 (left) and 10.2.0.0/16 or 2001:db8:2::/48

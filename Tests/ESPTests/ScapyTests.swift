@@ -9,6 +9,9 @@ private struct ScapyPeer {
     struct Request: Encodable {
         let seal: Bool
         let encryption: String
+        /// Octets of the tag of an AEAD.
+        let tag: Int
+        let hasImplicitIV: Bool
         let encryptionKey: String
         let integrity: String?
         let integrityKey: String?
@@ -20,14 +23,16 @@ private struct ScapyPeer {
 
         init(_ parameters: SAParameters, seal: Bool, sequence: UInt64, outer: Int, octets: [UInt8]) {
             self.seal = seal
-            encryption =
-                switch parameters.encryption {
-                case .chaCha20Poly1305: "CHACHA20-POLY1305"
-                case let other where other.isAEAD: "AES-GCM"
-                default: "AES-CBC"
-                }
+            (encryption, tag, hasImplicitIV) = Self.words(for: parameters.encryption)
             encryptionKey = parameters.encryptionKey.unprotected.hexadecimal
-            integrity = parameters.integrity.map { "SHA2-\($0.keyLength * 8)-\($0.icvLength * 8)" }
+            integrity =
+                switch parameters.integrity {
+                case .hmacSHA1_96: "HMAC-SHA1-96"
+                case .aesXCBC_96: "AES-XCBC-96"
+                case .aesCMAC_96: "AES-CMAC-96"
+                case let sha2?: "SHA2-\(sha2.keyLength * 8)-\(sha2.icvLength * 8)"
+                case nil: nil
+                }
             integrityKey = parameters.integrityKey?.unprotected.hexadecimal
             spi = parameters.spi
             self.sequence = UInt32(truncatingIfNeeded: sequence)
@@ -36,11 +41,29 @@ private struct ScapyPeer {
             self.octets = octets.hexadecimal
         }
 
+        private static func words(for encryption: EncryptionAlgorithm) -> (String, tag: Int, implicitIV: Bool) {
+            let bits = encryption.keyBits
+            let name =
+                switch encryption {
+                case .chaCha20Poly1305, .chaCha20Poly1305ImplicitIV: "CHACHA20-POLY1305"
+                case .null: "NULL"
+                case _ where bits == 0: "?"
+                case .nullWithGMAC(bits): "AES-GMAC"
+                case .aesCBC(bits): "AES-CBC"
+                case .aesCTR(bits): "AES-CTR"
+                case .aesCCM8(bits), .aesCCM12(bits), .aesCCM16(bits), .aesCCM8ImplicitIV(bits): "AES-CCM"
+                default: "AES-GCM"
+                }
+            return (name, encryption.icvLength, encryption.hasImplicitIV)
+        }
+
         // A key that is absent is written as null.
         func encode(to encoder: any Encoder) throws {
             var container = encoder.container(keyedBy: CodingKeys.self)
             try container.encode(seal, forKey: .seal)
             try container.encode(encryption, forKey: .encryption)
+            try container.encode(tag, forKey: .tag)
+            try container.encode(hasImplicitIV, forKey: .hasImplicitIV)
             try container.encode(encryptionKey, forKey: .encryptionKey)
             try container.encode(integrity, forKey: .integrity)
             try container.encode(integrityKey, forKey: .integrityKey)
@@ -52,7 +75,8 @@ private struct ScapyPeer {
         }
 
         enum CodingKeys: CodingKey {
-            case seal, encryption, encryptionKey, integrity, integrityKey, spi, sequence, sequenceHigh, outer, octets
+            case seal, encryption, tag, hasImplicitIV, encryptionKey, integrity, integrityKey, spi, sequence
+            case sequenceHigh, outer, octets
         }
     }
 

@@ -7,6 +7,7 @@ struct CipherSuite: Sendable, CustomTestStringConvertible {
     let encryption: EncryptionAlgorithm
     let integrity: IntegrityAlgorithm?
 
+    /// Those that protect messages as well as packets.
     static let all = [
         CipherSuite(encryption: .aesGCM16(128), integrity: nil),
         CipherSuite(encryption: .aesGCM16(192), integrity: nil),
@@ -16,7 +17,28 @@ struct CipherSuite: Sendable, CustomTestStringConvertible {
         CipherSuite(encryption: .aesCBC(192), integrity: .hmacSHA2_384_192),
         CipherSuite(encryption: .aesCBC(256), integrity: .hmacSHA2_512_256),
         CipherSuite(encryption: .aesCBC(256), integrity: .hmacSHA2_256_128),
+        CipherSuite(encryption: .aesCBC(256), integrity: .hmacSHA1_96),
+        CipherSuite(encryption: .aesCBC(128), integrity: .aesXCBC_96),
+        CipherSuite(encryption: .aesCBC(128), integrity: .aesCMAC_96),
+        CipherSuite(encryption: .aesCTR(128), integrity: .hmacSHA2_256_128),
+        CipherSuite(encryption: .aesCTR(256), integrity: .aesXCBC_96),
+        CipherSuite(encryption: .aesGCM8(128), integrity: nil),
+        CipherSuite(encryption: .aesGCM12(256), integrity: nil),
+        CipherSuite(encryption: .aesCCM8(128), integrity: nil),
+        CipherSuite(encryption: .aesCCM12(192), integrity: nil),
+        CipherSuite(encryption: .aesCCM16(256), integrity: nil),
     ]
+
+    /// Those that protect packets.
+    static let packets =
+        all + [
+            CipherSuite(encryption: .null, integrity: .hmacSHA2_256_128),
+            CipherSuite(encryption: .null, integrity: .aesCMAC_96),
+            CipherSuite(encryption: .nullWithGMAC(256), integrity: nil),
+            CipherSuite(encryption: .aesCCM8ImplicitIV(128), integrity: nil),
+            CipherSuite(encryption: .aesGCM16ImplicitIV(256), integrity: nil),
+            CipherSuite(encryption: .chaCha20Poly1305ImplicitIV, integrity: nil),
+        ]
 
     var testDescription: String {
         [encryption.description, integrity?.description].compactMap(\.self).joined(separator: " ")
@@ -37,10 +59,13 @@ struct CipherSuite: Sendable, CustomTestStringConvertible {
 
     func arrayPacketCipher() throws -> ArrayPacketCipher { ArrayPacketCipher(try packetCipher()) }
 
-    /// The whole code of the integrity algorithm, by a PRF that RFC 4231's vectors have shown right, cut to its length.
+    /// The whole code of the integrity algorithm, by a PRF that published vectors have shown right, cut to its length.
     func code(of protected: [UInt8]) throws -> [UInt8] {
         let prf: PRF =
             switch try #require(integrity) {
+            case .hmacSHA1_96: .hmacSHA1
+            case .aesXCBC_96: .aes128XCBC
+            case .aesCMAC_96: .aes128CMAC
             case .hmacSHA2_256_128: .hmacSHA2_256
             case .hmacSHA2_384_192: .hmacSHA2_384
             case .hmacSHA2_512_256: .hmacSHA2_512

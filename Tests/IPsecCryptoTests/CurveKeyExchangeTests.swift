@@ -79,7 +79,8 @@ struct CurveKeyExchangeTests {
                 """),
     ]
 
-    @Test("Exchanges are those of RFC 7748, section 6.1, and RFC 5903, section 8", arguments: published)
+    @Test("Exchanges are those of RFC 7748, section 6, RFC 5903, section 8, and RFC 7027, appendix A",
+        arguments: published + LibcryptoCurveVectors.published)
     func publishedExchange(vector: Vector) throws {
         let initiator = try vector.method.makeKey(seed: secret(vector.initiatorKey))
         let responder = try vector.method.makeKey(seed: secret(vector.responderKey))
@@ -130,7 +131,7 @@ struct CurveKeyExchangeTests {
         #expect(key.publicValue == octets(Self.published[3].responderValue))
     }
 
-    @Test("Points off the curve are refused (RFC 6989, section 2.3)", arguments: published.dropFirst())
+    @Test("Points off the curve are refused (RFC 6989, section 2.3)", arguments: published.dropFirst() + LibcryptoCurveVectors.published.dropLast())
     func invalidPoints(vector: Vector) throws {
         let key = try vector.method.makeKey(seed: secret(vector.initiatorKey))
         let valid = octets(vector.responderValue)
@@ -163,6 +164,30 @@ struct CurveKeyExchangeTests {
         #expect(throws: CryptoError(.invalidPublicValue, "")) { try key.sharedSecret(with: octets(value)) }
     }
 
+    @Test("Points of small order on Curve448 are refused", arguments: LibcryptoCurveVectors.smallOrderOnCurve448)
+    func smallOrderOnCurve448(value: String) throws {
+        let key = try KeyExchangeMethod.curve448.makeKey(seed: SecretOctets(counting(56)))
+        #expect(throws: CryptoError(.invalidPublicValue, "")) { try key.sharedSecret(with: octets(value)) }
+    }
+
+    @Test("Edge cases of Wycheproof on the Brainpool curves agree", arguments: LibcryptoCurveVectors.edgeCases)
+    func edgeCases(vector: LibcryptoCurveVectors.EdgeCase) throws {
+        let key = try vector.method.makeKey(seed: secret(vector.seed))
+        #expect(try key.sharedSecret(with: octets(vector.value)) == secret(vector.secret))
+    }
+
+    @Test(
+        "Every seed gives a Brainpool key, zero and all ones included",
+        arguments: [KeyExchangeMethod.brainpoolP256r1, .brainpoolP384r1, .brainpoolP512r1])
+    func brainpoolSeeds(method: KeyExchangeMethod) throws {
+        for octet in [0, 0xff] as [UInt8] {
+            let key = try method.makeKey(
+                seed: SecretOctets([UInt8](repeating: octet, count: method.privateSeedLength)))
+            let other = try method.makeKey(seed: SecretOctets(counting(method.privateSeedLength)))
+            #expect(try key.sharedSecret(with: other.publicValue) == other.sharedSecret(with: key.publicValue))
+        }
+    }
+
     @Test("The unused bit of a Curve25519 public value is ignored (RFC 7748, section 5)")
     func unusedBit() throws {
         let vector = Self.published[0]
@@ -177,7 +202,7 @@ struct CurveKeyExchangeTests {
         let key = try method.makeKey(seed: SecretOctets(counting(method.privateSeedLength)))
         #expect(key.method == method)
         #expect(key.publicValue.count == method.publicValueLength)
-        let counts = Set(0...140).union([255, 256, 257, 383, 384, 385, 511, 512, 513, 65_535])
+        let counts = Set(0...140).union([255, 256, 257, 383, 384, 385, 511, 512, 513, 767, 768, 769, 1023, 1024, 1025, 65_535])
         for count in counts.subtracting([method.publicValueLength]) {
             #expect(throws: CryptoError(.invalidLength, "")) {
                 try key.sharedSecret(with: [UInt8](repeating: 4, count: count))

@@ -66,6 +66,8 @@ struct ModularGroupTests {
         #expect(KeyExchangeMethod.modp2048.privateSeedLength * 8 >= 2 * 160)
         #expect(KeyExchangeMethod.modp3072.privateSeedLength * 8 >= 2 * 210)
         #expect(KeyExchangeMethod.modp4096.privateSeedLength * 8 >= 2 * 240)
+        #expect(KeyExchangeMethod.modp6144.privateSeedLength * 8 >= 2 * 270)
+        #expect(KeyExchangeMethod.modp8192.privateSeedLength * 8 >= 2 * 310)
     }
 
     @Test("One group serves several threads at once")

@@ -18,6 +18,7 @@ struct PRFTests {
             case .hmacSHA2_256: octets(sha256)
             case .hmacSHA2_384: octets(sha384)
             case .hmacSHA2_512: octets(sha512)
+            default: []
             }
         }
     }
@@ -97,7 +98,7 @@ struct PRFTests {
                 """),
     ]
 
-    @Test("The PRFs give the values of RFC 4231, section 4", arguments: published, PRF.allCases)
+    @Test("The PRFs give the values of RFC 4231, section 4", arguments: published, [PRF.hmacSHA2_256, .hmacSHA2_384, .hmacSHA2_512])
     func publishedValues(vector: Vector, prf: PRF) {
         let expected = vector.expected(of: prf)
         let output = prf.compute(key: SecretOctets(vector.key), vector.data)

@@ -76,14 +76,14 @@ struct PacketCipherTests {
             switch algorithm {
             case .hmacSHA2_256_128: .hmacSHA2_256
             case .hmacSHA2_384_192: .hmacSHA2_384
-            case .hmacSHA2_512_256: .hmacSHA2_512
+            default: .hmacSHA2_512
             }
         let key = (0..<algorithm.keyLength).map { pattern[$0 % pattern.count] }
         let output = prf.compute(key: SecretOctets(key), octets(data)).unprotected
         #expect(output.prefix(algorithm.icvLength) == octets(code)[...])
     }
 
-    @Test("What is sealed opens again, at every size and about every overflow", arguments: CipherSuite.all)
+    @Test("What is sealed opens again, at every size and about every overflow", arguments: CipherSuite.packets)
     func roundTrip(suite: CipherSuite) throws {
         let (sender, receiver) = (try suite.arrayPacketCipher(), try suite.arrayPacketCipher())
         for sequence in Self.sequences {
@@ -93,7 +93,7 @@ struct PacketCipherTests {
                     let sealed = try #require(sender.seal(blank, sequence: sequence, extended: extended))
                     #expect(sealed[..<8] == blank[..<8])
                     let payload = 8 + sender.ivLength..<sealed.count - sender.icvLength
-                    #expect(sealed[payload] != blank[payload])
+                    #expect((sealed[payload] == blank[payload]) == suite.encryption.leavesPayloadReadable)
                     let result = receiver.open(sealed, sequenceHigh: Self.high(sequence), extended: extended)
                     #expect(result.authentic)
                     #expect(Array(result.octets[payload]) == counting(count))
@@ -131,7 +131,7 @@ struct PacketCipherTests {
         }
     }
 
-    @Test("The HMAC covers the high bits of an extended sequence number last (RFC 4303)", arguments: CipherSuite.all)
+    @Test("The code covers the high bits of an extended sequence number last (RFC 4303)", arguments: CipherSuite.packets)
     func extendedCode(suite: CipherSuite) throws {
         guard suite.integrity != nil else { return }
         let cipher = try suite.arrayPacketCipher()
@@ -144,7 +144,7 @@ struct PacketCipherTests {
         }
     }
 
-    @Test("A change of any octet is noticed", arguments: CipherSuite.all)
+    @Test("A change of any octet is noticed", arguments: CipherSuite.packets)
     func tampering(suite: CipherSuite) throws {
         let cipher = try suite.arrayPacketCipher()
         for extended in [false, true] {
@@ -159,7 +159,7 @@ struct PacketCipherTests {
         }
     }
 
-    @Test("With extended sequence numbers the inferred high half must be right", arguments: CipherSuite.all)
+    @Test("With extended sequence numbers the inferred high half must be right", arguments: CipherSuite.packets)
     func sequenceHigh(suite: CipherSuite) throws {
         let cipher = try suite.arrayPacketCipher()
         let blank = suite.packet(payload: counting(48), sequence: 0x7_0000_0009)
@@ -171,7 +171,7 @@ struct PacketCipherTests {
         #expect(cipher.open(sealed, sequenceHigh: 7, extended: true).authentic)
     }
 
-    @Test("A refused packet holds no plaintext", arguments: CipherSuite.all)
+    @Test("A refused packet holds no plaintext", arguments: CipherSuite.packets)
     func nothingRevealed(suite: CipherSuite) throws {
         let cipher = try suite.arrayPacketCipher()
         let payload = counting(48, from: 0x41)
@@ -186,7 +186,7 @@ struct PacketCipherTests {
         #expect(remains == [UInt8](repeating: 0, count: 48) || remains == Array(sealed[place]))
     }
 
-    @Test("Nothing of 0 to 100 octets opens by chance", arguments: CipherSuite.all)
+    @Test("Nothing of 0 to 100 octets opens by chance", arguments: CipherSuite.packets)
     func shortPackets(suite: CipherSuite) throws {
         let cipher = try suite.arrayPacketCipher()
         for count in 1...100 {
@@ -197,11 +197,10 @@ struct PacketCipherTests {
         }
     }
 
-    @Test("Counts that no packet has are refused before memory is touched", arguments: CipherSuite.all)
+    @Test("Counts that no packet has are refused before memory is touched", arguments: CipherSuite.packets)
     func impossibleCounts(suite: CipherSuite) throws {
         var cipher = try suite.packetCipher()
         let overhead = 8 + cipher.ivLength + cipher.icvLength
-        let accepted = suite.encryption.isAEAD ? [0] : []
         withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { memory in
             guard let address = memory.baseAddress else { return }
             let counts = [Int.min, -1] + Array(0..<overhead) + [Int(Int32.max) + 200, Int.max]
@@ -212,26 +211,28 @@ struct PacketCipherTests {
             }
             for extra in 0...33 {
                 let sealed = cipher.seal(address, count: overhead + extra, sequence: 1, extended: false)
-                #expect(sealed == (extra % cipher.blockSize == 0 && extra > 0 || accepted.contains(extra)))
+                #expect(sealed == (extra % cipher.blockSize == 0 && extra > 0))
             }
         }
     }
 
-    @Test("An AEAD's IV is the sequence number, that of CBC neither it nor repeated", arguments: CipherSuite.all)
+    @Test("The IV of a counter mode is the sequence number, that of CBC neither it nor repeated", arguments: CipherSuite.packets)
     func initializationVectors(suite: CipherSuite) throws {
         let cipher = try suite.arrayPacketCipher()
+        guard cipher.ivLength > 0 else { return }
         var seen: Set<[UInt8]> = []
         for sequence in Self.sequences {
             let blank = suite.packet(payload: counting(16), sequence: sequence)
             let sealed = try #require(cipher.seal(blank, sequence: sequence, extended: true))
             let iv = Array(sealed[8..<8 + cipher.ivLength])
-            #expect((iv == sequence.bigEndianOctets) == suite.encryption.isAEAD)
-            #expect(Array(iv.suffix(8)) != sequence.bigEndianOctets || suite.encryption.isAEAD)
+            #expect((iv == sequence.bigEndianOctets) == suite.encryption.acceptsCounterAsIV)
+            #expect(
+                Array(iv.suffix(8)) != sequence.bigEndianOctets || suite.encryption.acceptsCounterAsIV)
             #expect(seen.insert(iv).inserted)
         }
     }
 
-    @Test("Sealing the same packet twice gives the same octets, whatever came between", arguments: CipherSuite.all)
+    @Test("Sealing the same packet twice gives the same octets, whatever came between", arguments: CipherSuite.packets)
     func reuse(suite: CipherSuite) throws {
         let cipher = try suite.arrayPacketCipher()
         let blank = suite.packet(payload: counting(64), sequence: 3)
@@ -243,7 +244,7 @@ struct PacketCipherTests {
         #expect(first == second)
     }
 
-    @Test("The lengths told are those of the algorithms", arguments: CipherSuite.all)
+    @Test("The lengths told are those of the algorithms", arguments: CipherSuite.packets)
     func lengths(suite: CipherSuite) throws {
         let cipher = try suite.packetCipher()
         let (iv, icv, block) = (cipher.ivLength, cipher.icvLength, cipher.blockSize)
@@ -252,7 +253,7 @@ struct PacketCipherTests {
         #expect(block == suite.encryption.blockSize)
     }
 
-    @Test("Keys of another length are refused", arguments: CipherSuite.all)
+    @Test("Keys of another length are refused", arguments: CipherSuite.packets)
     func keyLengths(suite: CipherSuite) {
         for count in 0...80 where count != suite.encryption.keyMaterialLength {
             #expect(throws: CryptoError(.invalidLength, "")) {

@@ -20,7 +20,7 @@ private func decode(_ hexadecimal: String) -> SignatureAlgorithm? {
 
 @Suite("RFC 7427 algorithm identifiers")
 struct SignatureAlgorithmIdentifierTests {
-    /// RFC 7427 appendix A.1, A.3 and A.4, and RFC 8420 appendix A.
+    /// RFC 7427 appendix A.1, A.3 and A.4, RFC 8420 appendix A, and draft-ietf-ipsecme-ikev2-pqc-auth.
     static let published: [(SignatureAlgorithm, String)] = [
         (.rsaPKCS1(.sha1), "300d06092a864886f70d0101050500"),
         (.rsaPKCS1(.sha2_256), "300d06092a864886f70d01010b0500"),
@@ -39,6 +39,9 @@ struct SignatureAlgorithmIdentifierTests {
             """
         ),
         (.ed25519, "300506032b6570"),
+        (.ed448, "300506032b6571"),
+        (.mlDSA65, "300b0609608648016503040312"),
+        (.mlDSA87, "300b0609608648016503040313"),
     ]
 
     @Test("Every identifier is encoded as published", arguments: published)
@@ -113,7 +116,7 @@ struct SignatureAlgorithmIdentifierTests {
     @Test("An unknown algorithm is refused")
     func unknown() {
         // Ed448, which is not supported.
-        #expect(decode("300506032b6571") == nil)
+        #expect(decode("300506032b6572") == nil)
     }
 
     @Test("SHA-1 is understood so that the refusal can say why")

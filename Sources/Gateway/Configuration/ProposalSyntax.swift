@@ -111,6 +111,9 @@ enum ProposalSyntax {
             // As other daemons read it: the hash named for integrity is the PRF's too.
             parts.prf = parts.integrity.map {
                 switch $0 {
+                case .hmacSHA1_96: .hmacSHA1
+                case .aesXCBC_96: .aes128XCBC
+                case .aesCMAC_96: .aes128CMAC
                 case .hmacSHA2_256_128: .hmacSHA2_256
                 case .hmacSHA2_384_192: .hmacSHA2_384
                 case .hmacSHA2_512_256: .hmacSHA2_512

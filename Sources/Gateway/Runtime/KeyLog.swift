@@ -63,21 +63,7 @@ struct KeyLog: Sendable {
         _ initiatorSPI: UInt64, _ responderSPI: UInt64, _ suite: IKESuite, ei: SecretOctets, er: SecretOctets,
         ai: SecretOctets, ar: SecretOctets
     ) -> String? {
-        let bits = suite.encryption.keyBits
-        let encryption: String
-        switch suite.encryption {
-        case .aesGCM16(bits): encryption = "AES-GCM-\(bits) with 16 octet ICV [RFC5282]"
-        case .aesCBC(bits): encryption = "AES-CBC-\(bits) [RFC3602]"
-        case .chaCha20Poly1305: encryption = "ChaCha20-Poly1305 [RFC7634]"
-        default: return nil
-        }
-        let integrity =
-            switch suite.integrity {
-            case .hmacSHA2_256_128: "HMAC_SHA2_256_128 [RFC4868]"
-            case .hmacSHA2_384_192: "HMAC_SHA2_384_192 [RFC4868]"
-            case .hmacSHA2_512_256: "HMAC_SHA2_512_256 [RFC4868]"
-            case nil: "NONE [RFC4306]"
-            }
+        guard let encryption = ikeName(suite.encryption), let integrity = ikeName(suite.integrity) else { return nil }
         let fields = [
             initiatorSPI.bigEndianOctets.hexadecimal, responderSPI.bigEndianOctets.hexadecimal, text(ei), text(er),
             "\"\(encryption)\"", text(ai), text(ar), "\"\(integrity)\"",
@@ -86,21 +72,8 @@ struct KeyLog: Sendable {
     }
 
     static func espLines(_ child: ChildSADescription) -> [String] {
-        let bits = child.suite.encryption.keyBits
-        let encryption: String
-        switch child.suite.encryption {
-        case .chaCha20Poly1305: encryption = "ChaCha20 with Poly1305 [RFC7634]"
-        case .aesGCM16(bits): encryption = "AES-GCM with 16 octet ICV [RFC4106]"
-        case .aesCBC(bits): encryption = "AES-CBC [RFC3602]"
-        default: return []
-        }
-        let integrity =
-            switch child.suite.integrity {
-            case .hmacSHA2_256_128: "HMAC-SHA-256-128 [RFC4868]"
-            case .hmacSHA2_384_192: "HMAC-SHA-384-192 [RFC4868]"
-            case .hmacSHA2_512_256: "HMAC-SHA-512-256 [RFC4868]"
-            case nil: "NULL"
-            }
+        guard let encryption = espName(child.suite.encryption) else { return [] }
+        let integrity = espName(child.suite.integrity)
         func line(_ spi: UInt32, _ keys: DirectionKeys, from source: IPAddress, to destination: IPAddress) -> String {
             let fields = [
                 "\(source.family)", "\(source)", "\(destination)", "0x" + spi.bigEndianOctets.hexadecimal, encryption,
@@ -112,6 +85,59 @@ struct KeyLog: Sendable {
             line(child.inboundSPI, child.inboundKeys, from: child.remote.address, to: child.local.address),
             line(child.outboundSPI, child.outboundKeys, from: child.local.address, to: child.remote.address),
         ]
+    }
+
+    private static func ikeName(_ encryption: EncryptionAlgorithm) -> String? {
+        let bits = encryption.keyBits
+        return switch encryption {
+        case .chaCha20Poly1305: "ChaCha20-Poly1305 [RFC7634]"
+        case .aesGCM16(bits): "AES-GCM-\(bits) with 16 octet ICV [RFC5282]"
+        case .aesGCM12(bits): "AES-GCM-\(bits) with 12 octet ICV [RFC5282]"
+        case .aesGCM8(bits): "AES-GCM-\(bits) with 8 octet ICV [RFC5282]"
+        case .aesCCM16(bits): "AES-CCM-\(bits) with 16 octet ICV [RFC5282]"
+        case .aesCCM12(bits): "AES-CCM-\(bits) with 12 octet ICV [RFC5282]"
+        case .aesCCM8(bits): "AES-CCM-\(bits) with 8 octet ICV [RFC5282]"
+        case .aesCBC(bits): "AES-CBC-\(bits) [RFC3602]"
+        case .aesCTR(bits): "AES-CTR-\(bits) [RFC5930]"
+        default: nil
+        }
+    }
+
+    private static func ikeName(_ integrity: IntegrityAlgorithm?) -> String? {
+        switch integrity {
+        case .hmacSHA1_96: "HMAC_SHA1_96 [RFC2404]"
+        case .hmacSHA2_256_128: "HMAC_SHA2_256_128 [RFC4868]"
+        case .hmacSHA2_384_192: "HMAC_SHA2_384_192 [RFC4868]"
+        case .hmacSHA2_512_256: "HMAC_SHA2_512_256 [RFC4868]"
+        case .aesXCBC_96, .aesCMAC_96: nil
+        case nil: "NONE [RFC4306]"
+        }
+    }
+
+    private static func espName(_ encryption: EncryptionAlgorithm) -> String? {
+        let bits = encryption.keyBits
+        // A case for AES with no bits at all would be a mistake.
+        guard bits > 0 else { return encryption == .null ? "NULL" : nil }
+        return switch encryption {
+        case .chaCha20Poly1305: "ChaCha20 with Poly1305 [RFC7634]"
+        case .aesGCM16(bits): "AES-GCM with 16 octet ICV [RFC4106]"
+        case .aesGCM12(bits): "AES-GCM with 12 octet ICV [RFC4106]"
+        case .aesGCM8(bits): "AES-GCM with 8 octet ICV [RFC4106]"
+        case .aesCBC(bits): "AES-CBC [RFC3602]"
+        case .aesCTR(bits): "AES-CTR [RFC3686]"
+        default: nil
+        }
+    }
+
+    private static func espName(_ integrity: IntegrityAlgorithm?) -> String {
+        switch integrity {
+        case .hmacSHA1_96: "HMAC-SHA-1-96 [RFC2404]"
+        case .hmacSHA2_256_128: "HMAC-SHA-256-128 [RFC4868]"
+        case .hmacSHA2_384_192: "HMAC-SHA-384-192 [RFC4868]"
+        case .hmacSHA2_512_256: "HMAC-SHA-512-256 [RFC4868]"
+        case .aesXCBC_96, .aesCMAC_96: "ANY 96 bit authentication [no checking]"
+        case nil: "NULL"
+        }
     }
 
     private static func text(_ key: SecretOctets) -> String { key.unprotected.hexadecimal }

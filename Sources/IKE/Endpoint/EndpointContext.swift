@@ -66,9 +66,9 @@ final class EndpointContext {
         return octets
     }
 
-    /// Seeds for a key: several, as some octets are no valid scalar for a NIST curve; to Curve25519 all are.
+    /// Seeds for a key: several where some octets are no key of the method.
     func seeds(for method: KeyExchangeMethod) -> [SecretOctets] {
-        (0..<(method == .curve25519 ? 1 : 4)).map { _ in SecretOctets(randomOctets(method.privateSeedLength)) }
+        (0..<method.seedsToDraw).map { _ in SecretOctets(randomOctets(method.privateSeedLength)) }
     }
 
     func start(_ work: Job.Work, for localSPI: UInt64) -> Job.ID {

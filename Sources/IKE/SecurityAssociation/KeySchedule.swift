@@ -75,13 +75,14 @@ package struct IKEKeys: Sendable {
         skPr = take(prfLength)
     }
 
-    /// Keys of a new IKE SA: `SKEYSEED = prf(Ni | Nr, g^ir)`.
+    /// Keys of a new IKE SA: `SKEYSEED = prf(Ni | Nr, g^ir)`; of the nonces, the PRFs of AES take only the beginnings there.
     package static func initial(
         suite: IKESuite, sharedSecret: SecretOctets, initiatorNonce: [UInt8], responderNonce: [UInt8],
         initiatorSPI: UInt64, responderSPI: UInt64
     ) throws(CryptoError) -> IKEKeys {
         let nonces = initiatorNonce + responderNonce
-        let seed = suite.prf.compute(key: SecretOctets(nonces), sharedSecret)
+        let key = suite.prf.seedKey(initiatorNonce: initiatorNonce, responderNonce: responderNonce)
+        let seed = suite.prf.compute(key: key, sharedSecret)
         return try IKEKeys(
             suite: suite, seed: seed, nonces: nonces, initiatorSPI: initiatorSPI, responderSPI: responderSPI)
     }

@@ -21,7 +21,7 @@ struct MessageProtection {
     init(keys: IKEKeys, isInitiator: Bool) throws(CryptoError) {
         sending = try keys.cipher(ofInitiator: isInitiator)
         receiving = try keys.cipher(ofInitiator: !isInitiator)
-        counts = keys.suite.encryption.isAEAD
+        counts = keys.suite.encryption.acceptsCounterAsIV
     }
 
     /// Counter modes need an IV that is used once, CBC one that cannot be foretold.

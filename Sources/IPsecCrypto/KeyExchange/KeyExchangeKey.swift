@@ -8,7 +8,9 @@ public struct KeyExchangeKey: Sendable, CustomStringConvertible {
         case ecp256(P256.KeyAgreement.PrivateKey)
         case ecp384(P384.KeyAgreement.PrivateKey)
         case ecp521(P521.KeyAgreement.PrivateKey)
+        case brainpool(BrainpoolCurve, scalar: SecretOctets)
         case curve25519(Curve25519.KeyAgreement.PrivateKey)
+        case curve448(Curve448Key)
         case rehearsed
     }
 
@@ -21,7 +23,7 @@ public struct KeyExchangeKey: Sendable, CustomStringConvertible {
     init(method: KeyExchangeMethod, seed: SecretOctets) throws(CryptoError) {
         self.method = method
         switch method {
-        case .modp2048, .modp3072, .modp4096:
+        case .modp2048, .modp3072, .modp4096, .modp6144, .modp8192:
             let group = try ModularGroup.named(method)
             guard group.canUse(exponent: seed) else { throw Self.unusableSeed(method) }
             publicValue = try group.publicValue(exponent: seed)
@@ -46,6 +48,15 @@ public struct KeyExchangeKey: Sendable, CustomStringConvertible {
             let scalar = try Self.make(method, seed) { try Curve25519.KeyAgreement.PrivateKey(rawRepresentation: $0) }
             publicValue = Array(scalar.publicKey.rawRepresentation)
             key = .curve25519(scalar)
+        case .brainpoolP256r1, .brainpoolP384r1, .brainpoolP512r1:
+            let curve = try BrainpoolCurve.named(method)
+            let scalar = try curve.scalar(seed: seed)
+            publicValue = try curve.publicValue(scalar: scalar)
+            key = .brainpool(curve, scalar: scalar)
+        case .curve448:
+            let scalar = try Curve448Key(seed: seed)
+            publicValue = scalar.publicValue
+            key = .curve448(scalar)
         }
     }
 
@@ -73,12 +84,12 @@ public struct KeyExchangeKey: Sendable, CustomStringConvertible {
     }
 
     /// The secret shared with the peer: g^ir of RFC 7296, padded on the left to the size of the modulus for MODP
-    /// (section 2.14), the x coordinate for ECP (RFC 5903, section 7), 32 octets for Curve25519.
+    /// (section 2.14), the x coordinate for ECP (RFC 5903, section 7) and Brainpool, 32 or 56 octets for Curve25519 and Curve448.
     ///
     /// - Parameter peerPublicValue: the Key Exchange Data as received.
     /// - Throws: ``CryptoError/Code/invalidLength`` for data of another length than the method has;
-    ///   ``CryptoError/Code/invalidPublicValue`` for a value that RFC 6989, section 2, or RFC 7748, section 6.1, has
-    ///   us refuse.
+    ///   ``CryptoError/Code/invalidPublicValue`` for a value that RFC 6989, section 2, or RFC 7748, section 6, has us
+    ///   refuse.
     public func sharedSecret(with peerPublicValue: [UInt8]) throws(CryptoError) -> SecretOctets {
         guard peerPublicValue.count == method.publicValueLength else {
             throw CryptoError(
@@ -97,6 +108,10 @@ public struct KeyExchangeKey: Sendable, CustomStringConvertible {
             let zero = SecretOctets(count: secret.count) { (_: UnsafeMutableRawBufferPointer) in }
             guard secret != zero else { throw invalidPublicValue }
             return secret
+        case .brainpool(let curve, let scalar):
+            return try curve.sharedSecret(peerPublicValue: peerPublicValue, scalar: scalar)
+        case .curve448(let scalar):
+            return try scalar.sharedSecret(peerPublicValue: peerPublicValue)
         case .rehearsed:
             let values = [publicValue, peerPublicValue].sorted { $0.lexicographicallyPrecedes($1) }
             return SHA256.hash(data: values[0] + values[1]).withUnsafeBytes { SecretOctets($0) }

@@ -5,44 +5,73 @@ public enum KeyExchangeMethod: UInt16, CaseIterable, Sendable, CustomStringConve
     case modp2048 = 14
     case modp3072 = 15
     case modp4096 = 16
+    case modp6144 = 17
+    case modp8192 = 18
     case ecp256 = 19
     case ecp384 = 20
     case ecp521 = 21
+    case brainpoolP256r1 = 28
+    case brainpoolP384r1 = 29
+    case brainpoolP512r1 = 30
     case curve25519 = 31
+    case curve448 = 32
 
     /// Octets of the public value in a Key Exchange payload: the size of the modulus for MODP (RFC 7296, section 3.4),
-    /// both coordinates for ECP (RFC 5903, section 7), 32 for Curve25519 (RFC 8031, section 3.1).
+    /// both coordinates for ECP (RFC 5903, section 7) and Brainpool (RFC 6954, section 2.1), 32 and 56 for Curve25519 and
+    /// Curve448 (RFC 8031, section 3.1).
     public var publicValueLength: Int {
         switch self {
         case .modp2048: 256
         case .modp3072: 384
         case .modp4096: 512
-        case .ecp256: 64
-        case .ecp384: 96
+        case .modp6144: 768
+        case .modp8192: 1024
+        case .ecp256, .brainpoolP256r1: 64
+        case .ecp384, .brainpoolP384r1: 96
         case .ecp521: 132
+        case .brainpoolP512r1: 128
         case .curve25519: 32
+        case .curve448: 56
         }
     }
 
     /// Octets of the random seed that a private key is made from.
     ///
-    /// For MODP it is the exponent, sized for the highest strength that RFC 3526, section 8, gives the group.
+    /// For MODP it is the exponent, sized for the highest strength that RFC 3526, section 8, gives the group. For Brainpool
+    /// it is 64 bits longer than the order of the curve, so that what is left of it after division is evenly spread.
     public var privateSeedLength: Int {
         switch self {
         case .modp2048: 40
         case .modp3072: 53
         case .modp4096: 60
+        case .modp6144: 68
+        case .modp8192: 78
         case .ecp256: 32
         case .ecp384: 48
         case .ecp521: 66
+        case .brainpoolP256r1: 40
+        case .brainpoolP384r1: 56
+        case .brainpoolP512r1: 72
         case .curve25519: 32
+        case .curve448: 56
+        }
+    }
+
+    /// Seeds to draw so that one of them gives a private key.
+    public var seedsToDraw: Int {
+        switch self {
+        // Where the seed is the key itself, it may be one that the method does not have.
+        case .modp2048, .modp3072, .modp4096, .modp6144, .modp8192, .ecp256, .ecp384, .ecp521: 4
+        case .brainpoolP256r1, .brainpoolP384r1, .brainpoolP512r1, .curve25519, .curve448: 1
         }
     }
 
     /// The private key that the seed stands for: always the same for the same seed.
     ///
     /// The seed is the private key itself, most significant octet first for MODP and ECP, as RFC 7748 has it for
-    /// Curve25519. Of a seed for ECP-521 only the 521 low bits count, otherwise few seeds would do.
+    /// Curve25519 and Curve448. Of a seed for ECP-521 only the 521 low bits count, otherwise few seeds would do. On the
+    /// Brainpool curves, whose orders are far from a power of two, the key is seed mod (n - 1) + 1 (FIPS 186-5, appendix
+    /// A.2.1).
     ///
     /// - Parameter seed: ``privateSeedLength`` octets from a cryptographic random generator.
     /// - Throws: ``CryptoError/Code/unusableSeed`` if the seed gives no private key of this method: draw another;
@@ -60,10 +89,16 @@ public enum KeyExchangeMethod: UInt16, CaseIterable, Sendable, CustomStringConve
         case .modp2048: "MODP-2048"
         case .modp3072: "MODP-3072"
         case .modp4096: "MODP-4096"
+        case .modp6144: "MODP-6144"
+        case .modp8192: "MODP-8192"
         case .ecp256: "ECP-256"
         case .ecp384: "ECP-384"
         case .ecp521: "ECP-521"
+        case .brainpoolP256r1: "Brainpool P256r1"
+        case .brainpoolP384r1: "Brainpool P384r1"
+        case .brainpoolP512r1: "Brainpool P512r1"
         case .curve25519: "Curve25519"
+        case .curve448: "Curve448"
         }
     }
 }

@@ -13,6 +13,8 @@ final class ModularGroup: Sendable {
     private static let modp2048 = ModularGroup(BN_get_rfc3526_prime_2048)
     private static let modp3072 = ModularGroup(BN_get_rfc3526_prime_3072)
     private static let modp4096 = ModularGroup(BN_get_rfc3526_prime_4096)
+    private static let modp6144 = ModularGroup(BN_get_rfc3526_prime_6144)
+    private static let modp8192 = ModularGroup(BN_get_rfc3526_prime_8192)
 
     static func named(_ method: KeyExchangeMethod) throws(CryptoError) -> ModularGroup {
         let group: ModularGroup? =
@@ -20,6 +22,8 @@ final class ModularGroup: Sendable {
             case .modp2048: modp2048
             case .modp3072: modp3072
             case .modp4096: modp4096
+            case .modp6144: modp6144
+            case .modp8192: modp8192
             default: nil
             }
         guard let group else { throw CryptoError(.libraryFailure, "libcrypto gives no group \(method)") }

@@ -1,72 +1,96 @@
-import COpenSSL
 import Octets
 
-/// ESP with an AEAD: AES-GCM (RFC 4106) or ChaCha20-Poly1305 (RFC 7634), computed by libcrypto.
+/// ESP with an AEAD: AES-GCM (RFC 4106), AES-CCM (RFC 4309) or ChaCha20-Poly1305 (RFC 7634), also with an IV that is not
+/// sent (RFC 8750), and AES-GMAC (RFC 4543), which authenticates without encrypting.
 ///
 /// The nonce is salt, IV. The associated data are SPI and sequence number: the 32 bits of the header, or all 64 bits
-/// with extended sequence numbers (RFC 4106, section 5).
+/// with extended sequence numbers (RFC 4106, section 5); with GMAC, IV and payload besides (RFC 4543, section 3.3).
 struct CombinedPacketCipher: ~Copyable, Sendable {
-    private let sealing: CipherContext
-    private let opening: CipherContext
+    private let sealing: AEADContext
+    private let opening: AEADContext
     private let scratch: Scratch
+    private let saltLength: Int
+    private let ivLength: Int
+    private let icvLength: Int
+    private let encrypts: Bool
 
-    static let ivLength = 8
-    static let icvLength = 16
-    private static let saltLength = 4
     /// Where the associated data of an extended sequence number stand in the scratch memory, after the nonce.
     private static let associatedData = 16
 
     init(_ algorithm: EncryptionAlgorithm, key: SecretOctets, salt: SecretOctets) throws(CryptoError) {
-        let cipher =
-            switch (algorithm.kind, algorithm.keyBits) {
-            case (.chaCha20Poly1305, _): EVP_chacha20_poly1305()
-            case (.aesGCM16, 128): EVP_aes_128_gcm()
-            case (.aesGCM16, 192): EVP_aes_192_gcm()
-            case (.aesGCM16, 256): EVP_aes_256_gcm()
-            default: throw CryptoError(.unsupportedAlgorithm, "\(algorithm) is no AEAD")
-            }
-        guard salt.count == Self.saltLength else { throw CryptoError(.invalidLength, "the salt takes 4 octets") }
-        let sealing = try CipherContext(cipher, key: key, encrypting: true)
-        let opening = try CipherContext(cipher, key: key, encrypting: false)
+        guard salt.count == algorithm.saltLength else {
+            throw CryptoError(.invalidLength, "the salt takes \(algorithm.saltLength) octets")
+        }
+        let sealing = try AEADContext(algorithm, key: key, encrypting: true)
+        let opening = try AEADContext(algorithm, key: key, encrypting: false)
         self.sealing = sealing
         self.opening = opening
+        saltLength = algorithm.saltLength
+        ivLength = algorithm.ivLength
+        icvLength = algorithm.icvLength
+        encrypts = !algorithm.leavesPayloadReadable
         scratch = Scratch(count: 32)
         salt.withUnsafeBytes { salt in
             UnsafeMutableRawBufferPointer(start: scratch.octets, count: salt.count).copyMemory(from: salt)
         }
     }
 
+    /// Completes the nonce by the IV in the packet, or by the sequence number (RFC 8750, section 4).
     @inline(__always)
-    private func begin(
-        _ context: borrowing CipherContext, _ packet: UnsafeMutableRawPointer, sequenceHigh: UInt32, extended: Bool
+    private func nonce(_ packet: UnsafeMutableRawPointer, _ sequenceHigh: UInt32, _ extended: Bool) -> UnsafeRawPointer {
+        let place = scratch.octets + saltLength
+        if ivLength > 0 {
+            place.copyMemory(from: packet + ESPLayout.iv, byteCount: 8)
+        } else {
+            place.storeBytes(of: extended ? sequenceHigh.bigEndian : 0, as: UInt32.self)
+            (place + 4).copyMemory(from: packet + ESPLayout.sequence, byteCount: 4)
+        }
+        return UnsafeRawPointer(scratch.octets)
+    }
+
+    /// Works in place on a text whose beginning has been made.
+    @inline(__always)
+    private func run(
+        _ context: borrowing AEADContext, _ packet: UnsafeMutableRawPointer, _ length: Int32, _ sequenceHigh: UInt32,
+        _ extended: Bool
     ) -> Bool {
-        scratch.octets.storeBytes(
-            of: packet.loadUnaligned(fromByteOffset: ESPLayout.iv, as: UInt64.self), toByteOffset: Self.saltLength,
-            as: UInt64.self)
-        guard context.begin(iv: scratch.octets) else { return false }
-        guard extended else { return context.authenticate(packet, count: 8) }
-        let data = scratch.octets + Self.associatedData
-        data.copyMemory(from: packet, byteCount: 4)
-        data.storeBytes(of: sequenceHigh.bigEndian, toByteOffset: 4, as: UInt32.self)
-        (data + 8).copyMemory(from: packet + ESPLayout.sequence, byteCount: 4)
-        return context.authenticate(data, count: 12)
+        let payload = packet + ESPLayout.iv + ivLength
+        let ready: Bool
+        if extended {
+            let data = scratch.octets + Self.associatedData
+            data.copyMemory(from: packet, byteCount: 4)
+            data.storeBytes(of: sequenceHigh.bigEndian, toByteOffset: 4, as: UInt32.self)
+            (data + 8).copyMemory(from: packet + ESPLayout.sequence, byteCount: 4)
+            ready = context.authenticate(data, count: 12)
+        } else {
+            ready = context.authenticate(packet, count: 8)
+        }
+        guard ready else { return false }
+        return encrypts
+            ? context.process(payload, count: length)
+            : context.authenticate(packet + ESPLayout.iv, count: Int32(truncatingIfNeeded: ivLength) &+ length)
     }
 
     func seal(_ packet: UnsafeMutableRawPointer, count: Int, sequence: UInt64, extended: Bool) -> Bool {
-        let payload = ESPLayout.iv + Self.ivLength
-        guard let length = ESPLayout.length(count, without: payload + Self.icvLength) else { return false }
-        packet.storeBytes(of: sequence.bigEndian, toByteOffset: ESPLayout.iv, as: UInt64.self)
-        return begin(sealing, packet, sequenceHigh: UInt32(truncatingIfNeeded: sequence >> 32), extended: extended)
-            && sealing.process(packet + payload, to: packet + payload, count: length)
-            && sealing.finish(writing: packet + count - Self.icvLength, count: Int32(Self.icvLength))
+        let payload = ESPLayout.iv + ivLength
+        guard let length = ESPLayout.length(count, without: payload + icvLength), length > 0 else { return false }
+        if ivLength > 0 {
+            packet.storeBytes(of: sequence.bigEndian, toByteOffset: ESPLayout.iv, as: UInt64.self)
+        }
+        let high = UInt32(truncatingIfNeeded: sequence >> 32)
+        return sealing.begin(nonce: nonce(packet, high, extended), count: encrypts ? length : 0)
+            && run(sealing, packet, length, high, extended)
+            && sealing.finish(writing: packet + count - icvLength)
     }
 
     func open(_ packet: UnsafeMutableRawPointer, count: Int, sequenceHigh: UInt32, extended: Bool) -> Bool {
-        let payload = ESPLayout.iv + Self.ivLength
-        guard let length = ESPLayout.length(count, without: payload + Self.icvLength) else { return false }
-        if begin(opening, packet, sequenceHigh: sequenceHigh, extended: extended)
-            && opening.process(packet + payload, to: packet + payload, count: length)
-            && opening.finish(expecting: packet + count - Self.icvLength, count: Int32(Self.icvLength))
+        let payload = ESPLayout.iv + ivLength
+        guard let length = ESPLayout.length(count, without: payload + icvLength), length > 0 else { return false }
+        if opening.begin(
+            nonce: nonce(packet, sequenceHigh, extended), count: encrypts ? length : 0,
+            expecting: packet + count - icvLength)
+            && run(opening, packet, length, sequenceHigh, extended)
+            && opening.finish()
         {
             return true
         }

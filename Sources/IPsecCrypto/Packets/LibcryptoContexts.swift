@@ -33,13 +33,6 @@ struct CipherContext: ~Copyable, Sendable {
         EVP_CipherInit_ex(context, nil, nil, nil, iv.assumingMemoryBound(to: UInt8.self), -1) == 1
     }
 
-    /// Adds octets to authenticate and not to encrypt.
-    @inline(__always)
-    func authenticate(_ octets: UnsafeRawPointer, count: Int32) -> Bool {
-        var done: Int32 = 0
-        return EVP_CipherUpdate(context, nil, &done, octets.assumingMemoryBound(to: UInt8.self), count) == 1
-    }
-
     /// Encrypts or decrypts; input and output may be the same place.
     @inline(__always)
     func process(_ input: UnsafeRawPointer, to output: UnsafeMutableRawPointer, count: Int32) -> Bool {
@@ -50,67 +43,49 @@ struct CipherContext: ~Copyable, Sendable {
             count)
         return updated == 1 && done == count
     }
-
-    /// Ends the sealing of a packet and writes its tag.
-    @inline(__always)
-    func finish(writing tag: UnsafeMutableRawPointer, count: Int32) -> Bool {
-        var done: Int32 = 0
-        // Stream modes give no octets at the end, so the place for them is never written.
-        return EVP_CipherFinal_ex(context, tag.assumingMemoryBound(to: UInt8.self), &done) == 1
-            && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, count, tag) == 1
-    }
-
-    /// Ends the opening of a packet: whether the tag fits.
-    @inline(__always)
-    func finish(expecting tag: UnsafeMutableRawPointer, count: Int32) -> Bool {
-        var done: Int32 = 0
-        guard EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, count, tag) == 1 else { return false }
-        return EVP_CipherFinal_ex(context, tag.assumingMemoryBound(to: UInt8.self), &done) == 1
-    }
 }
 
-/// HMAC of libcrypto with its key in place; the rules of ``CipherContext`` hold for it too.
-struct HMACContext: ~Copyable, Sendable {
+/// A code of libcrypto, HMAC or CMAC, with its key in place; the rules of ``CipherContext`` hold for it too.
+struct CodeContext: ~Copyable, Sendable {
     private nonisolated(unsafe) let context: OpaquePointer
     /// Octets of the code before it is truncated.
     private let length: Int
 
-    init(_ hash: HMACSHA2, key: SecretOctets) throws(CryptoError) {
-        let algorithm = EVP_MAC_fetch(nil, "HMAC", nil)
-        defer { EVP_MAC_free(algorithm) }
-        guard let algorithm, let context = EVP_MAC_CTX_new(algorithm) else { throw Self.failure }
-        let name: StaticString =
-            switch hash {
-            case .sha256: "SHA2-256"
-            case .sha384: "SHA2-384"
-            case .sha512: "SHA2-512"
+    init(_ code: KeyedCode, key: SecretOctets) throws(CryptoError) {
+        let (algorithm, parameter, value): (String, String, String) =
+            switch code {
+            case .hmacSHA1: ("HMAC", OSSL_MAC_PARAM_DIGEST, "SHA1")
+            case .hmacSHA2_256: ("HMAC", OSSL_MAC_PARAM_DIGEST, "SHA2-256")
+            case .hmacSHA2_384: ("HMAC", OSSL_MAC_PARAM_DIGEST, "SHA2-384")
+            case .hmacSHA2_512: ("HMAC", OSSL_MAC_PARAM_DIGEST, "SHA2-512")
+            case .aesCMAC: ("CMAC", OSSL_MAC_PARAM_CIPHER, "AES-128-CBC")
+            case .aesXCBC: throw Self.failure
             }
-        let ready = key.withUnsafeBytes { key in
-            name.withUTF8Buffer { name in
-                withUnsafeTemporaryAllocation(byteCount: name.count + 1, alignment: 1) { digest in
-                    digest.copyMemory(from: UnsafeRawBufferPointer(name))
-                    digest[name.count] = 0
-                    let parameters = [
-                        OSSL_PARAM_construct_utf8_string(
-                            OSSL_MAC_PARAM_DIGEST, digest.bindMemory(to: CChar.self).baseAddress, 0),
-                        OSSL_PARAM_construct_end(),
-                    ]
-                    return EVP_MAC_init(
-                        context, key.bindMemory(to: UInt8.self).baseAddress, key.count, parameters) == 1
+        let method = EVP_MAC_fetch(nil, algorithm, nil)
+        defer { EVP_MAC_free(method) }
+        guard let method, let context = EVP_MAC_CTX_new(method) else { throw Self.failure }
+        var text = Array(value.utf8CString)
+        let ready = text.withUnsafeMutableBufferPointer { text in
+            parameter.withCString { name in
+                let parameters = [
+                    OSSL_PARAM_construct_utf8_string(name, text.baseAddress, 0), OSSL_PARAM_construct_end(),
+                ]
+                return key.withUnsafeBytes { key in
+                    EVP_MAC_init(context, key.bindMemory(to: UInt8.self).baseAddress, key.count, parameters) == 1
                 }
             }
         }
-        guard ready, EVP_MAC_CTX_get_mac_size(context) == hash.outputLength else {
+        guard ready, EVP_MAC_CTX_get_mac_size(context) == code.outputLength else {
             EVP_MAC_CTX_free(context)
             throw Self.failure
         }
         self.context = context
-        length = hash.outputLength
+        length = code.outputLength
     }
 
     deinit { EVP_MAC_CTX_free(context) }
 
-    private static var failure: CryptoError { CryptoError(.libraryFailure, "libcrypto gives no such HMAC") }
+    private static var failure: CryptoError { CryptoError(.libraryFailure, "libcrypto gives no such code") }
 
     /// Begins a packet under the same key.
     @inline(__always)

@@ -15,12 +15,12 @@ public struct PacketCipher: ~Copyable, Sendable {
     }
 
     private let provider: Provider
-    /// Octets of the IV in each packet.
+    /// Octets of the IV in each packet; 0 without encryption, and where the IV is implicit (RFC 8750).
     public let ivLength: Int
     /// Octets of the integrity check value at the end of each packet.
     public let icvLength: Int
-    /// Payload and ESP trailer together must be a multiple of so many octets; 1 for an AEAD. ESP asks for 4 besides
-    /// (RFC 4303, section 2.4).
+    /// Payload and ESP trailer together must be a multiple of so many octets: 16 for CBC, 1 for the others. ESP asks for 4
+    /// besides (RFC 4303, section 2.4).
     public let blockSize: Int
 
     /// - Parameters:
@@ -50,7 +50,7 @@ public struct PacketCipher: ~Copyable, Sendable {
 
     /// Writes the IV, encrypts the payload in place and writes the integrity check value.
     ///
-    /// The IV of a counter mode is the sequence number; that of CBC is unpredictable: the sequence number encrypted
+    /// The IV of an AEAD or a counter mode is the sequence number; that of CBC is unpredictable: the sequence number encrypted
     /// under a key derived from the encryption key (NIST SP 800-38A, appendix C).
     ///
     /// - Parameters:

@@ -1,51 +1,92 @@
 import COpenSSL
 import Octets
 
-/// ESP with AES-CBC (RFC 3602) and HMAC-SHA2 (RFC 4868), computed by libcrypto.
+/// ESP with AES-CBC (RFC 3602), AES-CTR (RFC 3686) or no encryption (RFC 2410), and a separate integrity algorithm,
+/// computed by libcrypto.
 ///
 /// The integrity check value covers everything from the SPI to the end of the ciphertext and, with extended sequence
 /// numbers, the 32 high bits after it, which are not sent (RFC 4303, section 2.2.1).
 struct SeparatePacketCipher: ~Copyable, Sendable {
-    private let encryption: CipherContext
-    private let decryption: CipherContext
-    private let ivGeneration: CipherContext
-    private let integrity: HMACContext
+    private enum Encryption: ~Copyable, Sendable {
+        case none
+        case chaining(ChainingCipher)
+        case counting(CipherContext)
+    }
+
+    private struct ChainingCipher: ~Copyable, Sendable {
+        let encryption: CipherContext
+        let decryption: CipherContext
+        let ivGeneration: CipherContext
+    }
+
+    private let encryption: Encryption
+    private let integrity: PacketAuthenticator
+    private let ivLength: Int
+    private let blockSize: Int32
     /// Octets of the truncated integrity check value.
     private let icvLength: Int
-    /// The computed code in the first 64 octets, then a block for the counter.
+    /// The computed code in the first 64 octets, then a block for a counter.
     private let scratch: Scratch
 
     private static let block = 16
     private static let counter = 64
+    /// Where the block of counter mode begins: nonce, IV and a count from 1 on (RFC 3686, section 4).
+    private static let counterBlock = counter + block
+    private static let nonceLength = 4
 
+    /// - Parameter key: the key, then the nonce of counter mode.
     init(
-        _ algorithm: EncryptionAlgorithm, key: SecretOctets, integrity: IntegrityAlgorithm, integrityKey: SecretOctets
+        _ algorithm: EncryptionAlgorithm, key material: SecretOctets, integrity: IntegrityAlgorithm,
+        integrityKey: SecretOctets
     ) throws(CryptoError) {
-        let cipher =
-            switch (algorithm.kind, algorithm.keyBits) {
-            case (.aesCBC, 128): EVP_aes_128_cbc()
-            case (.aesCBC, 192): EVP_aes_192_cbc()
-            case (.aesCBC, 256): EVP_aes_256_cbc()
-            default: throw CryptoError(.unsupportedAlgorithm, "\(algorithm) takes no separate integrity algorithm")
+        let key = material[0..<algorithm.keyLength]
+        let scratch = Scratch(count: Self.counterBlock + Self.block)
+        let encryption: Encryption
+        switch algorithm.mode {
+        case .none: encryption = .none
+        case .cbc:
+            let cipher =
+                switch algorithm.keyBits {
+                case 128: EVP_aes_128_cbc()
+                case 192: EVP_aes_192_cbc()
+                default: EVP_aes_256_cbc()
+                }
+            let ivKey = PRF.hmacSHA2_256.compute(key: key, Array("Cygnet ESP CBC IV".utf8))
+            encryption = .chaining(
+                ChainingCipher(
+                    encryption: try CipherContext(cipher, key: key, encrypting: true),
+                    decryption: try CipherContext(cipher, key: key, encrypting: false),
+                    ivGeneration: try CipherContext(EVP_aes_256_ecb(), key: ivKey, encrypting: true)))
+        case .counter:
+            let cipher =
+                switch algorithm.keyBits {
+                case 128: EVP_aes_128_ctr()
+                case 192: EVP_aes_192_ctr()
+                default: EVP_aes_256_ctr()
+                }
+            encryption = .counting(try CipherContext(cipher, key: key, encrypting: true))
+            material[algorithm.keyLength..<algorithm.keyMaterialLength].withUnsafeBytes { nonce in
+                UnsafeMutableRawBufferPointer(start: scratch.octets + Self.counterBlock, count: Self.nonceLength)
+                    .copyMemory(from: nonce)
             }
-        let encryption = try CipherContext(cipher, key: key, encrypting: true)
-        let decryption = try CipherContext(cipher, key: key, encrypting: false)
-        let ivKey = PRF.hmacSHA2_256.compute(key: key, Array("Cygnet ESP CBC IV".utf8))
-        let ivGeneration = try CipherContext(EVP_aes_256_ecb(), key: ivKey, encrypting: true)
-        let authentication = try HMACContext(integrity.hmac, key: integrityKey)
+            scratch.octets.storeBytes(of: UInt32(1).bigEndian, toByteOffset: Self.counterBlock + 12, as: UInt32.self)
+        case .ccm, .gcm, .gmac, .chaCha20Poly1305:
+            throw CryptoError(.unsupportedAlgorithm, "\(algorithm) takes no separate integrity algorithm")
+        }
+        let authentication = try PacketAuthenticator(integrity, key: integrityKey)
         self.encryption = encryption
-        self.decryption = decryption
-        self.ivGeneration = ivGeneration
         self.integrity = authentication
+        self.scratch = scratch
+        ivLength = algorithm.ivLength
+        blockSize = Int32(algorithm.blockSize)
         icvLength = integrity.icvLength
-        scratch = Scratch(count: Self.counter + Self.block)
     }
 
     /// Octets of ciphertext in a packet of so many octets, if it can be one.
     @inline(__always)
     private func ciphertextLength(_ count: Int) -> Int32? {
-        guard let length = ESPLayout.length(count, without: ESPLayout.iv + Self.block + icvLength),
-            length > 0, length % Int32(Self.block) == 0
+        guard let length = ESPLayout.length(count, without: ESPLayout.iv + ivLength + icvLength),
+            length > 0, length % blockSize == 0
         else { return nil }
         return length
     }
@@ -55,25 +96,42 @@ struct SeparatePacketCipher: ~Copyable, Sendable {
     private func authenticate(
         _ packet: UnsafeMutableRawPointer, count: Int, sequenceHigh: UInt32, extended: Bool
     ) -> Bool {
-        guard integrity.begin(), integrity.authenticate(packet, count: count) else { return false }
-        if extended {
-            let high = scratch.octets + Self.counter
-            high.storeBytes(of: sequenceHigh.bigEndian, as: UInt32.self)
-            guard integrity.authenticate(high, count: 4) else { return false }
+        let high = scratch.octets + Self.counter
+        high.storeBytes(of: sequenceHigh.bigEndian, as: UInt32.self)
+        return integrity.authenticate(
+            packet, count: count, trailing: high, trailingCount: extended ? 4 : 0, writing: scratch.octets)
+    }
+
+    /// The block that counter mode begins a packet with.
+    @inline(__always)
+    private func firstCounter(_ packet: UnsafeMutableRawPointer) -> UnsafeRawPointer {
+        let block = scratch.octets + Self.counterBlock
+        (block + Self.nonceLength).copyMemory(from: packet + ESPLayout.iv, byteCount: 8)
+        return UnsafeRawPointer(block)
+    }
+
+    /// Writes the IV and encrypts.
+    @inline(__always)
+    private func encrypt(_ packet: UnsafeMutableRawPointer, _ length: Int32, _ sequence: UInt64) -> Bool {
+        let iv = packet + ESPLayout.iv
+        let payload = iv + ivLength
+        switch encryption {
+        case .none: return true
+        case .chaining(let cipher):
+            let counter = scratch.octets + Self.counter
+            counter.storeBytes(of: 0, as: UInt64.self)
+            counter.storeBytes(of: sequence.bigEndian, toByteOffset: 8, as: UInt64.self)
+            return cipher.ivGeneration.process(counter, to: iv, count: Int32(Self.block))
+                && cipher.encryption.begin(iv: iv)
+                && cipher.encryption.process(payload, to: payload, count: length)
+        case .counting(let cipher):
+            iv.storeBytes(of: sequence.bigEndian, as: UInt64.self)
+            return cipher.begin(iv: firstCounter(packet)) && cipher.process(payload, to: payload, count: length)
         }
-        return integrity.finish(writing: scratch.octets)
     }
 
     func seal(_ packet: UnsafeMutableRawPointer, count: Int, sequence: UInt64, extended: Bool) -> Bool {
-        guard let length = ciphertextLength(count) else { return false }
-        let counter = scratch.octets + Self.counter
-        counter.storeBytes(of: 0, as: UInt64.self)
-        counter.storeBytes(of: sequence.bigEndian, toByteOffset: 8, as: UInt64.self)
-        let iv = packet + ESPLayout.iv
-        let payload = iv + Self.block
-        guard ivGeneration.process(counter, to: iv, count: Int32(Self.block)),
-            encryption.begin(iv: iv),
-            encryption.process(payload, to: payload, count: length),
+        guard let length = ciphertextLength(count), encrypt(packet, length, sequence),
             authenticate(
                 packet, count: count - icvLength, sequenceHigh: UInt32(truncatingIfNeeded: sequence >> 32),
                 extended: extended)
@@ -88,7 +146,13 @@ struct SeparatePacketCipher: ~Copyable, Sendable {
             CRYPTO_memcmp(scratch.octets, packet + count - icvLength, icvLength) == 0
         else { return false }
         let iv = packet + ESPLayout.iv
-        let payload = iv + Self.block
-        return decryption.begin(iv: iv) && decryption.process(payload, to: payload, count: length)
+        let payload = iv + ivLength
+        switch encryption {
+        case .none: return true
+        case .chaining(let cipher):
+            return cipher.decryption.begin(iv: iv) && cipher.decryption.process(payload, to: payload, count: length)
+        case .counting(let cipher):
+            return cipher.begin(iv: firstCounter(packet)) && cipher.process(payload, to: payload, count: length)
+        }
     }
 }

@@ -1,5 +1,5 @@
 // The AlgorithmIdentifier of RFC 7427 section 3: what stands before the signature in an AUTH payload of method 14.
-// Encodings are those of RFC 7427 appendix A and RFC 8420 section 2.
+// Encodings are those of RFC 7427 appendix A, RFC 8420 section 2 and draft-ietf-ipsecme-ikev2-pqc-auth.
 
 import SwiftASN1
 
@@ -11,6 +11,10 @@ extension ASN1ObjectIdentifier {
     fileprivate static let maskGeneration1: ASN1ObjectIdentifier = [1, 2, 840, 113_549, 1, 1, 8]
     static let rsaPSS: ASN1ObjectIdentifier = [1, 2, 840, 113_549, 1, 1, 10]
     static let ed25519: ASN1ObjectIdentifier = [1, 3, 101, 112]
+    static let ed448: ASN1ObjectIdentifier = [1, 3, 101, 113]
+    static let mlDSA44: ASN1ObjectIdentifier = [2, 16, 840, 1, 101, 3, 4, 3, 17]
+    static let mlDSA65: ASN1ObjectIdentifier = [2, 16, 840, 1, 101, 3, 4, 3, 18]
+    static let mlDSA87: ASN1ObjectIdentifier = [2, 16, 840, 1, 101, 3, 4, 3, 19]
 
     fileprivate static func rsaPKCS1(_ last: UInt) -> ASN1ObjectIdentifier { [1, 2, 840, 113_549, 1, 1, last] }
     fileprivate static func ecdsaSHA2(_ last: UInt) -> ASN1ObjectIdentifier { [1, 2, 840, 10_045, 4, 3, last] }
@@ -49,6 +53,9 @@ extension SignatureAlgorithm {
         case .ecdsa(.sha2_512): .ecdsaSHA2(4)
         case .rsaPSS(.sha1), .rsaPSS(.sha2_256), .rsaPSS(.sha2_384), .rsaPSS(.sha2_512): .rsaPSS
         case .ed25519: .ed25519
+        case .ed448: .ed448
+        case .mlDSA65: .mlDSA65
+        case .mlDSA87: .mlDSA87
         case .rsaPKCS1(.identity), .ecdsa(.identity), .rsaPSS(.identity): nil
         }
     }
@@ -63,7 +70,7 @@ extension SignatureAlgorithm {
                 switch self {
                 case .rsaPKCS1: try coder.serialize(ASN1Null())
                 case .rsaPSS(let hash): try Self.serializePSSParameters(hash, into: &coder)
-                case .ecdsa, .ed25519: break
+                case .ecdsa, .ed25519, .ed448, .mlDSA65, .mlDSA87: break
                 }
             }
         } catch {
@@ -85,7 +92,8 @@ extension SignatureAlgorithm {
     }
 
     private static let withoutOwnParameters: [SignatureAlgorithm] =
-        [.sha1, .sha2_256, .sha2_384, .sha2_512].flatMap { [.rsaPKCS1($0), .ecdsa($0)] } + [.ed25519]
+        [.sha1, .sha2_256, .sha2_384, .sha2_512].flatMap { [.rsaPKCS1($0), .ecdsa($0)] } 
+        + [.ed25519, .ed448, .mlDSA65, .mlDSA87]
 
     private static func parse(_ nodes: inout ASN1NodeCollection.Iterator) throws -> SignatureAlgorithm {
         let identifier = try ASN1ObjectIdentifier(derEncoded: &nodes)

@@ -7,7 +7,7 @@ public enum HashAlgorithm: UInt16, Hashable, Sendable, CaseIterable, CustomStrin
     case sha2_256 = 2
     case sha2_384 = 3
     case sha2_512 = 4
-    /// No hash beforehand: the algorithm takes the message itself (Ed25519, RFC 8420).
+    /// No hash beforehand: the algorithm takes the message itself (RFC 8420), as Ed25519, Ed448 and ML-DSA do.
     case identity = 5
 
     /// Length of the hash in octets; 0 for ``identity``.

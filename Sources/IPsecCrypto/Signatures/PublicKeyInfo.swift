@@ -7,6 +7,9 @@ enum KeyAlgorithm: String, CustomStringConvertible {
     case p384 = "P-384"
     case p521 = "P-521"
     case ed25519 = "Ed25519"
+    case ed448 = "Ed448"
+    case mlDSA65 = "ML-DSA-65"
+    case mlDSA87 = "ML-DSA-87"
 
     var description: String { rawValue }
 
@@ -22,6 +25,15 @@ enum KeyAlgorithm: String, CustomStringConvertible {
                 return try Self.named(try ASN1ObjectIdentifier(derEncoded: &nodes))
             case .ed25519:
                 return .ed25519
+            case .ed448:
+                return .ed448
+            case .mlDSA65:
+                return .mlDSA65
+            case .mlDSA87:
+                return .mlDSA87
+            case .mlDSA44:
+                throw CryptoError(
+                    .unsupportedAlgorithm, "ML-DSA-44 is not supported; ML-DSA-65 and ML-DSA-87 are")
             case .rsaPSS:
                 throw CryptoError(
                     .unsupportedAlgorithm,
@@ -34,8 +46,8 @@ enum KeyAlgorithm: String, CustomStringConvertible {
                 throw CryptoError(
                     .unsupportedAlgorithm,
                     """
-                    keys of algorithm \(algorithm) are not supported; RSA, ECDSA on P-256, P-384, P-521 and Ed25519 \
-                    are
+                    keys of algorithm \(algorithm) are not supported; RSA, ECDSA on P-256, P-384, P-521, Ed25519, \
+                    Ed448, ML-DSA-65 and ML-DSA-87 are
                     """
                 )
             }
@@ -77,5 +89,19 @@ struct PublicKeyInfo {
         } catch {
             throw CryptoError(.unusableKey, "the public key is not a SubjectPublicKeyInfo in DER")
         }
+    }
+
+    /// The SubjectPublicKeyInfo of a key whose algorithm has no parameters (RFC 8410, section 4; RFC 9881, section 4).
+    static func encoded(_ algorithm: ASN1ObjectIdentifier, _ key: [UInt8]) throws(CryptoError) -> [UInt8] {
+        var serializer = DER.Serializer()
+        do {
+            try serializer.appendConstructedNode(identifier: .sequence) { coder in
+                try coder.appendConstructedNode(identifier: .sequence) { try $0.serialize(algorithm) }
+                try coder.serialize(ASN1BitString(bytes: key[...]))
+            }
+        } catch {
+            throw CryptoError(.libraryFailure, "the public key cannot be encoded")
+        }
+        return serializer.serializedBytes
     }
 }

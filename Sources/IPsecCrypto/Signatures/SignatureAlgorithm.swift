@@ -8,11 +8,16 @@ public enum SignatureAlgorithm: Hashable, Sendable, CustomStringConvertible {
     case ecdsa(HashAlgorithm)
     /// Ed25519 (RFC 8032, RFC 8420).
     case ed25519
+    /// Ed448 (RFC 8032, RFC 8420).
+    case ed448
+    /// ML-DSA (FIPS 204), pure and with an empty context, as draft-ietf-ipsecme-ikev2-pqc-auth has it.
+    case mlDSA65
+    case mlDSA87
 
     public var hash: HashAlgorithm {
         switch self {
         case .rsaPKCS1(let hash), .rsaPSS(let hash), .ecdsa(let hash): hash
-        case .ed25519: .identity
+        case .ed25519, .ed448, .mlDSA65, .mlDSA87: .identity
         }
     }
 
@@ -23,7 +28,7 @@ public enum SignatureAlgorithm: Hashable, Sendable, CustomStringConvertible {
             "\(self) is refused: SHA-1 signatures can be forged (RFC 8247 section 3); the peer has to use SHA-2"
         case .rsaPKCS1(.identity), .rsaPSS(.identity), .ecdsa(.identity):
             "\(self) is refused: RSA and ECDSA need a hash"
-        case .rsaPKCS1, .rsaPSS, .ecdsa, .ed25519:
+        case .rsaPKCS1, .rsaPSS, .ecdsa, .ed25519, .ed448, .mlDSA65, .mlDSA87:
             nil
         }
     }
@@ -34,6 +39,9 @@ public enum SignatureAlgorithm: Hashable, Sendable, CustomStringConvertible {
         case .rsaPSS(let hash): "RSA PSS with \(hash)"
         case .ecdsa(let hash): "ECDSA with \(hash)"
         case .ed25519: "Ed25519"
+        case .ed448: "Ed448"
+        case .mlDSA65: "ML-DSA-65"
+        case .mlDSA87: "ML-DSA-87"
         }
     }
 }

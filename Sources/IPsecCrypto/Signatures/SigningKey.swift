@@ -2,7 +2,8 @@ import Crypto
 import CryptoExtras
 import SwiftASN1
 
-/// A private key that signs: RSA of at least 2048 bits, ECDSA on P-256, P-384 or P-521, or Ed25519.
+/// A private key that signs: RSA of at least 2048 bits, ECDSA on P-256, P-384 or P-521, Ed25519, Ed448, or
+/// ML-DSA-65 or -87.
 public struct SigningKey: Sendable {
     private enum Backing: Sendable {
         case rsa(_RSA.Signing.PrivateKey)
@@ -10,6 +11,9 @@ public struct SigningKey: Sendable {
         case p384(P384.Signing.PrivateKey)
         case p521(P521.Signing.PrivateKey)
         case ed25519(Curve25519.Signing.PrivateKey)
+        case ed448(Ed448.PrivateKey)
+        case mlDSA65(MLDSA65.PrivateKey)
+        case mlDSA87(MLDSA87.PrivateKey)
     }
 
     private let backing: Backing
@@ -91,12 +95,42 @@ public struct SigningKey: Sendable {
             case .ed25519:
                 let seed = try ASN1OctetString(derEncoded: Array(inner))
                 return .ed25519(try Curve25519.Signing.PrivateKey(rawRepresentation: seed.bytes))
+            case .ed448:
+                let octets = try ASN1OctetString(derEncoded: Array(inner))
+                guard let key = Ed448.PrivateKey(Array(octets.bytes)) else {
+                    throw CryptoError(.unusableKey, "an Ed448 key has \(Ed448.keyLength) octets")
+                }
+                return .ed448(key)
+            case .mlDSA65:
+                return .mlDSA65(
+                    try MLDSA65.PrivateKey(seedRepresentation: try mlDSASeed(inner), publicKey: nil))
+            case .mlDSA87:
+                return .mlDSA87(
+                    try MLDSA87.PrivateKey(seedRepresentation: try mlDSASeed(inner), publicKey: nil))
             }
         } catch let error as CryptoError {
             throw error
         } catch {
             throw CryptoError(.unusableKey, "the private key is not a valid \(algorithm) key")
         }
+    }
+
+    /// The seed of an ML-DSA key (RFC 9881, section 6): alone, under the tag [0], or first of two beside the expanded key.
+    private static func mlDSASeed(_ inner: ArraySlice<UInt8>) throws -> ArraySlice<UInt8> {
+        let node = try DER.parse(inner)
+        if node.identifier == .sequence {
+            return try DER.sequence(node, identifier: .sequence) { nodes in
+                let seed = try ASN1OctetString(derEncoded: &nodes)
+                _ = try ASN1OctetString(derEncoded: &nodes)
+                return seed.bytes
+            }
+        }
+        let seedTag = ASN1Identifier(tagWithNumber: 0, tagClass: .contextSpecific)
+        guard node.identifier == seedTag else {
+            throw CryptoError(
+                .unusableKey, "the ML-DSA key is stored expanded only; store it with its seed, of 32 octets")
+        }
+        return try ASN1OctetString(derEncoded: node, withIdentifier: seedTag).bytes
     }
 
     private static func readRSA(_ der: [UInt8]) throws(CryptoError) -> Backing {
@@ -125,11 +159,19 @@ public struct SigningKey: Sendable {
         case .p521(let key):
             try VerificationKey(.p521(key.publicKey), subjectPublicKeyInfo: Array(key.publicKey.derRepresentation))
         case .ed25519(let key):
-            // RFC 8410 section 4: the SubjectPublicKeyInfo is a fixed prefix and the key.
             try VerificationKey(
                 .ed25519(key.publicKey),
-                subjectPublicKeyInfo: [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00]
-                    + key.publicKey.rawRepresentation)
+                subjectPublicKeyInfo: PublicKeyInfo.encoded(.ed25519, Array(key.publicKey.rawRepresentation)))
+        case .ed448(let key):
+            try VerificationKey(subjectPublicKeyInfo: PublicKeyInfo.encoded(.ed448, key.publicKey))
+        case .mlDSA65(let key):
+            try VerificationKey(
+                .mlDSA65(key.publicKey),
+                subjectPublicKeyInfo: PublicKeyInfo.encoded(.mlDSA65, Array(key.publicKey.rawRepresentation)))
+        case .mlDSA87(let key):
+            try VerificationKey(
+                .mlDSA87(key.publicKey),
+                subjectPublicKeyInfo: PublicKeyInfo.encoded(.mlDSA87, Array(key.publicKey.rawRepresentation)))
         }
     }
 
@@ -138,14 +180,17 @@ public struct SigningKey: Sendable {
     /// The algorithms this key can sign with, best first, given the hashes the peer announced (RFC 7427 section 4).
     ///
     /// The hash that fits the key's strength comes first, then longer ones, then shorter ones; PSS before PKCS#1
-    /// v1.5. Empty if the peer's hashes and the key do not go together. Ed25519 needs the peer to have announced
-    /// ``HashAlgorithm/identity``.
+    /// v1.5. Empty if the peer's hashes and the key do not go together. Ed25519, Ed448 and ML-DSA need the peer to have
+    /// announced ``HashAlgorithm/identity``.
     public func algorithms(acceptedHashes: [HashAlgorithm]) -> [SignatureAlgorithm] {
         let hashes = preferredHashes.filter(acceptedHashes.contains)
         switch publicKey.kind {
         case .rsa: return hashes.map { .rsaPSS($0) } + hashes.map { .rsaPKCS1($0) }
         case .ecdsa: return hashes.map { .ecdsa($0) }
         case .ed25519: return acceptedHashes.contains(.identity) ? [.ed25519] : []
+        case .ed448: return acceptedHashes.contains(.identity) ? [.ed448] : []
+        case .mlDSA65: return acceptedHashes.contains(.identity) ? [.mlDSA65] : []
+        case .mlDSA87: return acceptedHashes.contains(.identity) ? [.mlDSA87] : []
         }
     }
 
@@ -154,7 +199,7 @@ public struct SigningKey: Sendable {
         case .rsa(bits: ...3072), .ecdsa(bits: 256): [.sha2_256, .sha2_384, .sha2_512]
         case .rsa(bits: ...7680), .ecdsa(bits: 384): [.sha2_384, .sha2_512, .sha2_256]
         case .rsa, .ecdsa: [.sha2_512, .sha2_384, .sha2_256]
-        case .ed25519: []
+        case .ed25519, .ed448, .mlDSA65, .mlDSA87: []
         }
     }
 
@@ -174,6 +219,9 @@ public struct SigningKey: Sendable {
                 case (.p384(let key), .ecdsa(let hash)): try key.sign(data, hash: hash)
                 case (.p521(let key), .ecdsa(let hash)): try key.sign(data, hash: hash)
                 case (.ed25519(let key), .ed25519): Array(try key.signature(for: data))
+                case (.ed448(let key), .ed448): key.sign(data)
+                case (.mlDSA65(let key), .mlDSA65): Array(try key.signature(for: data))
+                case (.mlDSA87(let key), .mlDSA87): Array(try key.signature(for: data))
                 default: nil
                 }
         } catch {

@@ -2,18 +2,24 @@ import Crypto
 import CryptoExtras
 import SwiftASN1
 
-/// A public key that verifies signatures: RSA, ECDSA on a NIST curve, or Ed25519.
+/// A public key that verifies signatures: RSA, ECDSA on a NIST curve, Ed25519, Ed448, or ML-DSA.
 public struct VerificationKey: Sendable, Hashable, CustomStringConvertible {
     public enum Kind: Hashable, Sendable, CustomStringConvertible {
         case rsa(bits: Int)
         case ecdsa(bits: Int)
         case ed25519
+        case ed448
+        case mlDSA65
+        case mlDSA87
 
         public var description: String {
             switch self {
             case .rsa(let bits): "RSA \(bits)"
             case .ecdsa(let bits): "ECDSA P-\(bits)"
             case .ed25519: "Ed25519"
+            case .ed448: "Ed448"
+            case .mlDSA65: "ML-DSA-65"
+            case .mlDSA87: "ML-DSA-87"
             }
         }
     }
@@ -29,6 +35,9 @@ public struct VerificationKey: Sendable, Hashable, CustomStringConvertible {
         case p384(P384.Signing.PublicKey)
         case p521(P521.Signing.PublicKey)
         case ed25519(Curve25519.Signing.PublicKey)
+        case ed448(Ed448.PublicKey)
+        case mlDSA65(MLDSA65.PublicKey)
+        case mlDSA87(MLDSA87.PublicKey)
     }
 
     private let backing: Backing
@@ -53,6 +62,9 @@ public struct VerificationKey: Sendable, Hashable, CustomStringConvertible {
         case .p384: kind = .ecdsa(bits: 384)
         case .p521: kind = .ecdsa(bits: 521)
         case .ed25519: kind = .ed25519
+        case .ed448: kind = .ed448
+        case .mlDSA65: kind = .mlDSA65
+        case .mlDSA87: kind = .mlDSA87
         }
         self.backing = backing
         subjectPublicKeyInfo = der
@@ -66,10 +78,16 @@ public struct VerificationKey: Sendable, Hashable, CustomStringConvertible {
             case .p384: return .p384(try P384.Signing.PublicKey(x963Representation: info.key))
             case .p521: return .p521(try P521.Signing.PublicKey(x963Representation: info.key))
             case .ed25519: return .ed25519(try Curve25519.Signing.PublicKey(rawRepresentation: info.key))
+            case .ed448:
+                guard let key = Ed448.PublicKey(Array(info.key)) else { break }
+                return .ed448(key)
+            case .mlDSA65: return .mlDSA65(try MLDSA65.PublicKey(rawRepresentation: info.key))
+            case .mlDSA87: return .mlDSA87(try MLDSA87.PublicKey(rawRepresentation: info.key))
             }
         } catch {
-            throw CryptoError(.unusableKey, "the public key is not a valid \(info.algorithm) key")
+            // Why is of no use to anybody.
         }
+        throw CryptoError(.unusableKey, "the public key is not a valid \(info.algorithm) key")
     }
 
     /// The modulus length in bits, if the key is strong enough.
@@ -107,6 +125,9 @@ public struct VerificationKey: Sendable, Hashable, CustomStringConvertible {
         case (.p384(let key), .ecdsa(let hash)): key.isValid(signature, of: data, hash: hash)
         case (.p521(let key), .ecdsa(let hash)): key.isValid(signature, of: data, hash: hash)
         case (.ed25519(let key), .ed25519): signature.count == 64 && key.isValidSignature(signature, for: data)
+        case (.ed448(let key), .ed448): key.isValid(signature, of: data)
+        case (.mlDSA65(let key), .mlDSA65): key.isValidSignature(signature, for: data)
+        case (.mlDSA87(let key), .mlDSA87): key.isValidSignature(signature, for: data)
         default: false
         }
     }

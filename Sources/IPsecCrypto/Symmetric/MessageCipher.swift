@@ -1,3 +1,4 @@
+import COpenSSL
 import Crypto
 import CryptoExtras
 import Octets
@@ -9,9 +10,12 @@ import Octets
 /// 5282, section 5.1); otherwise the integrity check value covers those octets, the IV and the ciphertext.
 public struct MessageCipher: Sendable {
     private enum Keys {
-        case aesGCM(SymmetricKey, salt: SecretOctets)
+        case aesGCM16(SymmetricKey, salt: SecretOctets)
         case chaCha20Poly1305(SymmetricKey, salt: SecretOctets)
-        case aesCBC(SymmetricKey, HMACSHA2, integrityKey: SymmetricKey)
+        /// AES-CCM, and AES-GCM with a short tag, which swift-crypto does not have.
+        case aead(EncryptionAlgorithm, SecretOctets, salt: SecretOctets)
+        case aesCBC(SymmetricKey, KeyedCode, integrityKey: SymmetricKey)
+        case aesCTR(SecretOctets, nonce: SecretOctets, KeyedCode, integrityKey: SymmetricKey)
     }
 
     private let keys: Keys
@@ -29,16 +33,28 @@ public struct MessageCipher: Sendable {
         encryption: EncryptionAlgorithm, encryptionKey: SecretOctets, integrity: IntegrityAlgorithm?,
         integrityKey: SecretOctets?
     ) throws(CryptoError) {
+        guard encryption.protectsIKE else {
+            throw CryptoError(.unsupportedAlgorithm, "\(encryption) is for ESP alone")
+        }
         let material = try ProtectionKeys(
             encryption: encryption, encryptionKey: encryptionKey, integrity: integrity, integrityKey: integrityKey)
         switch material {
         case .combined(let key, let salt):
             keys =
-                encryption.kind == .chaCha20Poly1305
-                ? .chaCha20Poly1305(key.symmetricKey, salt: salt) : .aesGCM(key.symmetricKey, salt: salt)
+                switch encryption.kind {
+                case .chaCha20Poly1305: .chaCha20Poly1305(key.symmetricKey, salt: salt)
+                case .aesGCM16: .aesGCM16(key.symmetricKey, salt: salt)
+                default: .aead(encryption, key, salt: salt)
+                }
             icvLength = encryption.icvLength
         case .separate(let key, let integrity, let integrityKey):
-            keys = .aesCBC(key.symmetricKey, integrity.hmac, integrityKey: integrityKey.symmetricKey)
+            keys =
+                encryption.mode == .counter
+                ? .aesCTR(
+                    key[0..<encryption.keyLength],
+                    nonce: key[encryption.keyLength..<encryption.keyMaterialLength], integrity.code,
+                    integrityKey: integrityKey.symmetricKey)
+                : .aesCBC(key.symmetricKey, integrity.code, integrityKey: integrityKey.symmetricKey)
             icvLength = integrity.icvLength
         }
         blockSize = encryption.blockSize
@@ -59,7 +75,7 @@ public struct MessageCipher: Sendable {
     ///
     /// - Parameters:
     ///   - header: every octet of the message before the IV, lengths already filled in.
-    ///   - iv: ``ivLength`` octets: never used before under this key for an AEAD, unpredictable for CBC.
+    ///   - iv: ``ivLength`` octets: unpredictable for CBC, never used before under this key for the others.
     /// - Throws: ``CryptoError/Code/invalidLength`` for an IV of another length.
     public func seal(_ plaintext: [UInt8], after header: [UInt8], iv: [UInt8]) throws(CryptoError) -> [UInt8] {
         guard iv.count == ivLength else {
@@ -75,7 +91,7 @@ public struct MessageCipher: Sendable {
         body.reserveCapacity(sealedLength(of: plaintext.count))
         do {
             switch keys {
-            case .aesGCM(let key, let salt):
+            case .aesGCM16(let key, let salt):
                 let nonce = try AES.GCM.Nonce(data: salt.unprotected + iv)
                 let box = try AES.GCM.seal(padded, using: key, nonce: nonce, authenticating: header)
                 body += box.ciphertext
@@ -85,9 +101,14 @@ public struct MessageCipher: Sendable {
                 let box = try ChaChaPoly.seal(padded, using: key, nonce: nonce, authenticating: header)
                 body += box.ciphertext
                 body += box.tag
-            case .aesCBC(let key, let hmac, let integrityKey):
+            case .aead(let algorithm, let key, let salt):
+                body += try Self.seal(padded, algorithm, key, nonce: salt.unprotected + iv, after: header)
+            case .aesCTR(let key, let nonce, let keyed, let integrityKey):
+                body += try Self.count(padded, key, nonce: nonce, iv: iv)
+                body += code(keyed, integrityKey, header, body[...])
+            case .aesCBC(let key, let keyed, let integrityKey):
                 body += try AES._CBC.encrypt(padded, using: key, iv: .init(ivBytes: iv), noPadding: true)
-                body += code(hmac, integrityKey, header, body[...])
+                body += code(keyed, integrityKey, header, body[...])
             }
         } catch {
             throw CryptoError(.libraryFailure, "encryption of a message failed: \(error)")
@@ -112,7 +133,7 @@ public struct MessageCipher: Sendable {
         var padded: [UInt8]
         do {
             switch keys {
-            case .aesGCM(let key, let salt):
+            case .aesGCM16(let key, let salt):
                 let nonce = try AES.GCM.Nonce(data: salt.unprotected + iv)
                 let box = try AES.GCM.SealedBox(nonce: nonce, ciphertext: ciphertext, tag: icv)
                 padded = Array(try AES.GCM.open(box, using: key, authenticating: header))
@@ -120,9 +141,16 @@ public struct MessageCipher: Sendable {
                 let nonce = try ChaChaPoly.Nonce(data: salt.unprotected + iv)
                 let box = try ChaChaPoly.SealedBox(nonce: nonce, ciphertext: ciphertext, tag: icv)
                 padded = Array(try ChaChaPoly.open(box, using: key, authenticating: header))
-            case .aesCBC(let key, let hmac, let integrityKey):
+            case .aead(let algorithm, let key, let salt):
+                padded = try Self.open(
+                    Array(ciphertext), Array(icv), algorithm, key, nonce: salt.unprotected + iv, after: header)
+            case .aesCTR(let key, let nonce, let keyed, let integrityKey):
+                let expected = code(keyed, integrityKey, header, body[..<icv.startIndex])
+                guard constantTimeEqual(expected, icv) else { throw Self.notAuthentic }
+                padded = try Self.count(Array(ciphertext), key, nonce: nonce, iv: Array(iv))
+            case .aesCBC(let key, let keyed, let integrityKey):
                 // Nothing is decrypted that has not been authenticated, so there is no padding oracle.
-                let expected = code(hmac, integrityKey, header, body[..<icv.startIndex])
+                let expected = code(keyed, integrityKey, header, body[..<icv.startIndex])
                 guard constantTimeEqual(expected, icv) else { throw Self.notAuthentic }
                 padded = Array(try AES._CBC.decrypt(ciphertext, using: key, iv: .init(ivBytes: iv), noPadding: true))
             }
@@ -138,17 +166,74 @@ public struct MessageCipher: Sendable {
     }
 
     private func code(
-        _ hmac: HMACSHA2, _ key: SymmetricKey, _ header: [UInt8], _ protected: ArraySlice<UInt8>
+        _ keyed: KeyedCode, _ key: SymmetricKey, _ header: [UInt8], _ protected: ArraySlice<UInt8>
     ) -> [UInt8] {
         [UInt8](unsafeUninitializedCapacity: icvLength) { output, count in
             output.initialize(repeating: 0)
             header.withUnsafeBytes { header in
                 protected.withUnsafeBytes { protected in
-                    hmac.authenticate([header, protected], key: key, into: UnsafeMutableRawBufferPointer(output))
+                    keyed.authenticate([header, protected], key: key, into: UnsafeMutableRawBufferPointer(output))
                 }
             }
             count = icvLength
         }
+    }
+
+    // MARK: What swift-crypto does not have
+
+    /// Ciphertext and tag.
+    private static func seal(
+        _ text: [UInt8], _ algorithm: EncryptionAlgorithm, _ key: SecretOctets, nonce: [UInt8], after header: [UInt8]
+    ) throws(CryptoError) -> [UInt8] {
+        let context = try AEADContext(algorithm, key: key, encrypting: true)
+        let count = Int32(clamping: text.count)
+        var sealed = text + [UInt8](repeating: 0, count: algorithm.icvLength)
+        let done = sealed.withUnsafeMutableBytes { octets in
+            guard let place = octets.baseAddress else { return false }
+            return context.begin(nonce: nonce, count: count)
+                && context.authenticate(header, count: Int32(clamping: header.count))
+                && context.process(place, count: count) && context.finish(writing: place + text.count)
+        }
+        guard done else { throw CryptoError(.libraryFailure, "libcrypto failed to seal") }
+        return sealed
+    }
+
+    private static func open(
+        _ text: [UInt8], _ tag: [UInt8], _ algorithm: EncryptionAlgorithm, _ key: SecretOctets, nonce: [UInt8],
+        after header: [UInt8]
+    ) throws(CryptoError) -> [UInt8] {
+        let context = try AEADContext(algorithm, key: key, encrypting: false)
+        let count = Int32(clamping: text.count)
+        var (opened, tag) = (text, tag)
+        let isAuthentic = opened.withUnsafeMutableBytes { octets in
+            guard let place = octets.baseAddress else { return false }
+            return context.begin(nonce: nonce, count: count, expecting: &tag)
+                && context.authenticate(header, count: Int32(clamping: header.count))
+                && context.process(place, count: count) && context.finish()
+        }
+        guard isAuthentic else { throw notAuthentic }
+        return opened
+    }
+
+    /// Counter mode, which is its own inverse: the first block is nonce, IV and 1 (RFC 5930, section 2.2).
+    private static func count(
+        _ text: [UInt8], _ key: SecretOctets, nonce: SecretOctets, iv: [UInt8]
+    ) throws(CryptoError) -> [UInt8] {
+        let cipher =
+            switch key.count {
+            case 16: EVP_aes_128_ctr()
+            case 24: EVP_aes_192_ctr()
+            default: EVP_aes_256_ctr()
+            }
+        let context = try CipherContext(cipher, key: key, encrypting: true)
+        var result = text
+        let done = result.withUnsafeMutableBytes { octets in
+            guard let place = octets.baseAddress else { return true }
+            return context.begin(iv: nonce.unprotected + iv + UInt32(1).bigEndianOctets)
+                && context.process(place, to: place, count: Int32(clamping: octets.count))
+        }
+        guard done else { throw CryptoError(.libraryFailure, "libcrypto failed to encrypt by counter mode") }
+        return result
     }
 
     private static let notAuthentic = CryptoError(.authenticationFailed, "the message is not authentic")
