@@ -13,8 +13,7 @@ struct Cygnet: AsyncParsableCommand {
             """,
         version: GatewayVersion.current,
         subcommands: [
-            Run.self, Check.self, Up.self, Down.self, Status.self, Explain.self, Reload.self, SetLogLevel.self,
-            Stop.self,
-            Cleanup.self, DecodeCommand.self, DemoCommand.self,
+            Run.self, Check.self, Algorithms.self, Up.self, Down.self, Status.self, Explain.self, Reload.self,
+            SetLogLevel.self, Stop.self, Cleanup.self, DecodeCommand.self, DemoCommand.self,
         ])
 }

@@ -96,7 +96,7 @@ struct StatusTable {
     }
 
     /// Columns as wide as their widest entry, the last one left as it is.
-    private static func table(_ heading: [String], _ rows: [[String]]) -> [String] {
+    static func table(_ heading: [String], _ rows: [[String]]) -> [String] {
         let widths = heading.indices.map { column in ([heading] + rows).map { $0[column].count }.max() ?? 0 }
         return ([heading] + rows).map { row in
             let cells = zip(row, widths).enumerated().map { index, cell in

@@ -69,6 +69,7 @@ extension IKESA {
             association.proposals.reduce(0, { $0 + $1.transforms.count }) <= Self.transformLimit
         else { return .stateless([.notify(NotifyPayload(type: .invalidSyntax))]) }
         for proposal in association.proposals { tell(.offered, proposal.summary) }
+        for line in ProposalSelection.forbidden(in: association.proposals) { tell(.refused, line) }
         guard !candidates.isEmpty else {
             refuse(
                 Refusal(

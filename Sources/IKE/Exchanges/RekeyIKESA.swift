@@ -184,6 +184,7 @@ extension IKESA {
             return
         }
         for proposal in association.proposals { tell(.offered, proposal.summary) }
+        for line in ProposalSelection.forbidden(in: association.proposals) { tell(.refused, line) }
         guard
             let choice = ProposalSelection.selectIKE(
                 from: association.proposals, configured: connection.ikeProposals, preferring: exchange.method),

@@ -20,7 +20,7 @@ package enum ProposalSelection {
         for wanted in configured {
             for offer in offered where offer.protocolID == .ike {
                 guard understands(offer, [.encryption, .pseudorandomFunction, .integrity, .keyExchange]),
-                    let encryption = wanted.encryption.first(where: { offer.offers($0.transform) }),
+                    let encryption = wanted.encryption.first(where: { $0.protectsIKE && offer.offers($0.transform) }),
                     let prf = wanted.prf.first(where: { offer.offers($0.transform) }),
                     let integrity = integrity(of: offer, encryption: encryption, wanted: wanted.integrity)
                 else { continue }

@@ -117,6 +117,7 @@ extension IKESA {
         else { throw Refusal(.protocolViolation, "the offer of a child lacks SA, TSi or TSr", notify: .invalidSyntax) }
         let children = only.map { [$0] } ?? connection.children.map { adapted($0) }
         for proposal in association.proposals { tell(.offered, proposal.summary) }
+        for line in ProposalSelection.forbidden(in: association.proposals) { tell(.refused, line) }
         let offeredLocal = responder.policySelectors
         let offeredRemote = initiator.policySelectors
         tell(.offered, "selectors \(offeredRemote.summary) === \(offeredLocal.summary) (peer === us)")
