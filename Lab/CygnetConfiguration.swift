@@ -22,8 +22,8 @@ extension TunnelPlan {
             lines.append("    secret: { file: \(secretFile) }")
         }
         lines += [
-            "    ike: \(encryption.ikeAlgorithms)-\(keyExchange.rawValue)",
-            "    esp: \(encryption.rawValue)-\(keyExchange.rawValue)",
+            "    ike: \(ikeProposal)",
+            "    esp: \(espProposal)",
             "    children:",
             "      \(Self.child): { local: \"\(network(side))\", remote: \"\(network(side.other))\" }",
             "    start: \(start)",

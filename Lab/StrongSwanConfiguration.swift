@@ -4,10 +4,8 @@ extension TunnelPlan {
     ///   - certificate: File names in the daemon's swanctl directory; `nil` for a pre-shared key.
     ///   - startsAtOnce: Whether the daemon initiates by itself.
     func strongSwanText(_ side: Side, certificate: String?, authority: String?) -> String {
-        let ikeProposal = "\(encryption.ikeAlgorithms)-\(keyExchange.rawValue)"
-        // With the key exchange when the child is rekeyed, without it in IKE_AUTH.
         let sequenceNumbers = hasESN.map { $0 ? "-esn" : "-noesn" } ?? ""
-        let espProposal = "\(encryption.rawValue)-\(keyExchange.rawValue)\(sequenceNumbers)"
+        let espProposal = "\(self.espProposal)\(sequenceNumbers)"
         let method = authentication == .preSharedKey ? "psk" : "pubkey"
         return """
             connections {
@@ -69,8 +67,8 @@ enum StrongSwanSettings {
     /// Only what the tests need: nothing else of the machine's configuration takes part. kernel-libipsec comes before
     /// kernel-netlink, which then serves routes and addresses only.
     private static let plugins =
-        "random nonce openssl pem pkcs1 pkcs8 x509 pubkey constraints sha1 sha2 hmac kdf aes gcm chapoly curve25519 "
-        + "counters kernel-libipsec kernel-netlink socket-default vici"
+        "random nonce openssl pem pkcs1 pkcs8 x509 pubkey constraints sha1 sha2 hmac kdf aes gcm ccm ctr cmac xcbc chapoly "
+        + "curve25519 counters kernel-libipsec kernel-netlink socket-default vici"
 
     static func text(socket: String, logFile: String) -> String {
         text(daemon: "charon-systemd", plugins: "load = \(plugins)", settings: "", socket: socket, logFile: logFile)

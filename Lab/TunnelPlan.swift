@@ -80,6 +80,9 @@ package struct TunnelPlan: Sendable {
     package var authentication = AuthenticationChoice.preSharedKey
     package var encryption = EncryptionChoice.aes256gcm16
     package var keyExchange = KeyExchangeChoice.x25519
+    /// Proposals for IKE and ESP in place of those that `encryption` and `keyExchange` make; both daemons have the same words
+    /// for all they share.
+    package var proposals: (ike: String, esp: String)?
     package var inner = IPFamily.v4
     package var outer = IPFamily.v4
     package var isNATed = false
@@ -99,6 +102,10 @@ package struct TunnelPlan: Sendable {
     package var peerLines = PeerLines()
 
     package init() {}
+
+    var ikeProposal: String { proposals?.ike ?? "\(encryption.ikeAlgorithms)-\(keyExchange.rawValue)" }
+    /// With the key exchange when the child is rekeyed, without it in IKE_AUTH.
+    var espProposal: String { proposals?.esp ?? "\(encryption.rawValue)-\(keyExchange.rawValue)" }
 
     /// What daemons call the connection and its child.
     package static let connection = "office"

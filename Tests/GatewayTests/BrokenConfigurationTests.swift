@@ -6,7 +6,7 @@ import Testing
 struct BrokenConfigurationTests {
     static let names = [
         "typo-in-key", "typo-in-required-keys", "unknown-key", "duplicate-key", "wrong-unit", "missing-unit",
-        "unknown-algorithm",
+        "unknown-algorithm", "forbidden-algorithm", "wrong-combination",
         "readable-secret", "secret-in-place", "overlapping-selectors", "same-subnets", "unreadable-certificate",
         "missing-certificate", "key-not-matching", "bad-address", "bad-subnet", "wrong-type", "not-yaml",
         "include-cycle", "several-mistakes",

@@ -13,9 +13,14 @@ package enum NearestWord {
     }
 
     /// `unknown WHAT "word"; expected one of a, b, c; did you mean "b"?`
-    static func complaint(about word: some StringProtocol, what: String, expected: [String]) -> String {
+    ///
+    /// - Parameter others: further words, too many to be listed; where a list of them is found.
+    static func complaint(
+        about word: some StringProtocol, what: String, expected: [String], others: (words: [String], place: String)? = nil
+    ) -> String {
         var text = "unknown \(what) \(quoted(word)); expected one of \(expected.joined(separator: ", "))"
-        if let nearest = suggestion(for: word, among: expected) { text += "; did you mean \(quoted(nearest))?" }
+        if let others { text += ", or another that \(others.place) lists" }
+        if let nearest = suggestion(for: word, among: expected + (others?.words ?? [])) { text += "; did you mean \(quoted(nearest))?" }
         return text
     }
 

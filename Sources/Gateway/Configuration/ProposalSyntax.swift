@@ -18,8 +18,8 @@ enum ProposalSyntax {
         [256, 192, 128].map { ("aes\($0)\(suffix)", .encryption(algorithm($0))) }
     }
 
-    /// The words of this suite, the usual ones first; aliases are understood besides.
-    private static let words: [(String, Algorithm)] =
+    /// The words to name to somebody who has used an unknown one.
+    private static let usualWords: [(String, Algorithm)] =
         aes("gcm16", EncryptionAlgorithm.aesGCM16) + [("chacha20poly1305", .encryption(.chaCha20Poly1305))]
         + aes("", EncryptionAlgorithm.aesCBC) + [
             ("sha256", .integrity(.hmacSHA2_256_128)), ("sha384", .integrity(.hmacSHA2_384_192)),
@@ -32,7 +32,9 @@ enum ProposalSyntax {
             ("modp4096", .keyExchange(.modp4096)),
             ("esn", .sequenceNumbers(.extended)), ("noesn", .sequenceNumbers(.sequential32)),
         ]
-        + aes("gcm12", EncryptionAlgorithm.aesGCM12) + aes("gcm8", EncryptionAlgorithm.aesGCM8)
+
+    private static let otherWords: [(String, Algorithm)] =
+        aes("gcm12", EncryptionAlgorithm.aesGCM12) + aes("gcm8", EncryptionAlgorithm.aesGCM8)
         + aes("ccm16", EncryptionAlgorithm.aesCCM16) + aes("ccm12", EncryptionAlgorithm.aesCCM12)
         + aes("ccm8", EncryptionAlgorithm.aesCCM8) + aes("ctr", EncryptionAlgorithm.aesCTR)
         + aes("gcm16iiv", EncryptionAlgorithm.aesGCM16ImplicitIV)
@@ -46,6 +48,8 @@ enum ProposalSyntax {
             ("modp8192", .keyExchange(.modp8192)), ("ecp256bp", .keyExchange(.brainpoolP256r1)),
             ("ecp384bp", .keyExchange(.brainpoolP384r1)), ("ecp512bp", .keyExchange(.brainpoolP512r1)),
         ]
+
+    private static let words = usualWords + otherWords
 
     static var allWords: [String] { words.map(\.0) }
 
@@ -150,9 +154,14 @@ enum ProposalSyntax {
                 if let objection = objection(to: word, use) {
                     node.error("\(quoted(word)): \(objection)")
                 } else {
-                    let expected = words.filter { allows($0.1, in: use) }.map(\.0)
+                    func permitted(_ words: [(String, Algorithm)]) -> [String] {
+                        words.filter { allows($0.1, in: use) }.map(\.0)
+                    }
                     let what = table[word] == nil ? "algorithm" : "algorithm for this protocol"
-                    node.error(NearestWord.complaint(about: word, what: what, expected: expected))
+                    node.error(
+                        NearestWord.complaint(
+                            about: word, what: what, expected: permitted(usualWords),
+                            others: (permitted(otherWords), "cygnet algorithms")))
                 }
                 failed = true
                 continue

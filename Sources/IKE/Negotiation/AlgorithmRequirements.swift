@@ -176,7 +176,7 @@ extension AlgorithmRequirement {
 
     /// Authentication methods of the IKE machine.
     private static let implementedMethods: [AuthenticationMethod] = [
-        .sharedKey, .ecdsaP256, .ecdsaP384, .ecdsaP521, .digitalSignature,
+        .sharedKey, .ecdsaP256, .ecdsaP384, .ecdsaP521, .null, .digitalSignature,
     ]
 
     public var isImplemented: Bool {
@@ -203,7 +203,9 @@ extension AlgorithmRequirement {
         case (.integrity, .ike): number == 0 || ikeDefaults.contains { $0.integrity.contains { $0.rawValue == number } }
         case (.integrity, .esp): number == 0 || espDefaults.contains { $0.integrity.contains { $0.rawValue == number } }
         case (.keyExchange, .ike): ikeDefaults.contains { $0.keyExchange.contains { $0.rawValue == number } }
-        case (.signatureHash, .ike), (.authentication, .ike): isImplemented
+        case (.signatureHash, .ike): isImplemented
+        // Nobody is let in unknown who has not been asked in so.
+        case (.authentication, .ike): isImplemented && number != UInt16(AuthenticationMethod.null.rawValue)
         default: false
         }
     }
