@@ -121,6 +121,7 @@ extension TunnelPlan {
 
     /// The group of a child's rekey is that of the IKE SA, unless `pfs=no`.
     private var libreswanAlgorithms: (ike: String, esp: String) {
+        if let peerProposals { return peerProposals }
         let group =
             switch keyExchange {
             case .x25519: "dh31"

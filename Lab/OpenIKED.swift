@@ -100,8 +100,8 @@ extension TunnelPlan {
             "ikev2 \"\(Self.connection)\" \(remoteAddress(side) == nil ? "passive" : "active") tunnel\(isUDPEncapsulated ? " natt" : "") esp",
             "from \(network(side)) to \(network(side.other))",
             "local \(localAddress(side)) peer \(remoteAddress(side).map(\.description) ?? "any")",
-            "ikesa \(ike) group \(group)",
-            "childsa \(esp) group \(group)\(hasESN.map { $0 ? " esn" : " noesn" } ?? "")",
+            "ikesa \(peerProposals?.ike ?? "\(ike) group \(group)")",
+            "childsa \(peerProposals?.esp ?? "\(esp) group \(group)")\(hasESN.map { $0 ? " esn" : " noesn" } ?? "")",
             "srcid \(Self.identity(side)) dstid \(Self.identity(side.other))",
             "ikelifetime \(ikeRekeySeconds[side] ?? 0) lifetime \(childRekeySeconds[side] ?? 0) bytes 0", method,
         ]

@@ -83,6 +83,8 @@ package struct TunnelPlan: Sendable {
     /// Proposals for IKE and ESP in place of those that `encryption` and `keyExchange` make; both daemons have the same words
     /// for all they share.
     package var proposals: (ike: String, esp: String)?
+    /// The same for a peer that has words of its own: Libreswan's `ike` and `esp`, OpenIKED's `ikesa` and `childsa`.
+    package var peerProposals: (ike: String, esp: String)?
     package var inner = IPFamily.v4
     package var outer = IPFamily.v4
     package var isNATed = false

@@ -50,10 +50,14 @@ struct Meeting: Sendable {
         #expect(Laboratory.leftovers().isEmpty)
     }
 
+    /// Brings the tunnel up from the left.
+    func bringUp() async throws {
+        try (side == .left ? try await cygnet.up() : try await peer.initiate()).orThrow()
+    }
+
     /// Brings the tunnel up from the left, and has both ends say what they agreed on.
     func initiate() async throws {
-        let result = side == .left ? try await cygnet.up() : try await peer.initiate()
-        try result.orThrow()
+        try await bringUp()
         let report = try await settledReport()
         // Short lifetimes may have begun to replace them.
         if plan.childRekeySeconds.isEmpty && plan.ikeRekeySeconds.isEmpty {
