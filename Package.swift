@@ -50,6 +50,7 @@ let package = Package(
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
         .target(
             name: "Lab", dependencies: ["IPPacket", "CLinux"], path: "Lab", exclude: ["install-packages", "isolated", "peers"]),
@@ -67,19 +68,28 @@ let package = Package(
             path: "Benchmarks/cygnet-bench"),
 
         .target(name: "Simulation", dependencies: ["IKE", "ESP"], path: "Tests/Simulation"),
+        .target(
+            name: "CertificateFixtures", dependencies: ["IPsecCrypto", crypto, cryptoExtras, x509, asn1],
+            path: "Tests/CertificateFixtures"),
         .testTarget(name: "OctetsTests", dependencies: ["Octets"]),
         .testTarget(name: "IPPacketTests", dependencies: ["IPPacket"]),
         .testTarget(name: "IKEMessageTests", dependencies: ["IKEMessage"]),
         .testTarget(name: "IPsecCryptoTests", dependencies: ["IPsecCrypto", crypto, cryptoExtras]),
         .testTarget(name: "IPsecPolicyTests", dependencies: ["IPsecPolicy"]),
-        .testTarget(name: "CredentialsTests", dependencies: ["Credentials", crypto, cryptoExtras, x509, asn1]),
-        .testTarget(name: "IKETests", dependencies: ["IKE", "Simulation"]),
+        .testTarget(
+            name: "CredentialsTests", dependencies: ["Credentials", "CertificateFixtures", crypto, cryptoExtras, x509, asn1]),
+        .testTarget(name: "IKETests", dependencies: ["IKE", "Simulation", "CertificateFixtures"]),
         .testTarget(name: "SimulationTests", dependencies: ["IKE", "Simulation"]),
         .testTarget(name: "ESPTests", dependencies: ["ESP"], resources: [.copy("scapy_peer.py")]),
         .testTarget(
             name: "DataplaneTests", dependencies: ["Dataplane"], resources: [.copy("scapy_gateway.py")]),
         .testTarget(name: "DecodeTests", dependencies: ["Decode", "IKE", "ESP"]),
-        .testTarget(name: "GatewayTests", dependencies: ["Gateway"], resources: [.copy("Fixtures")]),
+        .testTarget(
+            name: "GatewayTests",
+            dependencies: [
+                "Gateway", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            resources: [.copy("Fixtures")]),
         .testTarget(name: "InteropTests", dependencies: ["Lab", "Gateway", "Decode"]),
         .testTarget(name: "GuestTests", dependencies: ["Lab"]),
     ]

@@ -10,7 +10,8 @@ import X509
 struct CertificateFile: Sendable {
     let der: [UInt8]
     let certificate: Certificate
-    /// The subject Name in DER.
+    /// The issuer's and the subject's Name in DER.
+    let issuer: [UInt8]
     let subject: [UInt8]
     /// The SubjectPublicKeyInfo in DER.
     let subjectPublicKeyInfo: [UInt8]
@@ -20,7 +21,7 @@ struct CertificateFile: Sendable {
     init(der: [UInt8]) throws(CredentialError) {
         do {
             certificate = try Certificate(derEncoded: der)
-            (subject, subjectPublicKeyInfo) = try Self.rawFields(der)
+            (issuer, subject, subjectPublicKeyInfo) = try Self.rawFields(der)
         } catch let error as CertificateError {
             let cause =
                 switch error.code {
@@ -67,8 +68,8 @@ struct CertificateFile: Sendable {
         return certificates
     }
 
-    /// Subject and SubjectPublicKeyInfo as they stand in a Certificate, RFC 5280 section 4.1.
-    private static func rawFields(_ der: [UInt8]) throws -> (subject: [UInt8], key: [UInt8]) {
+    /// Issuer, subject and SubjectPublicKeyInfo as they stand in a Certificate, RFC 5280 section 4.1.
+    private static func rawFields(_ der: [UInt8]) throws -> (issuer: [UInt8], subject: [UInt8], key: [UInt8]) {
         let parts = try children(of: try DER.parse(der))
         guard parts.count == 3 else { throw ASN1Error.invalidASN1Object(reason: "not three fields") }
         // Unused bits would let one signed certificate appear in several encodings.
@@ -79,7 +80,10 @@ struct CertificateFile: Sendable {
         // [0] version comes first unless it is version 1; then serial, signature, issuer, validity, subject, key.
         let offset = fields.first?.identifier.tagClass == .contextSpecific ? 1 : 0
         guard fields.count > offset + 5 else { throw ASN1Error.invalidASN1Object(reason: "too few fields") }
-        return (Array(fields[offset + 4].encodedBytes), Array(fields[offset + 5].encodedBytes))
+        return (
+            Array(fields[offset + 2].encodedBytes), Array(fields[offset + 4].encodedBytes),
+            Array(fields[offset + 5].encodedBytes)
+        )
     }
 
     private static func children(of node: ASN1Node) throws -> [ASN1Node] {

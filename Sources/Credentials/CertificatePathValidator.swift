@@ -11,7 +11,8 @@ import SwiftASN1
 /// Checks a peer's certificates: the path to a configured authority (RFC 5280 section 6), what the certificate may be
 /// used for, and whether it names the identity the peer claims (RFC 4945 section 3).
 ///
-/// Nothing is ever fetched: what is needed besides the authorities has to come from the peer.
+/// Certificates are never fetched: what is needed besides the authorities has to come from the peer. Revocation is judged
+/// apart, when all else is known to be good: ``RevocationCheck``.
 public struct CertificatePathValidator: Sendable {
     /// More certificates than this from a peer are refused. It also bounds the work of the path search.
     public static let maximumCertificates = 8
@@ -36,13 +37,26 @@ public struct CertificatePathValidator: Sendable {
     public func validate(
         chainDER: [[UInt8]], claiming identity: Identity, at unixSeconds: Int64
     ) async -> Result<VerificationKey, CredentialError> {
+        await validatePath(chainDER: chainDER, claiming: identity, at: unixSeconds).map(\.key)
+    }
+
+    /// The same, with the path that was found.
+    public func validatePath(
+        chainDER: [[UInt8]], claiming identity: Identity, at unixSeconds: Int64
+    ) async -> Result<(key: VerificationKey, path: TrustedPath), CredentialError> {
         do throws(CredentialError) {
             let files = try Self.read(chainDER)
             guard let leaf = files.first else { throw CredentialError(.unreadable, "the peer sent no certificate") }
             let others = Self.withoutVariants(Array(files.dropFirst()), preferring: anchors)
-            try await checkPath(leaf.certificate, others.map(\.certificate), unixSeconds)
+            let path = try await checkPath(leaf.certificate, others.map(\.certificate), unixSeconds)
             try Self.bind(leaf, to: identity)
-            return .success(try Self.key(of: leaf))
+            let known = files + anchors.certificates
+            let inPath = path.compactMap { certificate in known.first { $0.certificate == certificate } }
+            guard inPath.count == path.count else {
+                throw CredentialError(
+                    .untrusted, "the path from \(leaf.subjectText) is not made of the certificates at hand")
+            }
+            return .success((try Self.key(of: leaf), TrustedPath(certificates: inPath)))
         } catch {
             return .failure(error)
         }
@@ -96,7 +110,7 @@ public struct CertificatePathValidator: Sendable {
 
     private func checkPath(
         _ leaf: Certificate, _ others: [Certificate], _ unixSeconds: Int64
-    ) async throws(CredentialError) {
+    ) async throws(CredentialError) -> [Certificate] {
         guard !anchors.isEmpty else {
             throw CredentialError(
                 .untrusted, "no authority is configured that the peer's certificate \(leaf.subjectText) could lead to")
@@ -108,10 +122,13 @@ public struct CertificatePathValidator: Sendable {
         }
         let handled = verifier.policy.verifyingCriticalExtensions
         let result = await verifier.validate(leaf: leaf, intermediates: CertificateStore(others))
-        guard case .couldNotValidate(let failures) = result else { return }
-        throw CertificatePathDiagnosis(
-            leaf: leaf, others: others, anchors: anchors, unixSeconds: unixSeconds, handledExtensions: handled
-        ).cause(of: failures)
+        switch result {
+        case .validCertificate(let chain): return Array(chain)
+        case .couldNotValidate(let failures):
+            throw CertificatePathDiagnosis(
+                leaf: leaf, others: others, anchors: anchors, unixSeconds: unixSeconds, handledExtensions: handled
+            ).cause(of: failures)
+        }
     }
 
     private static func key(of leaf: CertificateFile) throws(CredentialError) -> VerificationKey {

@@ -22,6 +22,10 @@ public struct CredentialError: Error, Hashable, Sendable, CustomStringConvertibl
         case weak
         /// The certificate is good but does not name the identity that was claimed (RFC 4945).
         case identityMismatch
+        /// A certificate of the path was revoked by its authority.
+        case revoked
+        /// It cannot be learned whether a certificate of the path is revoked, and it has to be known.
+        case statusUnknown
         /// The octets or the text cannot be read as what they should be.
         case unreadable
         /// There are more certificates, or larger ones, than a peer may send.

@@ -1,3 +1,4 @@
+import CertificateFixtures
 import Credentials
 import SwiftASN1
 import Testing

@@ -1,3 +1,4 @@
+import CertificateFixtures
 import Credentials
 import Crypto
 import CryptoExtras

@@ -5,47 +5,49 @@ import SwiftASN1
 import X509
 
 /// The moment the tests judge by: 2026-01-01 00:00:00 UTC.
-let testTime: Int64 = 1_767_225_600
-let year: Int64 = 365 * 86400
+package let testTime: Int64 = 1_767_225_600
+package let year: Int64 = 365 * 86400
 
 /// A key and its certificate, made for one test; it can issue further ones.
-struct TestAuthority {
-    let certificate: Certificate
-    let key: Certificate.PrivateKey
+package struct TestAuthority {
+    package let certificate: Certificate
+    package let key: Certificate.PrivateKey
 
-    var der: [UInt8] { get throws { try DER.Serializer.serialized(element: certificate) } }
-    var pem: String { get throws { try certificate.serializeAsPEM().pemString } }
-    var keyPEM: String { get throws { try key.serializeAsPEM().pemString } }
+    package var der: [UInt8] { get throws { try DER.Serializer.serialized(element: certificate) } }
+    package var pem: String { get throws { try certificate.serializeAsPEM().pemString } }
+    package var keyPEM: String { get throws { try key.serializeAsPEM().pemString } }
 
     /// SHA-1 of the SubjectPublicKeyInfo, as Certificate Requests carry it.
-    var keyHash: [UInt8] {
+    package var keyHash: [UInt8] {
         get throws {
             Array(Insecure.SHA1.hash(data: try DER.Serializer.serialized(element: certificate.publicKey)))
         }
     }
 
     /// What a test varies about a certificate; the defaults make a good gateway certificate.
-    struct Contents {
-        var subject = "gw"
-        var names: [GeneralName] = []
-        var notBefore = testTime - year
-        var notAfter = testTime + year
-        var key: Certificate.PrivateKey = .init(P256.Signing.PrivateKey())
-        var constraints: BasicConstraints? = .notCertificateAuthority
-        var usage: KeyUsage? = KeyUsage(digitalSignature: true)
-        var purposes: [ExtendedKeyUsage.Usage] = []
-        var criticalPurposes = false
-        var nameConstraints: NameConstraints?
-        var more: [Certificate.Extension] = []
-        var signatureAlgorithm: Certificate.SignatureAlgorithm?
+    package struct Contents {
+        package var subject = "gw"
+        package var names: [GeneralName] = []
+        package var notBefore = testTime - year
+        package var notAfter = testTime + year
+        package var key: Certificate.PrivateKey = .init(P256.Signing.PrivateKey())
+        package var constraints: BasicConstraints? = .notCertificateAuthority
+        package var usage: KeyUsage? = KeyUsage(digitalSignature: true)
+        package var purposes: [ExtendedKeyUsage.Usage] = []
+        package var criticalPurposes = false
+        package var nameConstraints: NameConstraints?
+        package var more: [Certificate.Extension] = []
+        package var signatureAlgorithm: Certificate.SignatureAlgorithm?
 
-        static func authority(_ subject: String, maxPathLength: Int? = nil) -> Contents {
+        package static func authority(_ subject: String, maxPathLength: Int? = nil) -> Contents {
             var contents = Contents()
             contents.subject = subject
             contents.constraints = .isCertificateAuthority(maxPathLength: maxPathLength)
             contents.usage = KeyUsage(keyCertSign: true, cRLSign: true)
             return contents
         }
+
+        package init() {}
 
         fileprivate func extensions() throws -> Certificate.Extensions {
             var list = more
@@ -59,14 +61,16 @@ struct TestAuthority {
     }
 
     /// A self-signed authority.
-    static func root(_ subject: String = "Root", change: (inout Contents) -> Void = { _ in }) throws -> TestAuthority {
+    package static func root(_ subject: String = "Root", change: (inout Contents) -> Void = { _ in }) throws
+        -> TestAuthority
+    {
         var contents = Contents.authority(subject)
         change(&contents)
         return try make(contents, issuer: try name(contents.subject), signer: contents.key)
     }
 
     /// An authority below this one.
-    func authority(
+    package func authority(
         _ subject: String, maxPathLength: Int? = nil, change: (inout Contents) -> Void = { _ in }
     ) throws -> TestAuthority {
         var contents = Contents.authority(subject, maxPathLength: maxPathLength)
@@ -75,7 +79,9 @@ struct TestAuthority {
     }
 
     /// A gateway's certificate, by default with the name gw.example.org.
-    func leaf(_ names: [GeneralName] = [.dnsName("gw.example.org")], change: (inout Contents) -> Void = { _ in }) throws
+    package func leaf(
+        _ names: [GeneralName] = [.dnsName("gw.example.org")], change: (inout Contents) -> Void = { _ in }
+    ) throws
         -> TestAuthority
     {
         var contents = Contents()
@@ -84,11 +90,11 @@ struct TestAuthority {
         return try issue(contents)
     }
 
-    func issue(_ contents: Contents) throws -> TestAuthority {
+    package func issue(_ contents: Contents) throws -> TestAuthority {
         try Self.make(contents, issuer: certificate.subject, signer: key)
     }
 
-    static func name(_ commonName: String) throws -> DistinguishedName {
+    package static func name(_ commonName: String) throws -> DistinguishedName {
         try DistinguishedName {
             CountryName("CH")
             OrganizationName("Cygnet Test")
@@ -119,7 +125,7 @@ struct TestAuthority {
 }
 
 extension DER.Serializer {
-    static func serialized(element: some DERSerializable) throws -> [UInt8] {
+    package static func serialized(element: some DERSerializable) throws -> [UInt8] {
         var serializer = DER.Serializer()
         try serializer.serialize(element)
         return serializer.serializedBytes
