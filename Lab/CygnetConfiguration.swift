@@ -6,21 +6,18 @@ extension TunnelPlan {
     ///   - start: `boot`, `demand` or `none`.
     func cygnetText(
         _ side: Side, socket: String, secretFile: String?, certificate: PKI.Issued?, authority: String?, start: String,
-        extraLines: [String] = []
+        extraLines: [String] = [], daemonEntries: [String] = []
     ) -> String {
-        var lines = ["daemon: { control: { socket: \(socket) } }"]
-        let (own, other) =
-            isAnonymous ? ("", "") : (", id: \(Self.identity(side))", ", id: \(Self.identity(side.other))")
+        let daemon = ["control: { socket: \(socket) }"] + daemonEntries
+        var lines = ["daemon: { \(daemon.joined(separator: ", ")) }"]
         if let authority { lines.append("authorities: \(authority)") }
         lines += [
             "connections:",
             "  \(Self.connection):",
-            "    local: { address: \"\(localAddress(side))\"\(own) }",
-            "    remote: { address: \"\(remoteAddress(side).map(\.description) ?? "any")\"\(other) }",
+            "    local: { address: \"\(localAddress(side))\", id: \(Self.identity(side)) }",
+            "    remote: { address: \"\(remoteAddress(side).map(\.description) ?? "any")\", id: \(Self.identity(side.other)) }",
         ]
-        if isAnonymous {
-            lines.append("    auth: anonymous")
-        } else if let certificate {
+        if let certificate {
             lines.append("    certificate: { file: \(certificate.certificate), key: \(certificate.key) }")
         } else if let secretFile {
             lines.append("    secret: { file: \(secretFile) }")

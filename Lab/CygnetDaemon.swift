@@ -42,11 +42,12 @@ package final class CygnetDaemon: Sendable {
     /// Writes the configuration; `start` runs the daemon.
     /// - Parameters:
     ///   - start: What the connection's `start` says: `boot`, `demand` or `none`.
+    ///   - daemonEntries: More for the configuration's `daemon`.
     ///   - arguments: More for `cygnet run`, such as `--save-keys`.
     package init(
         at side: Side, of topology: Topology, plan: TunnelPlan, certificate: PKI.Issued? = nil,
         authority: String? = nil,
-        start: String = "none", extraLines: [String] = [], arguments: [String] = []
+        start: String = "none", extraLines: [String] = [], daemonEntries: [String] = [], arguments: [String] = []
     ) throws {
         self.side = side
         self.arguments = arguments
@@ -61,7 +62,8 @@ package final class CygnetDaemon: Sendable {
         chmod(secretFile, 0o600)
         try plan.cygnetText(
             side, socket: socket, secretFile: secretFile, certificate: certificate,
-            authority: certificate.flatMap { _ in authority }, start: start, extraLines: extraLines
+            authority: certificate.flatMap { _ in authority }, start: start, extraLines: extraLines,
+            daemonEntries: daemonEntries
         ).write(toFile: configurationFile, atomically: false, encoding: .utf8)
     }
 

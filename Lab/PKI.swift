@@ -36,9 +36,13 @@ package struct PKI: Sendable {
     }
 
     /// Issues a certificate for a domain name.
-    /// - Parameter isExpired: Makes its validity end yesterday.
+    /// - Parameters:
+    ///   - isExpired: Makes its validity end yesterday.
+    ///   - purposes: The extended key usage.
+    ///   - extensions: Further lines for openssl's section of extensions.
     package func issue(
-        _ identity: String, _ kind: AuthenticationChoice, isExpired: Bool = false, rsaKeyBits: Int = 2048
+        _ identity: String, _ kind: AuthenticationChoice, isExpired: Bool = false, rsaKeyBits: Int = 2048,
+        purposes: String = "serverAuth,clientAuth", extensions: [String] = []
     ) async throws -> Issued {
         let stem = "\(directory)/\(identity)-\(kind.rawValue.lowercased())\(isExpired ? "-expired" : "")"
         let issued = Issued(certificate: "\(stem).pem", key: "\(stem).key")
@@ -75,10 +79,11 @@ package struct PKI: Sendable {
             [leaf]
             basicConstraints = critical,CA:FALSE
             keyUsage = critical,digitalSignature
-            extendedKeyUsage = serverAuth,clientAuth
+            extendedKeyUsage = \(purposes)
             subjectAltName = DNS:\(identity)
             subjectKeyIdentifier = hash
             authorityKeyIdentifier = keyid
+            \(extensions.joined(separator: "\n"))
 
             """
         do {
@@ -95,6 +100,70 @@ package struct PKI: Sendable {
             "-startdate", Self.time(validity.0), "-enddate", Self.time(validity.1),
         ])
         return issued
+    }
+
+    // MARK: Revocation
+
+    /// Revokes a certificate of this authority, because its key is compromised.
+    package func revoke(_ issued: Issued) async throws(LabError) {
+        let stem = issued.certificate.dropLast(".pem".count)
+        try await openssl([
+            "ca", "-config", "\(stem).cnf", "-revoke", issued.certificate, "-crl_reason", "keyCompromise",
+        ])
+    }
+
+    /// What openssl knows of all that was issued: the file behind lists and answers.
+    package func database() throws(LabError) -> String {
+        let path = "\(directory)/all.index"
+        do {
+            let names = try FileManager.default.contentsOfDirectory(atPath: directory)
+            let lines = try names.filter { $0.hasSuffix(".index") && $0 != "all.index" }.map {
+                try String(contentsOfFile: "\(directory)/\($0)", encoding: .utf8)
+            }
+            try lines.joined().write(toFile: path, atomically: false, encoding: .utf8)
+            try "unique_subject = no\n".write(toFile: "\(path).attr", atomically: false, encoding: .utf8)
+        } catch {
+            throw LabError("writing \(path): \(error)")
+        }
+        return path
+    }
+
+    /// The certificate revocation list as it is now, in PEM.
+    package func revocationList() async throws -> String {
+        let configuration = """
+            [ca]
+            default_ca = lab
+            [lab]
+            database = \(try database())
+            certificate = \(authority)
+            private_key = \(directory)/ca.key
+            default_md = sha256
+            default_crl_days = 1
+
+            """
+        let path = "\(directory)/list"
+        try configuration.write(toFile: "\(path).cnf", atomically: false, encoding: .utf8)
+        try await openssl(["ca", "-config", "\(path).cnf", "-gencrl", "-out", "\(path).pem"])
+        return "\(path).pem"
+    }
+
+    /// The command of an OCSP responder, but for the port or the certificate that it is asked for.
+    /// - Parameter signer: whom the authority has named for it; `nil`: the authority itself.
+    package func responder(signer: Issued? = nil) throws(LabError) -> [String] {
+        [
+            "openssl", "ocsp", "-index", try database(), "-CA", authority, "-rsigner", signer?.certificate ?? authority,
+            "-rkey", signer?.key ?? "\(directory)/ca.key", "-ndays", "1",
+        ]
+    }
+
+    /// An OCSP response on a certificate, in DER.
+    package func response(on issued: Issued) async throws(LabError) -> String {
+        let path = "\(issued.certificate.dropLast(".pem".count)).ocsp"
+        try await Command.run(
+            try responder() + ["-issuer", authority, "-cert", issued.certificate, "-respout", path, "-noverify"],
+            timeout: .seconds(30)
+        ).orThrow()
+        return path
     }
 
     /// Issues a certificate to one side of a plan, if the plan wants certificates.

@@ -59,7 +59,7 @@ public final class Host {
             }
         case .sendKeepalive: keepalives += 1
         case .event(let event): events.append(event)
-        case .send, .compute: break
+        case .send, .compute, .inquire: break
         }
     }
 

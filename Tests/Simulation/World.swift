@@ -1,3 +1,4 @@
+import Credentials
 import IKE
 import IPPacket
 import Octets
@@ -31,6 +32,10 @@ public final class World {
     public var lostJobs: Set<Int> = []
     /// How many jobs have been begun.
     public private(set) var jobCount = 0
+    /// What is there to be fetched about certificates; `nil`: no answer.
+    public var documents: (StatusRequest) -> [UInt8]? = { _ in nil }
+    /// What hosts wanted fetched.
+    public private(set) var inquiries: [[StatusRequest]] = []
     /// Whether packets flow steadily through every outbound SA, so that a peer hears from a new SA as soon as it is used.
     public var carriesTraffic = true
     public private(set) var hosts: [String: Host] = [:]
@@ -197,6 +202,12 @@ public final class World {
                     computing.append(
                         Computation(end: now + time, serial: serial, host: host, id: job.id, result: result))
                 }
+            case .inquire(let id, let inquiry):
+                inquiries.append(inquiry.requests)
+                let answers = inquiry.requests.compactMap { request in
+                    documents(request).map { StatusAnswer(to: request, octets: $0) }
+                }
+                host.endpoint.complete(id, with: inquiry.answered(with: answers), at: now)
             default: host.execute(output, at: now)
             }
         }

@@ -10,7 +10,7 @@ enum DaemonKey: String, ConfigurationKey {
     case listen, device
     case control
     case logLevel = "log-level"
-    case state, limits
+    case state, limits, revocation
 }
 
 enum ControlKey: String, ConfigurationKey {
@@ -25,9 +25,14 @@ enum LimitKey: String, ConfigurationKey {
     case cookieThreshold = "cookie-threshold"
 }
 
+enum RevocationKey: String, ConfigurationKey {
+    case files, fetch, timeout
+    case privateAddresses = "private-addresses"
+}
+
 enum ConnectionKey: String, ConfigurationKey {
     case local, remote
-    case auth, secret, certificate, authorities
+    case auth, secret, certificate, authorities, revocation
     case ike, esp, pfs, esn, mode
     case children, childless, resumption, start, lifetimes
     case deadPeer = "dead-peer"
@@ -93,7 +98,7 @@ package enum ConfigurationReference {
     /// The keys of each mapping.
     package static let keys: [String: [String]] = [
         "the top level": TopLevelKey.words, "daemon": DaemonKey.words, "control": ControlKey.words,
-        "limits": LimitKey.words, "a connection": ConnectionKey.words, "local": LocalKey.words,
+        "limits": LimitKey.words, "revocation": RevocationKey.words, "a connection": ConnectionKey.words, "local": LocalKey.words,
         "remote": RemoteKey.words, "secret": SecretKey.words, "certificate": CertificateKey.words,
         "a child": ChildKey.words, "lifetimes": LifetimeKey.words, "dead-peer": DeadPeerKey.words,
         "retry": RetryKey.words, "retransmission": RetransmissionKey.words, "policies": PolicyKey.words,

@@ -1,3 +1,4 @@
+import Credentials
 import IKE
 
 /// The settings of a connection that stand by themselves; what is not set keeps its default.
@@ -7,6 +8,7 @@ struct ConnectionOptions {
     private let start: StartPolicy?
     private let childless: ChildlessPolicy?
     private let resumption: Bool?
+    private let revocation: RevocationPolicy?
     private let deadPeerAction: DeadPeerAction?
     private let encapsulation: EncapsulationPolicy?
     private let fragmentation: Bool?
@@ -21,6 +23,7 @@ struct ConnectionOptions {
         }
         start = settings[.start]?.word(StartPolicy.self, what: "start")
         resumption = settings[.resumption]?.bool()
+        revocation = settings[.revocation]?.word(RevocationPolicy.self, what: "revocation")
         childless = settings[.childless]?.word(ChildlessPolicy.self, what: "childless")
         encapsulation = settings[.encapsulation]?.word(EncapsulationPolicy.self, what: "encapsulation")
         fragmentation = settings[.fragmentation]?.bool()
@@ -78,6 +81,7 @@ struct ConnectionOptions {
         if let proposals { connection.ikeProposals = proposals }
         if let start { connection.start = start }
         if let resumption { connection.resumption = resumption }
+        if let revocation { connection.revocation = revocation }
         if let childless { connection.childless = childless }
         if let deadPeerAction { connection.deadPeerAction = deadPeerAction }
         if let encapsulation { connection.encapsulation = encapsulation }
@@ -90,6 +94,7 @@ struct ConnectionOptions {
 }
 
 extension StartPolicy: ConfigurationKey {}
+extension RevocationPolicy: ConfigurationKey {}
 extension ChildlessPolicy: ConfigurationKey {}
 extension DeadPeerAction: ConfigurationKey {}
 extension EncapsulationPolicy: ConfigurationKey {}

@@ -18,6 +18,7 @@ public struct DaemonSettings: Sendable {
     /// The group that may use the control socket besides root.
     public var controlGroup: gid_t?
     public var logLevel: Logger.Level = .info
+    public var revocation = RevocationSettings()
 
     public init() {}
 }
@@ -64,6 +65,8 @@ extension DaemonSettings {
             logLevel = word.level
         }
         readControl(mapping[.control]?.mapping(ControlKey.self))
+        revocation = RevocationSettings(mapping[.revocation]?.mapping(RevocationKey.self))
+        endpoint.fetchesStatus = revocation.fetches
         readLimits(mapping[.limits]?.mapping(LimitKey.self))
     }
 

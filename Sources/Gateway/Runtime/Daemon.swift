@@ -32,6 +32,7 @@ public actor Daemon {
     let keyLog: KeyLog?
     let notification = ServiceNotification()
     let endpoint: Endpoint
+    let fetcher: StatusFetcher
     var configuration: GatewayConfiguration
     var resolved: [String: [IPAddress]] = [:]
     var history = NegotiationHistory()
@@ -64,6 +65,7 @@ public actor Daemon {
         settings.exportsKeys = keyLog != nil
         settings.sourceAddress = { RouteProbe.sourceAddress(towards: $0, mark: firewallMark) }
         endpoint = Endpoint(configuration: settings, random: SystemRandomNumberGenerator())
+        fetcher = StatusFetcher(StatusFetcher.Limits(configuration.daemon.revocation))
     }
 
     // MARK: Life
@@ -88,6 +90,7 @@ public actor Daemon {
         if let keyLog {
             warn("keys of all SAs are written to \(keyLog.directory): whoever can read them can read the traffic")
         }
+        giveStatusDocuments()
         endpoint.apply(configuration.connections.map { $0.resolved(resolved) }, at: clock.now)
         drain()
         logger.notice(
@@ -106,6 +109,7 @@ public actor Daemon {
             group.addTask { await self.resolveNames() }
             group.addTask { await self.repeatedly(every: .seconds(5)) { await self.reportActivity() } }
             group.addTask { await self.repeatedly(every: .seconds(30)) { await self.resolveNamesAgain() } }
+            group.addTask { await self.repeatedly(every: .seconds(300)) { await self.rereadStatusFiles() } }
             if let interval = notification.watchdogInterval {
                 group.addTask { await self.repeatedly(every: interval) { await self.showLife() } }
             }
@@ -242,6 +246,8 @@ public actor Daemon {
             dataplane.updateAddresses(inboundSPI: inboundSPI, local: local, remote: remote)
         case .compute(let job):
             if let jobs { Task { await jobs.submit(job) } }
+        case .inquire(let id, let inquiry):
+            Task { [fetcher] in complete(id, inquiry.answered(with: await fetcher.answers(to: inquiry.requests))) }
         case .event(let event): follow(event)
         }
     }

@@ -28,6 +28,9 @@ extension Daemon {
         // Settings that need a restart stay as they are until then.
         configuration.daemon = old.daemon
         configuration.daemon.logLevel = new.daemon.logLevel
+        configuration.daemon.revocation = new.daemon.revocation
+        giveStatusDocuments()
+        await fetcher.change(StatusFetcher.Limits(new.daemon.revocation))
         if options.logLevel == nil, new.daemon.logLevel != old.daemon.logLevel { threshold.level = new.daemon.logLevel }
         let names = Set(new.connections.map(\.name))
         history.keep(names)

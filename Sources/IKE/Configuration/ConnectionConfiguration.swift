@@ -47,6 +47,8 @@ public struct ConnectionConfiguration: Sendable {
     public var remoteIdentity: Identity?
     public var localAuthentication: LocalAuthentication
     public var remoteAuthentication: RemoteAuthentication
+    /// Whether the peer's certificates may be revoked, or unknown to be so.
+    public var revocation: RevocationPolicy = .ifAvailable
     public var ikeProposals: [IKEProposal] = IKEProposal.defaults
     public var children: [ChildConfiguration] = []
     public var start: StartPolicy = .none

@@ -26,6 +26,8 @@ public struct EndpointConfiguration: Sendable {
     public var sourceAddress: @Sendable (IPAddress) -> IPAddress? = { _ in nil }
     /// The wall clock's reading, as time since 1970, at ``Instant/origin``; used to judge certificates.
     public var unixTimeAtOrigin: Duration = .zero
+    /// Whether the driver fetches what tells the status of certificates.
+    public var fetchesStatus = true
     /// Whether keys are reported in events, for an analyser of captures. Off unless the operator asks.
     public var exportsKeys = false
 

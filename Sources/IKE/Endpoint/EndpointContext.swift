@@ -1,3 +1,4 @@
+import Credentials
 import IPsecCrypto
 import Octets
 
@@ -19,6 +20,8 @@ final class EndpointContext {
     var childOwners = ChildOwners()
     var shared = SharedExtensionSlots()
     var identityPairs = IdentityPairs()
+    /// What is known of the status of certificates.
+    var statusStore = StatusStore()
 
     /// What an IKE SA tells the endpoint that owns it.
     enum Signal {
@@ -74,6 +77,12 @@ final class EndpointContext {
     func start(_ work: Job.Work, for localSPI: UInt64) -> Job.ID {
         let id = jobs.begin(for: localSPI, until: now + configuration.computationLimit)
         emit(.compute(Job(id: id, work: work)))
+        return id
+    }
+
+    func start(_ inquiry: StatusInquiry, for localSPI: UInt64) -> Job.ID {
+        let id = jobs.begin(for: localSPI, until: now + configuration.computationLimit)
+        emit(.inquire(id, inquiry))
         return id
     }
 

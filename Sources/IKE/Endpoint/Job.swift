@@ -83,21 +83,54 @@ struct PeerProof: Sendable {
     var algorithm: SignatureAlgorithm
     var signedOctets: [UInt8]
     var unixTime: Int64
+    var revocation: RevocationCheck
 
-    func verify() async -> Result<Void, Refusal> {
-        switch await CertificatePathValidator(anchors: anchors).validate(chainDER: chain, claiming: identity, at: unixTime) {
+    enum Verdict: Sendable {
+        /// `notes`: what could not be learned of the certificates.
+        case accepted(notes: [String], learned: [RevocationCheck.Learned])
+        case refused(Refusal, learned: [RevocationCheck.Learned])
+        /// The proof is good in all but one thing: whether certificates are revoked, which has to be asked elsewhere.
+        case open(StatusInquiry)
+    }
+
+    func verify() async -> Verdict {
+        let validator = CertificatePathValidator(anchors: anchors)
+        switch await validator.validatePath(chainDER: chain, claiming: identity, at: unixTime) {
         case .failure(let error):
-            return .failure(Refusal(.certificate, error.reason, notify: .authenticationFailed))
-        case .success(let key):
+            return .refused(Refusal(.certificate, error.reason, notify: .authenticationFailed), learned: [])
+        case .success((let key, let path)):
             guard key.isValid(signature, of: signedOctets, with: algorithm) else {
-                return .failure(
+                return .refused(
                     Refusal(
                         .authenticationFailed,
                         "the signature (\(algorithm)) does not verify with the certificate of \(identity)",
-                        notify: .authenticationFailed))
+                        notify: .authenticationFailed), learned: [])
             }
-            return .success(())
+            // Last, so that nothing is fetched on behalf of somebody who has proved nothing.
+            switch revocation.evaluate(path, at: unixTime) {
+            case .accepted(let notes, let learned): return .accepted(notes: notes, learned: learned)
+            case .refused(let error, let learned):
+                return .refused(Refusal(.certificate, error.reason, notify: .authenticationFailed), learned: learned)
+            case .needs(let requests): return .open(StatusInquiry(requests: requests, proof: self))
+            }
         }
+    }
+}
+
+/// Documents to be fetched before a peer's certificates can be judged (``Output/inquire(_:_:)``).
+///
+/// The driver fetches all at once, within a time of a few seconds, and gives ``answered(with:)`` to
+/// ``Endpoint/complete(_:with:at:)``, also if nothing came.
+public struct StatusInquiry: Sendable {
+    public let requests: [StatusRequest]
+    let proof: PeerProof
+
+    public func answered(with answers: [StatusAnswer]) -> JobResult {
+        var proof = proof
+        // What the driver says nothing of has been tried all the same.
+        let missing = requests.filter { request in !answers.contains { $0.request == request } }
+        proof.revocation.add(answers + missing.map { StatusAnswer(to: $0, failure: "it was not fetched") })
+        return JobResult(.inquired(proof))
     }
 }
 
@@ -108,7 +141,9 @@ public struct JobResult: Sendable {
         case agreement(publicValue: [UInt8], secret: SecretOctets)
         case secret(SecretOctets)
         case signature([UInt8])
-        case verification(Result<Void, Refusal>)
+        case verification(PeerProof.Verdict)
+        /// A proof with what was fetched for it.
+        case inquired(PeerProof)
         case failure(String)
     }
 

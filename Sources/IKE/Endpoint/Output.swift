@@ -17,6 +17,8 @@ public enum Output: Sendable {
     /// One octet 0xFF that keeps a NAT's mapping alive (RFC 3948 section 2.3).
     case sendKeepalive(from: SocketAddress, to: SocketAddress)
     case compute(Job)
+    /// Fetch documents, and complete the job with what came of it.
+    case inquire(Job.ID, StatusInquiry)
     case event(IKEEvent)
 }
 

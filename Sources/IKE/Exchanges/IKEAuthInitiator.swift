@@ -80,10 +80,14 @@ extension IKESA {
             guard let payload = SignatureAuthentication.payload(method, algorithm, signature: signature) else { return }
             tell(.note, "we sign with \(algorithm)")
             sendAuth(proving, payload)
-        case (.verifying(job, let answer, let identity), .verification(let verdict)):
-            switch verdict {
-            case .success: finishAuth(proving, answer, identity)
-            case .failure(let refusal): refuseResponder(proving, refusal)
+        case (.verifying(job, let answer, let identity), .verification), (.verifying(job, let answer, let identity), .inquired):
+            switch pursueProof(result.value) {
+            case .proved: finishAuth(proving, answer, identity)
+            case .refused(let refusal): refuseResponder(proving, refusal)
+            case .goesOn(let next):
+                var proving = proving
+                proving.phase = .verifying(next, answer, identity)
+                state = .proving(proving)
             }
         case (.signing(job, _, _), .failure(let reason)), (.verifying(job, _, _), .failure(let reason)):
             close(Refusal(.local, "authentication cannot be computed: \(reason)"), tellPeer: true)
@@ -203,7 +207,8 @@ extension IKESA {
             tell(.note, "the peer signs with \(algorithm) and sent \(payloads.certificates.count) certificate(s)")
             return PeerProof(
                 chain: payloads.certificates, anchors: anchors, identity: identity, signature: signature,
-                algorithm: algorithm, signedOctets: octets, unixTime: context.wallClock())
+                algorithm: algorithm, signedOctets: octets, unixTime: context.wallClock(),
+                revocation: revocationCheck(payloads))
         }
     }
 

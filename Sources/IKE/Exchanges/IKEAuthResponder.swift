@@ -76,12 +76,17 @@ extension IKESA {
 
     func completeResponderAuth(_ job: Job.ID, _ result: JobResult, _ admitting: ResponderAuth) {
         switch (admitting.phase, result.value) {
-        case (.verifying(job), .verification(.success)):
-            proveOurselves(admitting)
-        case (.verifying(job), .verification(.failure(let refusal))):
-            var refusal = refusal
-            refusal.origins = [admitting.connection.origin(of: "remote.auth")]
-            refuseInitiator(refusal)
+        case (.verifying(job), .verification), (.verifying(job), .inquired):
+            switch pursueProof(result.value) {
+            case .proved: proveOurselves(admitting)
+            case .refused(var refusal):
+                refusal.origins = [admitting.connection.origin(of: "remote.auth")]
+                refuseInitiator(refusal)
+            case .goesOn(let next):
+                var admitting = admitting
+                admitting.phase = .verifying(next)
+                state = .admitting(admitting)
+            }
         case (.signing(job, let method, let algorithm), .signature(let signature)):
             guard let payload = SignatureAuthentication.payload(method, algorithm, signature: signature) else { return }
             tell(.note, "we sign with \(algorithm)")

@@ -11,6 +11,7 @@ enum Extensions {
         RepeatedAuthentication.self,
         QuickCrashDetection.self,
         SessionResumption.self,
+        StapledStatus.self,
     ]
 }
 
