@@ -10,14 +10,18 @@ extension TunnelPlan {
     ) -> String {
         let daemon = ["control: { socket: \(socket) }"] + daemonEntries
         var lines = ["daemon: { \(daemon.joined(separator: ", ")) }"]
+        let (own, other) =
+            isAnonymous ? ("", "") : (", id: \(Self.identity(side))", ", id: \(Self.identity(side.other))")
         if let authority { lines.append("authorities: \(authority)") }
         lines += [
             "connections:",
             "  \(Self.connection):",
-            "    local: { address: \"\(localAddress(side))\", id: \(Self.identity(side)) }",
-            "    remote: { address: \"\(remoteAddress(side).map(\.description) ?? "any")\", id: \(Self.identity(side.other)) }",
+            "    local: { address: \"\(localAddress(side))\"\(own) }",
+            "    remote: { address: \"\(remoteAddress(side).map(\.description) ?? "any")\"\(other) }",
         ]
-        if let certificate {
+        if isAnonymous {
+            lines.append("    auth: anonymous")
+        } else if let certificate {
             lines.append("    certificate: { file: \(certificate.certificate), key: \(certificate.key) }")
         } else if let secretFile {
             lines.append("    secret: { file: \(secretFile) }")

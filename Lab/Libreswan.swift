@@ -66,6 +66,11 @@ package final class Libreswan: Peer {
     package func terminateChild() async throws(LabError) { try await ask("--delete-child") }
     package func terminateIKE() async throws(LabError) { try await ask("--delete-ike") }
 
+    /// Forgets the IKE SA, so that the next `initiate` resumes it (RFC 5723).
+    package func suspend() async throws(LabError) {
+        try await control(["--suspend", "--name", TunnelPlan.connection]).orThrow()
+    }
+
     /// Without waiting: of an end, pluto would tell only when the connection itself has gone.
     private func ask(_ verb: String) async throws(LabError) {
         try await control([verb, "--asynchronous", "--name", TunnelPlan.connection]).orThrow()
@@ -89,16 +94,19 @@ extension TunnelPlan {
     func libreswanText(_ side: Side, isCertified: Bool) -> String {
         let authentication =
             switch authentication {
+            case _ where isAnonymous: "null"
             case .preSharedKey: "secret"
             case .rsa: "rsa-sha2"
             case .ecdsa: "ecdsa"
             // Libreswan has no Ed25519, and says so.
             case .ed25519: "ed25519"
             }
+        let (own, other) =
+            isAnonymous ? ("%null", "%null") : ("@\(Self.identity(side))", "@\(Self.identity(side.other))")
         let connection =
             [
-                "left=\(localAddress(side))", "leftid=@\(Self.identity(side))", "leftsubnet=\(network(side))",
-                "right=\(remoteAddress(side).map(\.description) ?? "%any")", "rightid=@\(Self.identity(side.other))",
+                "left=\(localAddress(side))", "leftid=\(own)", "leftsubnet=\(network(side))",
+                "right=\(remoteAddress(side).map(\.description) ?? "%any")", "rightid=\(other)",
                 "rightsubnet=\(network(side.other))", "authby=\(authentication)",
                 "ike=\(libreswanAlgorithms.ike)", "esp=\(libreswanAlgorithms.esp)",
                 "encapsulation=\(isUDPEncapsulated ? "yes" : "auto")",

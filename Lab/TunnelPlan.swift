@@ -93,6 +93,8 @@ package struct TunnelPlan: Sendable {
     package var ikeRekeySeconds: [Side: Int] = [:]
     /// Seconds of silence after which an end asks whether the other lives; 0 for never.
     package var livenessSeconds: [Side: Int] = [:]
+    /// Whether neither end proves, or says, who it is (RFC 7619); Cygnet and Libreswan can.
+    package var isAnonymous = false
     package var preSharedKey = "correct horse battery staple"
     /// Of keys for RSA.
     package var rsaKeyBits = 2048
