@@ -56,6 +56,25 @@ struct DistinguishedNameForm: CustomStringConvertible {
         }
     }
 
+    private static let wildcard = "*"
+
+    /// Whether a part's value is an asterisk alone.
+    var hasWildcard: Bool { name.contains { part in part.contains { String($0.value) == Self.wildcard } } }
+
+    /// Whether `other` has parts of the same types in the same order, and the same values except where ours is an asterisk.
+    func matchesAsPattern(_ other: DistinguishedNameForm) -> Bool {
+        guard name.count == other.name.count else { return false }
+        return zip(name, other.name).allSatisfy { wanted, found in
+            wanted.count == found.count
+                && wanted.allSatisfy { attribute in
+                    found.contains {
+                        $0.type == attribute.type
+                            && (String(attribute.value) == Self.wildcard || Part($0) == Part(attribute))
+                    }
+                }
+        }
+    }
+
     private static func encoding(of value: RelativeDistinguishedName.Attribute.Value) -> [UInt8] {
         var serializer = DER.Serializer()
         guard (try? serializer.serialize(ASN1Any(value))) != nil else { return [] }

@@ -127,7 +127,7 @@ public enum Identity: Hashable, Sendable {
     }
 
     /// ASCII letters only: names of the DNS have no other case.
-    private static func equalIgnoringCase(_ left: some StringProtocol, _ right: some StringProtocol) -> Bool {
+    static func equalIgnoringCase(_ left: some StringProtocol, _ right: some StringProtocol) -> Bool {
         func folded(_ octet: UInt8) -> UInt8 { (0x41...0x5a).contains(octet) ? octet | 0x20 : octet }
         return left.utf8.lazy.map(folded).elementsEqual(right.utf8.lazy.map(folded))
     }

@@ -75,13 +75,13 @@ extension Dataplane {
 /// A policy of the security policy database (RFC 4301, section 4.4.1) as the data plane is told it.
 public struct InstalledPolicy: Hashable, Sendable {
     public var policy: SecurityPolicy
-    /// The source for traffic this host itself begins towards the remote side, if it has not chosen one. Without it the data
-    /// plane takes an own address within the local selectors, when there is one.
-    public var preferredSource: IPAddress?
+    /// Sources, one of each family, for traffic this host itself begins towards the remote side, if it has not chosen one.
+    /// Without them the data plane takes an own address within the local selectors, when there is one.
+    public var preferredSources: [IPAddress]
 
-    public init(_ policy: SecurityPolicy, preferredSource: IPAddress? = nil) {
+    public init(_ policy: SecurityPolicy, preferredSources: [IPAddress] = []) {
         self.policy = policy
-        self.preferredSource = preferredSource
+        self.preferredSources = preferredSources
     }
 }
 

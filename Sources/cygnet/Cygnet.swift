@@ -14,6 +14,6 @@ struct Cygnet: AsyncParsableCommand {
         version: GatewayVersion.current,
         subcommands: [
             Run.self, Check.self, Algorithms.self, Up.self, Down.self, Status.self, Explain.self, Reload.self,
-            SetLogLevel.self, Stop.self, Cleanup.self, DecodeCommand.self, DemoCommand.self,
+            Leases.self, SetLogLevel.self, Stop.self, Cleanup.self, DecodeCommand.self, DemoCommand.self,
         ])
 }

@@ -50,17 +50,10 @@ struct StatusTable {
         for warning in status.warnings { lines.append("warning: \(warning)") }
         lines.append("")
         if status.connections.isEmpty { lines.append("no connections") }
-        let rows = status.connections.map { connection in
-            [
-                connection.name, connection.state, Self.time(connection.since), connection.localIdentity,
-                connection.remoteIdentity,
-                connection.securityAssociations.first?.remote ?? connection.remoteHosts.joined(separator: " "),
-                connection.lastError.map { "\($0)" + (connection.nextAttemptIn.map { "; again in \($0) s" } ?? "") }
-                    ?? connection.securityAssociations.first.map {
-                        "\($0.suite), rekey in \($0.rekeyIn.map(Self.time) ?? "–")"
-                    }
-                    ?? connection.reason,
-            ]
+        let rows = status.connections.flatMap { connection in
+            let peers = connection.securityAssociations.filter { $0.instance != nil }
+            return [Self.row(connection, peers.isEmpty ? connection.securityAssociations.first : nil)]
+                + peers.map { Self.row(connection, $0) }
         }
         if !rows.isEmpty {
             lines += Self.table(["CONNECTION", "STATE", "SINCE", "LOCAL ID", "REMOTE ID", "PEER", ""], rows)
@@ -79,6 +72,30 @@ struct StatusTable {
         self.lines = lines
     }
 
+    /// - Parameter sa: what the connection has, or has with one of several peers.
+    private static func row(_ connection: ConnectionReport, _ sa: IKESAReport?) -> [String] {
+        let news = connection.lastError.map { "\($0)" + (connection.nextAttemptIn.map { "; again in \($0) s" } ?? "") }
+        let agreed = sa.map {
+            "\($0.suite), rekey in \($0.rekeyIn.map(Self.time) ?? "–")" + given("has", $0.assignedToPeer)
+                + given("gives", $0.assignedToUs)
+        }
+        return [
+            sa?.instance ?? connection.name, connection.state,
+            Self.time(sa?.instance == nil ? connection.since : sa?.age ?? 0), connection.localIdentity,
+            sa?.instance == nil ? connection.remoteIdentity : sa?.remoteIdentity ?? "",
+            sa?.remote ?? connection.remoteHosts.joined(separator: " "),
+            sa?.instance == nil ? news ?? agreed ?? connection.reason : agreed ?? "",
+        ]
+    }
+
+    private static func given(_ verb: String, _ assigned: AssignmentReport?) -> String {
+        guard let assigned else { return "" }
+        var text = ", peer \(verb) \(assigned.addresses.joined(separator: " "))"
+        if verb == "gives", !assigned.dnsServers.isEmpty { text += ", DNS \(assigned.dnsServers.joined(separator: " "))" }
+        if verb == "gives", !assigned.domains.isEmpty { text += " for \(assigned.domains.joined(separator: " "))" }
+        return text
+    }
+
     private static func rows(_ connection: String, _ child: ChildReport) -> [[String]] {
         let name = child.name == connection ? connection : "\(connection)/\(child.name)"
         guard !child.securityAssociations.isEmpty else {
@@ -88,7 +105,8 @@ struct StatusTable {
         }
         return child.securityAssociations.map { sa in
             [
-                name, sa.state, "\(sa.localSelectors) === \(sa.remoteSelectors)", sa.inboundSPI, sa.outboundSPI,
+                sa.instance.map { child.name == connection ? $0 : "\($0)/\(child.name)" } ?? name, sa.state,
+                "\(sa.localSelectors) === \(sa.remoteSelectors)", sa.inboundSPI, sa.outboundSPI,
                 "\(sa.packetsIn) / \(octets(sa.octetsIn))", "\(sa.packetsOut) / \(octets(sa.octetsOut))",
                 "\(sa.drops.values.reduce(0, +))", sa.rekeyIn.map(time) ?? "–", "\(sa.suite), \(sa.encapsulation)",
             ]

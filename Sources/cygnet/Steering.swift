@@ -26,7 +26,7 @@ struct Down: AsyncParsableCommand {
         discussion: "Its traffic stays blocked. Traffic or the peer can set it up again unless it has `start: none`.")
 
     @OptionGroup var control: ControlOptions
-    @Argument(help: "The connection.") var name: String
+    @Argument(help: "The connection, or one of its peers as in \"roadwarrior[3]\".") var name: String
     @Argument(help: "One child of it; without it, all.") var child: String?
 
     func run() async throws {

@@ -49,7 +49,7 @@ struct ConfigurationTests {
     @Test("A connection's own settings come before the defaults")
     func layers() throws {
         let connections = try read("everything.yaml").connections
-        #expect(connections.map(\.name) == ["office", "branch", "mixed"])
+        #expect(connections.map(\.name) == ["office", "branch", "mixed", "roadwarrior", "client"])
         let office = connections[0].configuration
         #expect(office.localIdentity == .fqdn("left.example"))
         #expect(office.ikeProposals.count == 2)
@@ -99,6 +99,26 @@ struct ConfigurationTests {
             Issue.record("expected a certificate of ours and a secret of the peer's")
             return
         }
+    }
+
+    @Test("A pool's addresses are what the children of its connection protect where no subnets are written")
+    func pools() throws {
+        let roadwarrior = try read("everything.yaml").connections[3].configuration
+        let pool = try #require(roadwarrior.addressPools.first)
+        #expect(pool.ranges.map { "\($0.first)-\($0.last)" } == ["10.9.0.1-10.9.0.254", "fd00:9::1-fd00:9::ffff:ffff:ffff:ffff", "10.9.1.10-10.9.1.20"])
+        #expect(pool.dnsServers.map(\.description) == ["10.1.0.53", "fd00:1::53"])
+        #expect(pool.domains.map(\.name) == ["corp.example", "lab.example"])
+        #expect(pool.domains[1].trustAnchors.first?.keyTag == 20326)
+        #expect(roadwarrior.remotePattern == .mailboxes(of: "example.org"))
+        #expect(roadwarrior.takesSeveralPeers)
+        #expect(roadwarrior.children[0].remoteSelectors.count == 3)
+    }
+
+    @Test("Who asks for addresses protects whatever it is given")
+    func virtualAddresses() throws {
+        let client = try read("everything.yaml").connections[4].configuration
+        #expect(client.virtualAddresses == [.any(.v4), .preferred(try #require(IPAddress("fd00:9::7")))])
+        #expect(client.children[0].localSelectors.map(\.description) == ["0.0.0.0/0", "::/0"])
     }
 
     @Test("Policies keep their order and place")

@@ -14,6 +14,8 @@ public final class Host {
     /// The outbound SA that each policy's packets take.
     public var outbound: [UInt32: ChildSADescription] { outbounds.compactMapValues(\.last) }
     public private(set) var events: [IKEEvent] = []
+    /// Addresses that peers have given, by connection.
+    public private(set) var virtualAddresses: [String: [IPAddress]] = [:]
     /// Datagrams that keep a NAT's mapping alive.
     public private(set) var keepalives = 0
     /// Inbound SAs on which a packet has arrived.
@@ -58,6 +60,8 @@ public final class Host {
                 }
             }
         case .sendKeepalive: keepalives += 1
+        case .assignAddresses(let connection, let addresses):
+            virtualAddresses[connection] = addresses.isEmpty ? nil : addresses
         case .event(let event): events.append(event)
         case .send, .compute, .inquire: break
         }

@@ -35,7 +35,7 @@ struct RoutingPlan: Hashable {
         var general: [Unit] = []
         for installed in policies {
             for traffic in Self.traffic(of: installed.policy, family) {
-                let source = Self.source(for: traffic, installed.preferredSource, ownAddresses)
+                let source = Self.source(for: traffic, installed.preferredSources, ownAddresses)
                 if let source, installed.policy.action == .protect,
                     !sourceRoutes.contains(where: { $0.destination == traffic.remote })
                 {
@@ -115,10 +115,10 @@ struct RoutingPlan: Hashable {
     }
 
     private static func source(
-        for traffic: Traffic, _ preferred: IPAddress?, _ ownAddresses: [IPAddress]
+        for traffic: Traffic, _ preferred: [IPAddress], _ ownAddresses: [IPAddress]
     ) -> IPAddress? {
-        if let preferred, ownAddresses.contains(preferred), traffic.local.contains(preferred) { return preferred }
-        return ownAddresses.first { traffic.local.contains($0) }
+        preferred.first { ownAddresses.contains($0) && traffic.local.contains($0) }
+            ?? ownAddresses.first { traffic.local.contains($0) }
     }
 
     private static func unit(

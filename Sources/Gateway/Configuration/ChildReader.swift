@@ -57,8 +57,14 @@ struct ChildReader {
         func value(_ key: ChildKey) -> ConfigurationNode? {
             own?[key] ?? ConnectionKey(rawValue: key.rawValue).flatMap { settings[$0] }
         }
-        let local = selectors(own?[.local] ?? connection.local[.subnets], .local, origin)
-        let remote = selectors(own?[.remote] ?? connection.remote[.subnets], .remote, origin)
+        let local = selectors(
+            own?[.local] ?? connection.local[.subnets], .local, origin,
+            assigned: connection.virtualAddresses.map { wanted in wanted.map { TrafficSelector(.all($0.family)) } })
+        let remote = selectors(
+            own?[.remote] ?? connection.remote[.subnets], .remote, origin,
+            assigned: connection.addressPools.map { pools in
+                pools.flatMap(\.ranges).compactMap { TrafficSelector(first: $0.first, last: $0.last) }
+            })
         let proposals = proposals(value)
         _ = value(.mode)?.word(ModeWord.self, what: "mode")
         let start = own?[.start]?.word(StartPolicy.self, what: "start")
@@ -89,8 +95,13 @@ struct ChildReader {
         return child
     }
 
-    private func selectors(_ node: ConfigurationNode?, _ key: ChildKey, _ origin: Origin) -> [TrafficSelector]? {
+    /// - Parameter assigned: what stands for addresses that are not known yet, where no subnets are written; empty for none.
+    private func selectors(
+        _ node: ConfigurationNode?, _ key: ChildKey, _ origin: Origin, assigned: [TrafficSelector]?
+    ) -> [TrafficSelector]? {
         guard let node else {
+            guard let assigned else { return nil }
+            if !assigned.isEmpty { return assigned }
             let isReported =
                 connection.settings.isMisspelt(.local, .remote, .children) || connection.local.isMisspelt(.subnets)
                 || connection.remote.isMisspelt(.subnets)

@@ -1,7 +1,7 @@
 // Every key a configuration may hold, by the mapping it stands in. `docs/configuration.md` describes each.
 
 enum TopLevelKey: String, ConfigurationKey {
-    case include, daemon, authorities, defaults, connections, policies
+    case include, daemon, authorities, pools, defaults, connections, policies
 }
 
 enum DaemonKey: String, ConfigurationKey {
@@ -48,10 +48,11 @@ enum ConnectionKey: String, ConfigurationKey {
 
 enum LocalKey: String, ConfigurationKey {
     case address, id, auth, secret, certificate, subnets
+    case virtualAddresses = "virtual-addresses"
 }
 
 enum RemoteKey: String, ConfigurationKey {
-    case address, id, auth, secret, authorities, subnets, port
+    case address, id, auth, secret, authorities, subnets, pool, port
     case natPort = "nat-port"
 }
 
@@ -102,6 +103,7 @@ package enum ConfigurationReference {
         "remote": RemoteKey.words, "secret": SecretKey.words, "certificate": CertificateKey.words,
         "a child": ChildKey.words, "lifetimes": LifetimeKey.words, "dead-peer": DeadPeerKey.words,
         "retry": RetryKey.words, "retransmission": RetransmissionKey.words, "policies": PolicyKey.words,
+        "a pool": PoolKey.words, "a domain of a pool": DomainKey.words,
     ]
 
     /// The words of proposals.

@@ -11,9 +11,14 @@ struct ConnectionReader {
     let remote: LayeredMapping<RemoteKey>
     let diagnostics: Diagnostics
     let authorities: ConfiguredAuthorities
+    /// The pools that the peer is given addresses from; `nil` if what is written cannot be read.
+    let addressPools: [AddressPool]?
+    /// The addresses that we ask for, likewise.
+    let virtualAddresses: [VirtualAddress]?
 
     init?(
-        _ entry: ConfigurationEntry, defaults: ConfigurationMapping<ConnectionKey>?, authorities: ConfiguredAuthorities
+        _ entry: ConfigurationEntry, defaults: ConfigurationMapping<ConnectionKey>?, authorities: ConfiguredAuthorities,
+        pools: ConfiguredPools
     ) {
         guard let own = entry.value.mapping(ConnectionKey.self, expected: "a connection, a mapping") else { return nil }
         self.entry = entry
@@ -22,6 +27,43 @@ struct ConnectionReader {
         remote = settings.nested(.remote, as: RemoteKey.self)
         diagnostics = entry.value.diagnostics
         self.authorities = authorities
+        addressPools = remote[.pool].map { pools.named(by: $0) } ?? []
+        virtualAddresses = local[.virtualAddresses].map { Self.virtualAddresses($0) } ?? []
+    }
+
+    /// `ipv4`, `ipv6` or an address to be asked for, one of each family.
+    private static func virtualAddresses(_ node: ConfigurationNode) -> [VirtualAddress]? {
+        var result: [VirtualAddress] = []
+        for element in node.elements {
+            guard let text = element.text(expected: "ipv4, ipv6 or an address") else { return nil }
+            let wanted: VirtualAddress
+            switch text {
+            case "ipv4": wanted = .any(.v4)
+            case "ipv6": wanted = .any(.v6)
+            default:
+                guard let address = IPAddress(text), !address.isUnspecified, !address.isMulticast else {
+                    element.error("\(quoted(text)) cannot be asked for; expected ipv4, ipv6 or an address such as 10.9.0.7")
+                    return nil
+                }
+                wanted = .preferred(address)
+            }
+            guard !result.contains(where: { $0.family == wanted.family }) else {
+                element.error("\(quoted(text)) is the second \(wanted.family) address; expected one of each family at most")
+                return nil
+            }
+            result.append(wanted)
+        }
+        return result
+    }
+
+    /// Addresses are asked for by those who call, and given by those who are called.
+    private func checkAddressing(_ hosts: [RemoteHost]) {
+        if let node = remote[.pool], hosts != [.any] {
+            node.error("a pool is for peers that call us; expected \"remote.address\" to be any")
+        }
+        if let node = local[.virtualAddresses], hosts == [.any] {
+            node.error("addresses are asked of a peer that we call; give \"remote.address\"")
+        }
     }
 
     /// The connection; `nil` with errors reported. `policyID` numbers the policy of a child of a given name.
@@ -35,19 +77,24 @@ struct ConnectionReader {
         guard settings[.local] == nil || !local.mappings.isEmpty, settings[.remote] == nil || !remote.mappings.isEmpty
         else { return nil }
         let hosts = remoteHosts()
+        checkAddressing(hosts)
         let localAddresses = local[.address]?.elements.compactMap { $0.address() } ?? []
         let localAuthentication = localAuthentication()
         let remoteAuthentication = remoteAuthentication(like: localAuthentication)
         let localIdentity = localIdentity(addresses: localAddresses, localAuthentication)
-        let remoteIdentity = remoteIdentity(hosts, remoteAuthentication)
+        let remotePattern = remotePattern(remoteAuthentication)
+        let remoteIdentity = remotePattern == nil ? remoteIdentity(hosts, remoteAuthentication) : nil
         let children = ChildReader(connection: self).children(policyID: policyID)
         let options = ConnectionOptions(settings, remote)
         guard diagnostics.all[before...].allSatisfy({ $0.severity == .warning }),
-            let localIdentity, let localAuthentication, let remoteAuthentication
+            let localIdentity, let localAuthentication, let remoteAuthentication, let addressPools, let virtualAddresses
         else { return nil }
         var connection = ConnectionConfiguration(
             name: entry.name, origin: entry.origin, localIdentity: localIdentity, remoteIdentity: remoteIdentity,
             localAuthentication: localAuthentication, remoteAuthentication: remoteAuthentication)
+        connection.remotePattern = remotePattern ?? nil
+        connection.addressPools = addressPools
+        connection.virtualAddresses = virtualAddresses
         connection.localAddresses = localAddresses
         connection.remoteAddresses = hosts.compactMap(\.address)
         connection.acceptsAnyRemoteAddress = hosts.contains(.any)
@@ -134,6 +181,20 @@ struct ConnectionReader {
         diagnostics.error(
             "\"local.id\" is missing: the identity we prove to the peer, such as gw.example.org", at: entry.origin)
         return nil
+    }
+
+    /// What the peer's identity is to be like; `nil` if what is written is no pattern, and within the result if it is a wrong one.
+    private func remotePattern(_ authentication: RemoteAuthentication?) -> IdentityPattern?? {
+        guard let node = remote[.id], let text = node.node.scalar?.string, IdentityPattern.isPattern(text) else { return nil }
+        if case .preSharedKey = authentication {
+            node.warning("every peer that knows the secret is accepted under any of these identities")
+        }
+        do {
+            return .some(try IdentityPattern(configured: text))
+        } catch {
+            node.error(error.reason)
+            return .some(nil)
+        }
     }
 
     /// `any`, or no way to tell, is `nil`: whatever the peer can prove.

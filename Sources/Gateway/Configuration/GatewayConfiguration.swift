@@ -42,6 +42,7 @@ public struct GatewayConfiguration: Sendable {
             node.error("children belong to a connection and cannot be defaults")
         }
         let authorities = Self.authorities(roots)
+        let pools = ConfiguredPools(roots.compactMap { $0[.pools] }, diagnostics)
         var numbers = PolicyNumbers()
         var names: [String: Origin] = [:]
         for root in roots {
@@ -54,7 +55,8 @@ public struct GatewayConfiguration: Sendable {
                         at: entry.origin)
                 }
                 names[entry.name] = entry.origin
-                guard let reader = ConnectionReader(entry, defaults: defaults, authorities: authorities) else {
+                guard let reader = ConnectionReader(entry, defaults: defaults, authorities: authorities, pools: pools)
+                else {
                     continue
                 }
                 if let connection = reader.connection(policyID: { numbers.number(entry.name, $0) }) {

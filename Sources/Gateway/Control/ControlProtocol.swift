@@ -1,7 +1,7 @@
 /// A request on the control socket: one line of JSON. Nothing in it names a file.
 public struct ControlRequest: Codable, Hashable, Sendable {
     public enum Command: String, Codable, Hashable, Sendable {
-        case status, watch, up, down, reload, explain
+        case status, watch, up, down, reload, explain, leases
         case logLevel = "log-level"
         case shutdown
     }
@@ -34,6 +34,7 @@ public struct ControlReply: Codable, Sendable {
     /// What happened, for a person: each one line.
     public var lines: [String] = []
     public var status: GatewayStatus?
+    public var leases: [LeaseReport]?
 
     public init(_ outcome: Outcome = .success, lines: [String] = [], status: GatewayStatus? = nil, isLast: Bool = true)
     {

@@ -63,6 +63,31 @@ public struct IKESAReport: Codable, Hashable, Sendable {
     /// Seconds since it was established, and until it is rekeyed.
     public var age: Int
     public var rekeyIn: Int?
+    /// Which of the connection's peers it is, as in `roadwarrior[3]`; absent where there can be only one.
+    public var instance: String?
+    /// What the peer has given us, and what we have given it (RFC 7296 section 2.19).
+    public var assignedToUs: AssignmentReport?
+    public var assignedToPeer: AssignmentReport?
+}
+
+/// Addresses, and what goes along with them.
+public struct AssignmentReport: Codable, Hashable, Sendable {
+    public var addresses: [String]
+    public var dnsServers: [String]
+    public var domains: [String]
+    public var subnets: [String]
+}
+
+/// An address of a pool that a peer has, or had: what `cygnet leases --json` prints.
+public struct LeaseReport: Codable, Hashable, Sendable {
+    public var pool: String
+    public var address: String
+    /// Absent for a peer without authentication.
+    public var identity: String?
+    /// `online` or `offline`: kept for the peer until another has to have it.
+    public var state: String
+    /// Seconds since it was given, or given back.
+    public var since: Int
 }
 
 /// A configured child.
@@ -95,6 +120,8 @@ public struct ChildSAReport: Codable, Hashable, Sendable {
     public var drops: [String: UInt64] = [:]
     public var age: Int
     public var rekeyIn: Int?
+    /// As in ``IKESAReport/instance``.
+    public var instance: String?
 }
 
 /// What the data plane as a whole has done.

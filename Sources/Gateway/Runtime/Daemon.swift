@@ -41,6 +41,8 @@ public actor Daemon {
     var warnings: [String] = []
     /// Packets received on each inbound association when last asked.
     var inboundPackets: [UInt32: UInt64] = [:]
+    /// Addresses that peers have given us, by connection.
+    var virtualAddresses: [String: [IPAddress]] = [:]
     private var jobs: JobPool?
     private var timer: (at: Instant, task: Task<Void, Never>)?
     private var stopRequest: AsyncStream<Outcome>.Continuation?
@@ -79,7 +81,7 @@ public actor Daemon {
         }
         do {
             try dataplane.start()
-            try dataplane.apply(configuration.installedPolicies)
+            try dataplane.apply(configuration.installedPolicies(virtual: [:]))
         } catch {
             logger.error("dataplane-failed", metadata: ["reason": "\(error.reason)"])
             // What a predecessor left to block its traffic goes on doing so.
@@ -244,6 +246,7 @@ public actor Daemon {
         case .removeOutbound(let inboundSPI): dataplane.removeOutbound(pairedWith: inboundSPI)
         case .updateAddresses(let inboundSPI, let local, let remote):
             dataplane.updateAddresses(inboundSPI: inboundSPI, local: local, remote: remote)
+        case .assignAddresses(let connection, let addresses): assign(addresses, to: connection)
         case .compute(let job):
             if let jobs { Task { await jobs.submit(job) } }
         case .inquire(let id, let inquiry):
@@ -258,6 +261,19 @@ public actor Daemon {
         } catch {
             logger.error("installation-failed", metadata: ["spi": "\(hex(spi))", "reason": "\(error.reason)"])
             endpoint.handle(.installationFailed(spi: spi, reason: error.reason), at: clock.now)
+        }
+    }
+
+    /// Puts the addresses that peers have given us on the device, and makes them the source of what goes to these peers.
+    private func assign(_ addresses: [IPAddress], to connection: String) {
+        let new = addresses.isEmpty ? nil : addresses
+        guard virtualAddresses[connection] != new else { return }
+        virtualAddresses[connection] = new
+        do {
+            try dataplane.setAddresses(virtualAddresses.sorted { $0.key < $1.key }.flatMap(\.value).map { IPPrefix($0) })
+            try dataplane.apply(configuration.installedPolicies(virtual: virtualAddresses))
+        } catch {
+            warn("the addresses of \(connection) cannot be set: \(error.reason)")
         }
     }
 

@@ -24,6 +24,10 @@ extension Daemon: ControlResponder {
         case .down: try await reply(takeDown(request))
         case .reload: try await reply(reload())
         case .explain: try await reply(explain(request.connection))
+        case .leases:
+            var answer = ControlReply()
+            answer.leases = leases()
+            try await reply(answer)
         case .logLevel: try await reply(changeLogLevel(request.level))
         case .shutdown:
             logger.notice("stopping", metadata: ["by": "control socket"])
@@ -72,6 +76,7 @@ extension Daemon: ControlResponder {
     }
 
     private func takeDown(_ request: ControlRequest) async -> ControlReply {
+        if let text = request.connection, let instance = InstanceName(text) { return takeDown(instance, child: request.child) }
         guard let name = request.connection, connection(name) != nil else { return unknown(request.connection) }
         do throws(ControlError) {
             try endpoint.terminate(name, child: request.child, at: clock.now)
@@ -87,6 +92,19 @@ extension Daemon: ControlResponder {
         return isPresent(name, child: request.child)
             ? ControlReply(.failed, lines: ["\(what) is being taken down, but the peer has not answered yet"])
             : ControlReply(lines: ["\(what) is down"])
+    }
+
+    /// Takes one of several peers down; its Delete is on its way when this returns.
+    private func takeDown(_ instance: InstanceName, child: String?) -> ControlReply {
+        guard connection(instance.connection) != nil else { return unknown(instance.connection) }
+        do throws(ControlError) {
+            try endpoint.terminate(instance.connection, instance: instance.number, child: child, at: clock.now)
+        } catch {
+            drain()
+            return ControlReply(.configuration, lines: [error.description])
+        }
+        drain()
+        return ControlReply(lines: ["\(child.map { "\(instance), child \($0)," } ?? "\(instance)") is being taken down"])
     }
 
     func connection(_ name: String) -> GatewayConnection? { configuration.connections.first { $0.name == name } }

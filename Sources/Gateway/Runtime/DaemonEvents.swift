@@ -29,6 +29,9 @@ extension Daemon {
         case .failed(let connection, let refusal, let nextAttempt):
             failed(connection, refusal, pause: nextAttempt.map { max(Duration.zero, $0 - clock.now) })
         case .callerRefused(let connection, _, let refusal): failed(connection, refusal, pause: nil)
+        case .configurationReceived(let connection, let assigned):
+            logger.info(
+                "configuration-received", metadata: ["connection": "\(connection)", "given": "\(assigned.summary)"])
         case .connectionChanged, .peerMoved: break
         case .negotiated(let connection, let narrative):
             history.add(narrative, connection: connection)

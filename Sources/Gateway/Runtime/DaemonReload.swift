@@ -19,7 +19,7 @@ extension Daemon {
         let oldFingerprints = Dictionary(
             uniqueKeysWithValues: old.connections.map { ($0.name, $0.configuration.fingerprint) })
         do {
-            try dataplane.apply(new.installedPolicies)
+            try dataplane.apply(new.installedPolicies(virtual: virtualAddresses))
         } catch {
             logger.error("reload-refused", metadata: ["reason": "\(error.reason)"])
             return ControlReply(.failed, lines: lines + [error.reason, "nothing is changed"])

@@ -34,7 +34,7 @@ extension Daemon {
                 name: child.name, isWanted: (child.start ?? configured.start) == .boot, isUp: !live.isEmpty,
                 localSelectors: child.localSelectors.map(\.description),
                 remoteSelectors: child.remoteSelectors.map(\.description),
-                securityAssociations: live.map { report($0, counters, now) })
+                securityAssociations: live.map { report($0, of: connection.name, counters, now) })
         }
         return ConnectionReport(
             name: connection.name, isWanted: configured.start == .boot || children.contains(where: \.isWanted),
@@ -43,26 +43,45 @@ extension Daemon {
             state: state.state.rawValue, reason: state.reason, since: seconds(now - state.since),
             nextAttemptIn: state.nextAttempt.map { max(0, seconds($0 - now)) },
             lastError: state.refusal?.description, localIdentity: configured.localIdentity.description,
-            remoteIdentity: configured.remoteIdentity?.description ?? "any",
+            remoteIdentity: configured.wantedPeer,
             remoteHosts: connection.hosts.map(\.description),
-            securityAssociations: state.ikeSAs.map { report($0, now) }, children: children)
+            securityAssociations: state.ikeSAs.map { report($0, of: connection.name, now) }, children: children)
     }
 
-    private func report(_ sa: IKESAStatus, _ now: Instant) -> IKESAReport {
+    private func report(_ sa: IKESAStatus, of connection: String, _ now: Instant) -> IKESAReport {
         IKESAReport(
             initiatorSPI: hexadecimal(sa.isInitiator ? sa.localSPI : sa.remoteSPI),
             responderSPI: hexadecimal(sa.isInitiator ? sa.remoteSPI : sa.localSPI), isInitiator: sa.isInitiator,
             local: sa.local, remote: sa.remote, localIdentity: sa.localIdentity, remoteIdentity: sa.remoteIdentity,
             suite: sa.suite.description, isBehindNAT: sa.isBehindNAT, isPeerBehindNAT: sa.isPeerBehindNAT,
-            age: seconds(now - sa.establishedAt), rekeyIn: sa.rekeyAt.map { max(0, seconds($0 - now)) })
+            age: seconds(now - sa.establishedAt), rekeyIn: sa.rekeyAt.map { max(0, seconds($0 - now)) },
+            instance: sa.instance.map { InstanceName(connection, $0).description },
+            assignedToUs: sa.assignedToUs.map(report), assignedToPeer: sa.assignedToPeer.map(report))
     }
 
-    private func report(_ child: ChildSAStatus, _ counters: [SACountersReport], _ now: Instant) -> ChildSAReport {
+    private func report(_ assigned: AssignedConfiguration) -> AssignmentReport {
+        AssignmentReport(
+            addresses: assigned.addresses.map(\.description), dnsServers: assigned.dnsServers.map(\.description),
+            domains: assigned.domains.map(\.name), subnets: assigned.subnets.map(\.description))
+    }
+
+    /// The addresses of all pools that peers have, or had last.
+    func leases() -> [LeaseReport] {
+        let now = clock.now
+        return endpoint.leases().map {
+            LeaseReport(
+                pool: $0.pool, address: $0.address.description, identity: $0.identity,
+                state: $0.isOnline ? "online" : "offline", since: seconds(now - $0.since))
+        }
+    }
+
+    private func report(_ child: ChildSAStatus, of connection: String, _ counters: [SACountersReport], _ now: Instant) -> ChildSAReport {
         var report = ChildSAReport(
             inboundSPI: hex(child.inboundSPI), outboundSPI: hex(child.outboundSPI), state: child.state,
             suite: child.suite.description, encapsulation: child.isEncapsulatedInUDP ? "udp" : "esp",
             localSelectors: child.localSelectors, remoteSelectors: child.remoteSelectors,
-            age: seconds(now - child.establishedAt), rekeyIn: child.rekeyAt.map { max(0, seconds($0 - now)) })
+            age: seconds(now - child.establishedAt), rekeyIn: child.rekeyAt.map { max(0, seconds($0 - now)) },
+            instance: child.instance.map { InstanceName(connection, $0).description })
         for entry in counters {
             switch entry.direction {
             case .inbound where entry.spi == child.inboundSPI:

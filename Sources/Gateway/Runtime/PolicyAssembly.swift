@@ -1,9 +1,12 @@
 import Dataplane
+import IPPacket
 import IPsecPolicy
 
 extension GatewayConfiguration {
     /// The security policy database in order: policies placed before, the children of all connections, policies placed after.
-    var installedPolicies: [InstalledPolicy] {
+    ///
+    /// - Parameter virtual: the addresses that peers have given us, by connection.
+    func installedPolicies(virtual: [String: [IPAddress]]) -> [InstalledPolicy] {
         var number: UInt32 = 0
         func entries(_ place: ConfiguredPolicy.Place) -> [InstalledPolicy] {
             policies.filter { $0.place == place }.map { policy in
@@ -14,10 +17,13 @@ extension GatewayConfiguration {
                         remote: policy.remote))
             }
         }
-        let protected = connections.flatMap(\.configuration.children).map { child in
-            InstalledPolicy(
-                SecurityPolicy(
-                    id: child.policyID, action: .protect, local: child.localSelectors, remote: child.remoteSelectors))
+        let protected = connections.flatMap { connection in
+            connection.configuration.children.map { child in
+                InstalledPolicy(
+                    SecurityPolicy(
+                        id: child.policyID, action: .protect, local: child.localSelectors, remote: child.remoteSelectors),
+                    preferredSources: virtual[connection.name] ?? [])
+            }
         }
         return entries(.before) + protected + entries(.after)
     }

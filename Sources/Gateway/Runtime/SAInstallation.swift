@@ -1,6 +1,8 @@
 import Dataplane
 import ESP
 import IKE
+import IPPacket
+import IPsecPolicy
 
 // From what IKE has agreed to what the data plane installs.
 
@@ -51,12 +53,29 @@ extension IKE.DataplaneReport {
     init?(_ event: DataplaneEvent) {
         switch event {
         case .acquire(let policy, let packet):
-            self = .acquire(policyID: policy, description: "a packet from \(packet.source) to \(packet.destination)")
+            self = .acquire(
+                policyID: policy, description: "a packet from \(packet.source) to \(packet.destination)",
+                packet: TriggerPacket(packet))
         case .inboundSeen(let spi): self = .inboundSeen(spi: spi)
         case .softLimit(let inboundSPI, _): self = .softLimit(spi: inboundSPI)
         case .hardLimit(let inboundSPI, _): self = .hardLimit(spi: inboundSPI)
         case .peerMoved(let spi, let remote): self = .peerMoved(spi: spi, remote: remote)
         case .ike, .unknownSPI, .warning, .failed: return nil
         }
+    }
+}
+
+extension TriggerPacket {
+    /// The selectors of one packet on its way out. What ICMP has in the place of ports is left open.
+    init?(_ packet: PacketSelector) {
+        let ports = packet.ports == .ports ? (packet.sourcePort, packet.destinationPort) : nil
+        func selector(_ address: IPAddress, _ port: UInt16?) -> TrafficSelector? {
+            TrafficSelector(
+                ipProtocol: packet.ipProtocol, firstPort: port ?? 0, lastPort: port ?? .max, first: address, last: address)
+        }
+        guard let local = selector(packet.source, ports?.0), let remote = selector(packet.destination, ports?.1) else {
+            return nil
+        }
+        self.init(local: local, remote: remote)
     }
 }

@@ -20,6 +20,8 @@ public struct ChildConfiguration: Sendable {
     /// Whether the DSCP of inner packets is copied to the outer header.
     public var copiesDSCP = true
     public var origins: [String: Origin] = [:]
+    /// The packet that asks for the child, which goes before the selectors in an offer (RFC 7296 section 2.9).
+    var trigger: TriggerPacket?
 
     public init(
         name: String, origin: Origin, policyID: UInt32, localSelectors: [TrafficSelector],
@@ -47,4 +49,33 @@ public struct ChildLifetime: Sendable, Hashable {
     public var overtime = 0.1
 
     public init() {}
+}
+
+/// The selectors of a packet that met a policy without a child SA.
+public struct TriggerPacket: Sendable, Hashable {
+    /// `nil`: the packet's own address is not the one that the child will have.
+    public var local: TrafficSelector?
+    public var remote: TrafficSelector
+
+    public init(local: TrafficSelector?, remote: TrafficSelector) {
+        self.local = local
+        self.remote = remote
+    }
+}
+
+extension ChildConfiguration {
+    func triggered(by packet: TriggerPacket?) -> ChildConfiguration {
+        var child = self
+        child.trigger = packet
+        return child
+    }
+
+    /// What is offered: the packet's selectors, if they lie within, and then all.
+    var offeredSelectors: (local: [TrafficSelector], remote: [TrafficSelector]) {
+        func first(_ packet: TrafficSelector?, _ all: [TrafficSelector]) -> [TrafficSelector] {
+            guard let packet, !all.contains(packet), all.contains(where: { $0.contains(packet) }) else { return all }
+            return [packet] + all
+        }
+        return (first(trigger?.local, localSelectors), first(trigger?.remote, remoteSelectors))
+    }
 }

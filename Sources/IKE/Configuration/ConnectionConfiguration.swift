@@ -45,6 +45,8 @@ public struct ConnectionConfiguration: Sendable {
     public var localIdentity: Identity
     /// The identity the peer must prove; `nil` accepts any identity that its authentication allows.
     public var remoteIdentity: Identity?
+    /// Where no single identity is named: what those that are accepted have in common; `nil`: nothing.
+    public var remotePattern: IdentityPattern?
     public var localAuthentication: LocalAuthentication
     public var remoteAuthentication: RemoteAuthentication
     /// Whether the peer's certificates may be revoked, or unknown to be so.
@@ -62,6 +64,11 @@ public struct ConnectionConfiguration: Sendable {
     /// Whether INITIAL_CONTACT goes with an IKE_AUTH of ours when no other IKE SA between the two identities is known here:
     /// the peer then drops what it has left of such.
     public var sendsInitialContact = true
+    /// Pools that the peer is given addresses from, tried in this order. It has to ask for one; the selectors of children that
+    /// lie in a pool become its address.
+    public var addressPools: [AddressPool] = []
+    /// Addresses that we ask the peer for, at most one of each family. The local selectors of children become what it gives.
+    public var virtualAddresses: [VirtualAddress] = []
     /// Whether tickets are asked for, given and used (RFC 5723).
     public var resumption = false
     /// Whether the first child SA comes with IKE_AUTH (RFC 6023).
@@ -86,6 +93,17 @@ public struct ConnectionConfiguration: Sendable {
 
     /// Where `key` was written, or where the connection begins if it has its default.
     public func origin(of key: String) -> Origin { origins[key] ?? origin }
+
+    /// Whether a peer may be this, once it has proved it.
+    func accepts(_ identity: Identity) -> Bool {
+        remoteIdentity.map { $0.matches(identity) } ?? remotePattern.map { $0.matches(identity) } ?? true
+    }
+
+    /// Who the peer may be, in words.
+    public var wantedPeer: String { remoteIdentity?.description ?? remotePattern?.description ?? "any" }
+
+    /// Peers come to us from anywhere, and there may be several of them at once.
+    public var takesSeveralPeers: Bool { acceptsAnyRemoteAddress && remoteIdentity == nil }
 }
 
 /// How we prove our identity.

@@ -20,6 +20,8 @@ struct ConnectionRecord {
     var missing: [String: (attempt: Int, at: Instant)] = [:]
     /// Children that a person or a packet asked for while the connection was being set up.
     var requested: Set<String> = []
+    /// The packets that asked, by child.
+    var triggers: [String: TriggerPacket] = [:]
     /// Those among them that the attempt under way asks for itself.
     var asked: Set<String> = []
 

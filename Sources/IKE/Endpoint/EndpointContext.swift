@@ -22,6 +22,7 @@ final class EndpointContext {
     var identityPairs = IdentityPairs()
     /// What is known of the status of certificates.
     var statusStore = StatusStore()
+    var instances = PeerInstances()
 
     /// What an IKE SA tells the endpoint that owns it.
     enum Signal {

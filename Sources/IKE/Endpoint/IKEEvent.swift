@@ -18,6 +18,8 @@ public enum IKEEvent: Sendable {
     case callerRefused(connection: String?, remote: SocketAddress, Refusal)
     /// A negotiation ended, well or badly. `connection` is `nil` where no configured connection fitted.
     case negotiated(connection: String?, Narrative)
+    /// The peer has given us addresses and what goes along with them.
+    case configurationReceived(connection: String, AssignedConfiguration)
     /// The peer did not answer and counts as dead.
     case peerDead(connection: String)
     /// The peer, or a NAT before it, is at another address.
@@ -50,6 +52,12 @@ public struct IKESAStatus: Sendable {
     public var establishedAt: Instant
     public var rekeyAt: Instant?
     public var expiresAt: Instant?
+    /// Which of the connection's peers it is, where the connection may have several: a number from 1 on that stays the same for
+    /// as long as the peer is there.
+    public var instance: Int?
+    /// What the peer has given us, or we the peer, by configuration payloads.
+    public var assignedToUs: AssignedConfiguration?
+    public var assignedToPeer: AssignedConfiguration?
 }
 
 /// A child SA as a person sees it.
@@ -66,6 +74,8 @@ public struct ChildSAStatus: Sendable {
     public var expiresAt: Instant?
     /// `"installed"`, `"rekeying"`, `"rekeyed"` or `"deleting"`.
     public var state: String
+    /// As in ``IKESAStatus/instance``.
+    public var instance: Int?
 }
 
 /// The state of a configured connection: one of a few, since when, and why.

@@ -16,6 +16,8 @@ public enum Output: Sendable {
     case updateAddresses(inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress)
     /// One octet 0xFF that keeps a NAT's mapping alive (RFC 3948 section 2.3).
     case sendKeepalive(from: SocketAddress, to: SocketAddress)
+    /// Makes these the addresses of ours that the connection's peer has given us; none: there are no more.
+    case assignAddresses(connection: String, [IPAddress])
     case compute(Job)
     /// Fetch documents, and complete the job with what came of it.
     case inquire(Job.ID, StatusInquiry)
@@ -65,7 +67,7 @@ public struct ChildSADescription: Sendable {
 /// What the data plane reports. SPIs are those of inbound SAs, which we chose; they stand for the pair.
 public enum DataplaneReport: Sendable {
     /// A packet met a policy that has no child SA.
-    case acquire(policyID: UInt32, description: String)
+    case acquire(policyID: UInt32, description: String, packet: TriggerPacket? = nil)
     /// The first authentic packet arrived on a new inbound SA.
     case inboundSeen(spi: UInt32)
     /// Authentic packets arrived on an inbound SA since the last report: the peer is alive.

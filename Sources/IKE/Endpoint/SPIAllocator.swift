@@ -14,6 +14,8 @@ package struct SPIAllocator {
         }
     }
 
+    package func isInUse(_ spi: UInt64) -> Bool { used.contains(spi) }
+
     package mutating func release(_ spi: UInt64) { used.remove(spi) }
 }
 

@@ -9,7 +9,13 @@ extension Endpoint {
             return ConnectionStatus(
                 name: name, state: record.phase.state, since: record.since, reason: record.reason,
                 deadline: record.phase.deadline, refusal: record.refusal, ikeSAs: live.compactMap { $0.status() },
-                children: live.flatMap { $0.established?.children.map { $0.status() } ?? [] })
+                children: live.flatMap { sa in
+                    sa.established?.children.map { child in
+                        var status = child.status()
+                        status.instance = sa.instance
+                        return status
+                    } ?? []
+                })
         }
     }
 

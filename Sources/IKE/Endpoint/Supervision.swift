@@ -6,6 +6,7 @@ import Octets
 public enum ControlError: Error, Hashable, Sendable, CustomStringConvertible {
     case unknownConnection(String)
     case unknownChild(String, connection: String)
+    case unknownInstance(Int, connection: String)
     case notUp(String)
     /// The connection has no address of the peer to send to.
     case noRemoteAddress(String)
@@ -14,6 +15,7 @@ public enum ControlError: Error, Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .unknownConnection(let name): "no connection is named \"\(name)\""
         case .unknownChild(let name, let connection): "connection \(connection) has no child named \"\(name)\""
+        case .unknownInstance(let number, let name): "connection \(name) has no peer number \(number)"
         case .notUp(let name): "connection \(name) is not up"
         case .noRemoteAddress(let name): "connection \(name) has no remote address to call; it can only be called"
         }
@@ -144,6 +146,27 @@ extension Endpoint {
         settle(nil)
     }
 
+    /// Ends what there is with one of a connection's peers; it may come back.
+    public func terminate(_ name: String, instance: Int, child: String? = nil, at now: Instant) throws(ControlError) {
+        context.now = now
+        guard let record = connections[name] else { throw .unknownConnection(name) }
+        if let child, !record.configuration.children.contains(where: { $0.name == child }) {
+            throw .unknownChild(child, connection: name)
+        }
+        let concerned = record.sas.compactMap { sas[$0] }.filter { $0.instance == instance && $0.isEstablished }
+        guard !concerned.isEmpty else { throw .unknownInstance(instance, connection: name) }
+        for sa in concerned {
+            if let child {
+                for pair in sa.established?.children ?? [] where pair.configuration.name == child {
+                    sa.enqueue(.deleteChild(inboundSPI: pair.inboundSPI, reason: "taken down"))
+                }
+            } else {
+                sa.enqueue(.deleteIKE(reason: "taken down"))
+            }
+            settle(sa)
+        }
+    }
+
     /// Replaces the keys of a connection's IKE SA, or of one child.
     public func rekey(_ name: String, child: String? = nil, at now: Instant) throws(ControlError) {
         context.now = now
@@ -184,7 +207,7 @@ extension Endpoint {
     public func handle(_ report: DataplaneReport, at now: Instant) {
         context.now = now
         switch report {
-        case .acquire(let policyID, let description): acquire(policyID, description)
+        case .acquire(let policyID, let description, let packet): acquire(policyID, description, packet)
         case .inboundSeen(let spi):
             withOwner(ofInbound: spi) { sa, child in
                 sa.lastHeard = now
@@ -222,19 +245,23 @@ extension Endpoint {
         settle(sa)
     }
 
-    private func acquire(_ policyID: UInt32, _ description: String) {
+    private func acquire(_ policyID: UInt32, _ description: String, _ packet: TriggerPacket?) {
         for name in order {
-            guard var record = connections[name],
+            guard let record = connections[name],
                 let child = record.configuration.children.first(where: { $0.policyID == policyID })
             else { continue }
-            guard record.configuration.start(of: child) != .none, !record.isHeldDown else { return }
+            // Of several peers each brings its own children; no packet says which is meant.
+            guard record.configuration.start(of: child) != .none, !record.isHeldDown, !record.configuration.takesSeveralPeers
+            else { return }
             if let sa = establishedSA(record) {
-                guard record.missing[child.name] == nil else { return }
-                sa.enqueue(.createChild(child))
+                guard record.missing[child.name] == nil, sa.lacks(child, for: packet) else { return }
+                sa.enqueue(.createChild(child.triggered(by: packet)))
                 settle(sa)
-            } else if record.sas.isEmpty, record.nextAttempt == nil, !record.configuration.remoteAddresses.isEmpty {
-                record.requested.insert(child.name)
-                connections[name] = record
+            } else if !record.configuration.remoteAddresses.isEmpty {
+                connections[name]?.requested.insert(child.name)
+                connections[name]?.triggers[child.name] = packet
+                // An attempt that is under way, or will be, brings it along.
+                guard record.sas.isEmpty, record.nextAttempt == nil else { return }
                 attempt(name, askedForBy: description)
                 settle(nil)
             }
@@ -298,7 +325,7 @@ extension Endpoint {
         }
         let children = configuration.children.filter {
             record.requested.contains($0.name) || configuration.start(of: $0) == .boot
-        }
+        }.map { $0.triggered(by: record.triggers[$0.name]) }
         enterConnecting(&record, "calling \(remote)" + (packet.map { ", asked for by \($0)" } ?? ""))
         connections[name] = record
         call(name, at: remote, from: local, for: children.isEmpty ? configuration.children : children, mayResume: true)
@@ -454,6 +481,7 @@ extension Endpoint {
         case .childUp(let sa, let child):
             guard let name = sa.connection?.name else { return [sa] }
             connections[name]?.missing[child] = nil
+            connections[name]?.attempt = 0
             connections[name]?.refusal = nil
             connections[name]?.enter(.up, "established", context)
             return [sa]
@@ -492,12 +520,14 @@ extension Endpoint {
             return
         }
         if !record.sas.contains(sa.localSPI) { record.sas.append(sa.localSPI) }
-        record.attempt = 0
         record.isHeldDown = false
         // What was asked for after the attempt had begun; if the peer has brought it along, nothing comes of this.
         let late = sa.isInitiator ? record.requested.subtracting(record.asked) : record.requested
-        for child in record.configuration.children where late.contains(child.name) { sa.enqueue(.createChild(child)) }
+        for child in record.configuration.children where late.contains(child.name) {
+            sa.enqueue(.createChild(child.triggered(by: record.triggers[child.name])))
+        }
         record.requested = []
+        record.triggers = [:]
         record.asked = []
         record.refusal = nil
         if record.configuration.deadPeerAction == .restart, !record.configuration.remoteAddresses.isEmpty,
@@ -560,7 +590,9 @@ extension Endpoint {
             record.refusal = refusal
             context.emit(.failed(connection: name, refusal, nextAttempt: nil))
         }
-        let hasChildren = !(sa.established?.children.isEmpty ?? true)
+        let hasChildren = record.sas.contains { spi in
+            sas[spi]?.established.map { !$0.children.isEmpty && !$0.isReplaced } ?? false
+        }
         let isTemporary = refusal?.notify == .temporaryFailure
         let isKept =
             record.isWanted && record.configuration.start(of: configuration) == .boot

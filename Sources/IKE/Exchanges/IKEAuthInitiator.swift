@@ -115,7 +115,7 @@ extension IKESA {
         if connection.sendsInitialContact, isFirst, connection.localIdentity != .anonymous {
             payloads.append(.notify(NotifyPayload(type: .initialContact)))
         }
-        tell(.wanted, "we are \(connection.localIdentity), the peer is to be \(connection.remoteIdentity?.description ?? "anyone")", origin: connection.origin(of: "local.id"))
+        tell(.wanted, "we are \(connection.localIdentity), the peer is to be \(connection.wantedPeer)", origin: connection.origin(of: "local.id"))
         payloads += extensionPayloads(for: .authRequest)
         if let child = proving.child {
             payloads += childOffer(adapted(child.configuration), spi: child.inboundSPI, withKeyExchange: false)
@@ -135,9 +135,9 @@ extension IKESA {
         }
         do throws(Refusal) {
             let identity = try connection.identity(claimedBy: identification)
-            if let wanted = connection.remoteIdentity, !wanted.matches(identity) {
+            if !connection.accepts(identity) {
                 throw Refusal(
-                    .authenticationFailed, "the peer says it is \(identity); \(wanted) was expected",
+                    .authenticationFailed, "the peer says it is \(identity); \(connection.wantedPeer) was expected",
                     at: [connection.origin(of: "remote.id")], notify: .authenticationFailed)
             }
             let foundation = proving.foundation

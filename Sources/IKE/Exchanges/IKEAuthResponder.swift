@@ -106,8 +106,9 @@ extension IKESA {
         var reasons: [(String, Origin)] = []
         var fitting: [ConnectionConfiguration] = []
         for candidate in candidates {
-            if let expected = candidate.remoteIdentity, !expected.matches(identity) {
-                reasons.append(("\(candidate.name) wants the peer to be \(expected)", candidate.origin(of: "remote.id")))
+            if !candidate.accepts(identity) {
+                reasons.append(
+                    ("\(candidate.name) wants the peer to be \(candidate.wantedPeer)", candidate.origin(of: "remote.id")))
             } else if let wanted, !candidate.localIdentity.matches(wanted) {
                 reasons.append(("\(candidate.name) is ours as \(candidate.localIdentity)", candidate.origin(of: "local.id")))
             } else {
@@ -122,7 +123,10 @@ extension IKESA {
             }
         }
         // With the method wrong for all, the check that follows says so with the line that decides.
-        let remaining = byMethod.isEmpty ? fitting : byMethod
+        let suitable = byMethod.isEmpty ? fitting : byMethod
+        // Who is named is not taken for one of many.
+        let precision = suitable.map(\.precision).max()
+        let remaining = suitable.filter { $0.precision == precision }
         let bySelectors = remaining.first { candidate in
             candidate.children.contains { narrowed($0, payloads) != nil }
         }
@@ -238,6 +242,7 @@ extension IKESA {
         scheduleLifetime(&established)
         state = .established(established)
         claim(IdentityPairs.Pair(local: connection.localIdentity, remote: identity))
+        enterInstance(identity)
         tell(.chosen, "IKE SA established: \(suite)")
         if let status = status() { context.emit(.ikeEstablished(connection: connection.name, status)) }
         context.signals.append(.established(self))
@@ -265,4 +270,9 @@ extension IKESA {
         case .closing, .closed: break
         }
     }
+}
+
+extension ConnectionConfiguration {
+    /// How closely it says who the peer is.
+    fileprivate var precision: Int { remoteIdentity != nil ? 2 : remotePattern != nil ? 1 : 0 }
 }

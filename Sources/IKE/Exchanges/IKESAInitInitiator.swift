@@ -73,7 +73,7 @@ extension IKESA {
             context: context, isInitiator: true, localSPI: localSPI, remoteSPI: 0, path: path,
             state: .initiating(phase), connection: connection,
             title: "IKE SA \(localSPI.bigEndianOctets.hexadecimal) as initiator, \(path.local) to \(path.remote)")
-        sa.tell(.wanted, "peer \(connection.remoteIdentity?.description ?? "with any identity") at \(path.remote)", origin: connection.origin(of: "remote"))
+        sa.tell(.wanted, "peer \(connection.wantedPeer) at \(path.remote)", origin: connection.origin(of: "remote"))
         return sa
     }
 

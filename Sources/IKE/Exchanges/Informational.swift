@@ -149,6 +149,7 @@ extension IKESA {
         }
         if lingers {
             context.childOwners.remove(child)
+            for owner in Extensions.all { owner.removed(child, from: self) }
             context.emit(.removeOutbound(inboundSPI: child.inboundSPI))
             context.emit(
                 .childClosed(

@@ -290,6 +290,7 @@ extension IKESA {
         new.slots = slots
         try new.secure(with: keys)
         new.claim(IdentityPairs.Pair(local: established.localIdentity, remote: established.remoteIdentity))
+        new.enterInstance(established.remoteIdentity, inheriting: instance)
         return new
     }
 

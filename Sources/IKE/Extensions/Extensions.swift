@@ -12,6 +12,8 @@ enum Extensions {
         QuickCrashDetection.self,
         SessionResumption.self,
         StapledStatus.self,
+        ConfigurationPayloads.self,
+        DistinctPeers.self,
     ]
 }
 

@@ -43,6 +43,12 @@ protocol IKEExtension: SendableMetatype {
     /// Payloads beside our acceptance of a child.
     static func payloads(accepting child: SelectedChild, of sa: IKESA) -> [Payload]
 
+    /// A child is there from now on; packets may come through it.
+    static func added(_ child: ChildSA, to sa: IKESA)
+
+    /// A child is gone. It may have come from another IKE SA, by a rekey.
+    static func removed(_ child: ChildSA, from sa: IKESA)
+
     // MARK: INFORMATIONAL exchanges
 
     /// Begins an exchange that the extension has asked for with ``Established/Task/notice(_:)``.
@@ -115,6 +121,9 @@ protocol IKEExtension: SendableMetatype {
 
     /// Does what is due at the context's time; also called when nothing is.
     static func handleTimeout(of sa: IKESA)
+
+    /// Adds what a person may want to see.
+    static func describe(_ status: inout IKESAStatus, of sa: IKESA)
 }
 
 extension IKEExtension {
@@ -127,6 +136,8 @@ extension IKEExtension {
         _ terms: inout ChildTerms, of child: ChildConfiguration, by payloads: [Payload], isOffer: Bool, of sa: IKESA
     ) throws(Refusal) {}
     static func payloads(accepting child: SelectedChild, of sa: IKESA) -> [Payload] { [] }
+    static func added(_ child: ChildSA, to sa: IKESA) {}
+    static func removed(_ child: ChildSA, from sa: IKESA) {}
     static func begin(_ notice: ExtensionNotice, of sa: IKESA) -> [Payload]? { nil }
     static func finish(_ notice: ExtensionNotice, with answer: Authenticated, of sa: IKESA) {}
     static func answer(_ request: Authenticated, of sa: IKESA) -> [Payload] { [] }
@@ -152,6 +163,7 @@ extension IKEExtension {
     static func ended(_ sa: IKESA) {}
     static func deadline(of sa: IKESA) -> Instant? { nil }
     static func handleTimeout(of sa: IKESA) {}
+    static func describe(_ status: inout IKESAStatus, of sa: IKESA) {}
 }
 
 /// A message that extensions may add to and look at. What they do in CREATE_CHILD_SA and INFORMATIONAL has hooks of its own.

@@ -31,13 +31,14 @@ extension IKESA {
         for (proposal, own) in zip(proposals, child.espProposals) {
             tell(.offered, "child \(child.name): \(proposal.summary)", origin: own.origin)
         }
+        let offered = child.offeredSelectors
         tell(
-            .offered, "child \(child.name): \(child.localSelectors.summary) === \(child.remoteSelectors.summary)",
+            .offered, "child \(child.name): \(offered.local.summary) === \(offered.remote.summary)",
             origin: child.origin(of: "local"))
         return [
             .securityAssociation(SecurityAssociationPayload(proposals: proposals)),
-            .trafficSelectorsInitiator(TrafficSelectorPayload(child.localSelectors)),
-            .trafficSelectorsResponder(TrafficSelectorPayload(child.remoteSelectors)),
+            .trafficSelectorsInitiator(TrafficSelectorPayload(offered.local)),
+            .trafficSelectorsResponder(TrafficSelectorPayload(offered.remote)),
         ] + extensionPayloads(offering: child)
     }
 
@@ -133,8 +134,20 @@ extension IKESA {
                 "the peer wants \(offeredRemote.summary) === \(offeredLocal.summary) (peer === us); no child of \(connection.name) protects any of that",
                 at: children.flatMap { [$0.origin(of: "local"), $0.origin(of: "remote")] }, notify: .tsUnacceptable)
         }
+        // The first selectors may be those of a packet that waits: a child that carries it comes before others (RFC 7296
+        // section 2.9).
+        if let local = offeredLocal.first, let remote = offeredRemote.first {
+            func carries(_ selectors: [TrafficSelector], _ packet: TrafficSelector) -> Bool {
+                selectors.contains { $0.contains(packet) }
+            }
+            fitting =
+                fitting.filter { carries($0.1, local) && carries($0.2, remote) }
+                + fitting.filter { !carries($0.1, local) || !carries($0.2, remote) }
+        }
         // The child whose configuration is what was offered, if there is one, is the one the peer means.
-        if let exact = fitting.firstIndex(where: { $0.1 == offeredLocal && $0.2 == offeredRemote && $0.0.localSelectors == offeredLocal }) {
+        let wholeLocal = Narrowing.narrow(offeredLocal, to: offeredLocal)
+        let wholeRemote = Narrowing.narrow(offeredRemote, to: offeredRemote)
+        if let exact = fitting.firstIndex(where: { $0.1 == wholeLocal && $0.2 == wholeRemote && $0.0.localSelectors == wholeLocal }) {
             fitting.insert(fitting.remove(at: exact), at: 0)
         }
         for (child, local, remote) in fitting {
@@ -166,6 +179,28 @@ extension IKESA {
             at: fitting.map { $0.0.origin(of: "esp") }, notify: .noProposalChosen)
     }
 
+    /// Whether a packet that met the policy of `child` can be helped by one more child SA: there is none that carries it, none is
+    /// on its way, and what would be asked for does carry it.
+    func lacks(_ child: ChildConfiguration, for packet: TriggerPacket?) -> Bool {
+        guard let established else { return false }
+        if case .child(let creation) = established.outgoing, creation.configuration.name == child.name { return false }
+        let isPlanned = established.tasks.contains {
+            if case .createChild(let planned) = $0 { planned.name == child.name } else { false }
+        }
+        let present = established.children.filter { $0.configuration.name == child.name && $0.isCurrent }
+        guard !isPlanned, !present.isEmpty else { return !isPlanned }
+        // The peer has narrowed what there is. More than a few would be a peer that narrows without end.
+        guard let packet, let local = packet.local, present.count < 4 else { return false }
+        func carries(_ selectors: [TrafficSelector], _ packet: TrafficSelector) -> Bool {
+            selectors.contains { $0.contains(packet) }
+        }
+        let own = adapted(child)
+        return carries(own.localSelectors, local) && carries(own.remoteSelectors, packet.remote)
+            && !present.contains {
+                carries($0.description.localSelectors, local) && carries($0.description.remoteSelectors, packet.remote)
+            }
+    }
+
     /// SA, TSi and TSr of our answer to an offer.
     func childAcceptance(_ agreed: SelectedChild, spi: UInt32) -> [Payload] {
         [
@@ -187,6 +222,8 @@ extension IKESA {
         _ configuration: ChildConfiguration, _ terms: ChildTerms, inboundSPI: UInt32, inbound: DirectionKeys,
         outbound: DirectionKeys
     ) -> ChildSA {
+        // A rekey offers what there is, not what once asked for it.
+        let configuration = configuration.triggered(by: nil)
         let lifetime = configuration.lifetime
         let rekeyAfter = lifetime.rekeyAfter.map { context.jittered($0, by: lifetime.jitter) }
         let description = ChildSADescription(
@@ -210,6 +247,7 @@ extension IKESA {
         if context.configuration.exportsKeys { context.emit(.keys(.child(child.description))) }
         _ = withEstablished { $0.children.append(child) }
         context.childOwners.insert(child, of: localSPI)
+        for owner in Extensions.all { owner.added(child, to: self) }
         if let old = child.replaces {
             context.emit(.childRekeyed(connection: connection?.name ?? "?", old: old, child.status()))
         } else {

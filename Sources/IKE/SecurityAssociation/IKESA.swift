@@ -54,6 +54,8 @@ final class IKESA {
     var receivedInitialContact = false
     /// The peer has deleted the SA.
     var isEndedByPeer = false
+    /// Which of the connection's peers it is with; `nil` where there is only one. Known once the peer is.
+    private(set) var instance: Int?
     /// The identities under which ``IdentityPairs`` knows this SA.
     private var identities: IdentityPairs.Pair?
     let createdAt: Instant
@@ -116,6 +118,12 @@ final class IKESA {
         if let identities { context.identityPairs.remove(identities) }
         identities = pair
         if let pair { context.identityPairs.insert(pair) }
+    }
+
+    /// Gives the SA the number of its peer.
+    func enterInstance(_ identity: Identity, inheriting old: Int? = nil) {
+        guard let connection, connection.takesSeveralPeers else { return }
+        instance = identity == .anonymous && old != nil ? old : context.instances.enter(identity, of: connection.name)
     }
 
     func tell(_ kind: Narrative.Kind, _ text: String, origin: Origin? = nil) {
@@ -368,6 +376,9 @@ final class IKESA {
         releasePending()
         if !(established?.isReplaced ?? false) { for owner in Extensions.all { owner.ended(self) } }
         claim(nil)
+        if instance != nil, let name = connection?.name, let identity = established?.remoteIdentity {
+            context.instances.leave(identity, of: name)
+        }
         if case .established(let established) = state {
             for child in established.children { discard(child, reason: why) }
             for old in established.lingering {
@@ -423,6 +434,7 @@ final class IKESA {
         context.emit(.removeOutbound(inboundSPI: child.inboundSPI))
         context.childSPIs.release(child.inboundSPI)
         context.childOwners.remove(child)
+        for owner in Extensions.all { owner.removed(child, from: self) }
         context.emit(
             .childClosed(
                 connection: connection?.name ?? "?", child: child.configuration.name, inboundSPI: child.inboundSPI,
@@ -442,11 +454,13 @@ final class IKESA {
 
     func status() -> IKESAStatus? {
         guard let suite = keys?.suite, case .established(let established) = state else { return nil }
-        return IKESAStatus(
+        var result = IKESAStatus(
             localSPI: localSPI, remoteSPI: remoteSPI, isInitiator: isInitiator, local: path.local.description,
             remote: path.remote.description, localIdentity: established.localIdentity.description,
             remoteIdentity: established.remoteIdentity.description, suite: suite, isBehindNAT: path.isBehindNAT,
             isPeerBehindNAT: path.isPeerBehindNAT, establishedAt: established.establishedAt,
-            rekeyAt: established.rekeyAt, expiresAt: established.expiresAt)
+            rekeyAt: established.rekeyAt, expiresAt: established.expiresAt, instance: instance)
+        for owner in Extensions.all { owner.describe(&result, of: self) }
+        return result
     }
 }

@@ -50,7 +50,7 @@ extension SessionResumption {
     /// Whether the connection the ticket was given for is still there, and would still take the peer in this way.
     private static func isGood(_ ticket: Ticket, for connection: ConnectionConfiguration, _ secret: SecretOctets) -> Bool {
         connection.name == ticket.connection && connection.resumption
-            && connection.remoteIdentity.map { $0.matches(ticket.initiatorIdentity) } ?? true
+            && connection.accepts(ticket.initiatorIdentity)
             && connection.localIdentity.matches(ticket.responderIdentity)
             && connection.remoteAuthentication.credentialDigest(secret) == ticket.credentialDigest
             && ProposalSelection.selectIKE(

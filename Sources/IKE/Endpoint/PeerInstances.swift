@@ -1,0 +1,32 @@
+import Credentials
+
+/// Numbers for the peers of connections that take several: `roadwarrior[3]`.
+struct PeerInstances {
+    private struct Peer: Hashable {
+        let connection: String
+        let identity: Identity
+    }
+
+    private var numbers: [Peer: (number: Int, users: Int)] = [:]
+    private var last: [String: Int] = [:]
+
+    /// The number of a peer that has one more IKE SA. Of anonymous ones each has its own.
+    mutating func enter(_ identity: Identity, of connection: String) -> Int {
+        let peer = Peer(connection: connection, identity: identity)
+        if let known = numbers[peer] {
+            numbers[peer]?.users += 1
+            return known.number
+        }
+        let number = (last[connection] ?? 0) + 1
+        last[connection] = number
+        if identity != .anonymous { numbers[peer] = (number, 1) }
+        return number
+    }
+
+    /// It has one less.
+    mutating func leave(_ identity: Identity, of connection: String) {
+        let peer = Peer(connection: connection, identity: identity)
+        guard let known = numbers[peer] else { return }
+        numbers[peer] = known.users > 1 ? (known.number, known.users - 1) : nil
+    }
+}
