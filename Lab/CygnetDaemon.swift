@@ -127,6 +127,12 @@ package final class CygnetDaemon: Sendable {
     /// The table a person sees.
     package func statusTable() async throws(LabError) -> String { try await control("status").output }
 
+    /// Writes what `cygnet events` tells into a file, until the daemon ends.
+    /// - Parameter arguments: More for the command.
+    package func followEvents(_ arguments: [String], file: String) throws(LabError) -> ChildProcess {
+        try laboratory.start([executable, "events", "--socket", socket] + arguments, in: namespace, logFile: file)
+    }
+
     /// Removes what a killed daemon left in the namespace.
     package func cleanup() async throws(LabError) -> CommandResult {
         try await namespace.run([executable, "cleanup", "--socket", socket])

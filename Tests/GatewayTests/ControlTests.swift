@@ -4,9 +4,14 @@ import Glibc
 import Logging
 import Testing
 
-/// Answers `status` with three replies, and anything else with an outcome.
+/// Answers `watch` with three replies, `events` with one that others might follow, and anything else with an outcome.
 private struct Responder: ControlResponder {
     func respond(to request: ControlRequest, reply: @Sendable (ControlReply) async throws -> Void) async throws {
+        if request.command == .events {
+            try await reply(ControlReply(lines: ["waiting"], isLast: false))
+            // Nothing ever happens.
+            try await Task.sleep(for: .seconds(3600))
+        }
         guard request.command == .watch else {
             try await reply(
                 ControlReply(.noProposal, lines: ["\(request.command.rawValue) \(request.connection ?? "-")"]))
@@ -56,6 +61,30 @@ struct ControlTests {
             }
             #expect(last.lines == ["3"])
             #expect(await record.lines == ["1", "2", "3"])
+        }
+    }
+
+    @Test(
+        "So many clients are served at once; one more is told so, and served when another has gone",
+        .timeLimit(.minutes(1)))
+    func limit() async throws {
+        try await withServer { path in
+            let client = ControlClient(path: path)
+            let (begun, began) = AsyncStream<Void>.makeStream()
+            var beginnings = begun.makeAsyncIterator()
+            var followers: [Task<Void, Never>] = []
+            for _ in 0..<ControlServer.clientLimit {
+                followers.append(Task { _ = try? await client.perform(ControlRequest(.events)) { _ in began.yield() } })
+                _ = await beginnings.next()
+            }
+            let refused = try await client.perform(ControlRequest(.status))
+            #expect(refused.outcome == .failed)
+            #expect(refused.lines.first?.contains("64 clients") == true)
+            for follower in followers { follower.cancel() }
+            // The server ends what it did for clients that have gone.
+            while try await client.perform(ControlRequest(.status)).outcome != .noProposal {
+                try await Task.sleep(for: .milliseconds(10))
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 /// A request on the control socket: one line of JSON. Nothing in it names a file.
 public struct ControlRequest: Codable, Hashable, Sendable {
     public enum Command: String, Codable, Hashable, Sendable {
-        case status, watch, up, down, reload, explain, leases
+        case status, watch, events, up, down, reload, explain, leases
         case logLevel = "log-level"
         case shutdown
     }
@@ -35,12 +35,16 @@ public struct ControlReply: Codable, Sendable {
     public var lines: [String] = []
     public var status: GatewayStatus?
     public var leases: [LeaseReport]?
+    public var event: GatewayEvent?
 
-    public init(_ outcome: Outcome = .success, lines: [String] = [], status: GatewayStatus? = nil, isLast: Bool = true)
-    {
+    public init(
+        _ outcome: Outcome = .success, lines: [String] = [], status: GatewayStatus? = nil, event: GatewayEvent? = nil,
+        isLast: Bool = true
+    ) {
         self.outcome = outcome
         self.lines = lines
         self.status = status
+        self.event = event
         self.isLast = isLast
     }
 }

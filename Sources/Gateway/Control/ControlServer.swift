@@ -2,6 +2,7 @@ import Glibc
 import Logging
 import NIOCore
 import NIOPosix
+import Synchronization
 
 /// Whoever carries out requests.
 package protocol ControlResponder: Sendable {
@@ -22,6 +23,10 @@ package final class ControlServer: Sendable {
     private let path: String
     private let listener: NIOAsyncChannel<Connection, Never>
     private let logger: Logger
+    /// Clients that are in.
+    private let count = Mutex(0)
+    /// Who comes when so many are in already is told so and let go.
+    package static let clientLimit = 64
 
     package init(path: String, group: gid_t?, logger: Logger) async throws(ControlSocketError) {
         self.path = path
@@ -62,7 +67,14 @@ package final class ControlServer: Sendable {
                 await withDiscardingTaskGroup { group in
                     do {
                         for try await client in clients {
-                            group.addTask { await self.serve(client, responder) }
+                            group.addTask {
+                                let isIn = self.count.withLock { count in
+                                    count += 1
+                                    return count <= Self.clientLimit
+                                }
+                                if isIn { await self.serve(client, responder) } else { await self.turnAway(client) }
+                                self.count.withLock { $0 -= 1 }
+                            }
                         }
                     } catch {
                         if !Task.isCancelled { self.logger.error("control socket failed") }
@@ -89,7 +101,17 @@ package final class ControlServer: Sendable {
         unlink(path)
     }
 
+    private func turnAway(_ client: Connection) async {
+        try? await client.executeThenClose { _, replies in
+            let text = "\(Self.clientLimit) clients use the control socket already; try again when one has gone"
+            try await replies.write(ControlCoding.line(ControlReply(.failed, lines: [text])))
+        }
+    }
+
     private func serve(_ client: Connection, _ responder: some ControlResponder) async {
+        // What is carried out for a client that has gone ends, also while there is nothing to tell it.
+        let current = Mutex<Task<Void, any Error>?>(nil)
+        client.channel.closeFuture.whenComplete { _ in current.withLock { $0?.cancel() } }
         do {
             try await client.executeThenClose { requests, replies in
                 for try await line in requests {
@@ -98,8 +120,17 @@ package final class ControlServer: Sendable {
                             ControlCoding.line(ControlReply(.failed, lines: ["the request cannot be understood"])))
                         continue
                     }
-                    try await responder.respond(to: request) { reply in
-                        try await replies.write(ControlCoding.line(reply))
+                    let work = Task {
+                        try await responder.respond(to: request) { reply in
+                            try await replies.write(ControlCoding.line(reply))
+                        }
+                    }
+                    current.withLock { $0 = work }
+                    if !client.channel.isActive { work.cancel() }
+                    try await withTaskCancellationHandler {
+                        try await work.value
+                    } onCancel: {
+                        work.cancel()
                     }
                 }
             }

@@ -42,8 +42,12 @@ public struct CompactLogHandler: LogHandler {
     ) -> String {
         var line = time.map { "\(timestamp($0)) \(level.rawValue) " } ?? "<\(priority(level))>"
         line += escaped(event)
-        for (key, value) in fields.sorted(by: { $0.key < $1.key }) { line += " \(escaped(key))=\(field("\(value)"))" }
-        return line
+        return line + text(of: fields.mapValues { "\($0)" })
+    }
+
+    /// ` key=value` for each, in the order of the keys.
+    static func text(of fields: [String: String]) -> String {
+        fields.sorted { $0.key < $1.key }.map { " \(escaped($0.key))=\(field($0.value))" }.joined()
     }
 
     /// A value as it is if it is one plain word, else between quotation marks.

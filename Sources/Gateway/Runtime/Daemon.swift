@@ -37,6 +37,8 @@ public actor Daemon {
     var resolved: [String: [IPAddress]] = [:]
     var history = NegotiationHistory()
     var waiters = UpWaiters()
+    var hub = EventHub()
+    var callers = CallerLog()
     /// What a person should know of, newest last.
     var warnings: [String] = []
     /// Packets received on each inbound association when last asked.
@@ -83,7 +85,7 @@ public actor Daemon {
             try dataplane.start()
             try dataplane.apply(configuration.installedPolicies(virtual: [:]))
         } catch {
-            logger.error("dataplane-failed", metadata: ["reason": "\(error.reason)"])
+            report(.dataplaneFailed, .error, ["reason": error.reason])
             // What a predecessor left to block its traffic goes on doing so.
             dataplane.stop(keepsBlocking: true)
             await control.close()
@@ -95,11 +97,11 @@ public actor Daemon {
         giveStatusDocuments()
         endpoint.apply(configuration.connections.map { $0.resolved(resolved) }, at: clock.now)
         drain()
-        logger.notice(
-            "started",
-            metadata: [
-                "version": "\(GatewayVersion.current)", "connections": "\(configuration.connections.count)",
-                "configuration": "\(options.configurationPath)",
+        report(
+            .started, .notice,
+            [
+                "version": GatewayVersion.current, "connections": "\(configuration.connections.count)",
+                "configuration": options.configurationPath,
             ])
         notification.ready("\(configuration.connections.count) connections")
         // Not in the group: a server that is cancelled would leave clients behind that it has let in and not met.
@@ -122,10 +124,11 @@ public actor Daemon {
             }
             notification.stopping()
             isStopping = true
-            control.stopListening()
             waiters.finishAll(ControlReply(.failed, lines: ["the daemon is stopping"]))
             group.cancelAll()
             end(outcome)
+            await dismissFollowers()
+            control.stopListening()
             return outcome
         }
         await serving.value
@@ -159,7 +162,7 @@ public actor Daemon {
             if number == SIGHUP {
                 _ = await reload()
             } else {
-                logger.notice("stopping", metadata: ["signal": "\(number)"])
+                report(.stopping, .notice, ["signal": "\(number)"])
                 stop(.success)
             }
         }
@@ -183,7 +186,7 @@ public actor Daemon {
             warn(text)
             return
         case .failed(let reason):
-            logger.critical("dataplane-failed", metadata: ["reason": "\(reason)"])
+            report(.dataplaneFailed, .critical, ["reason": reason])
             stop(.failed)
             return
         case .acquire, .inboundSeen, .softLimit, .hardLimit, .peerMoved:
@@ -259,7 +262,7 @@ public actor Daemon {
         do {
             try body()
         } catch {
-            logger.error("installation-failed", metadata: ["spi": "\(hex(spi))", "reason": "\(error.reason)"])
+            report(.installationFailed, .error, ["spi": hex(spi), "reason": error.reason])
             endpoint.handle(.installationFailed(spi: spi, reason: error.reason), at: clock.now)
         }
     }
@@ -294,7 +297,7 @@ public actor Daemon {
 
     /// Something a person should know of: logged, and shown in the status.
     func warn(_ text: String) {
-        logger.warning("attention", metadata: ["text": "\(text)"])
+        report(.attention, .warning, ["text": text])
         warnings.removeAll { $0 == text }
         warnings.append(text)
         warnings.removeFirst(max(0, warnings.count - 20))

@@ -20,6 +20,7 @@ extension Daemon: ControlResponder {
                 try await reply(ControlReply(status.outcome, status: status, isLast: false))
                 try await Task.sleep(for: .seconds(pause))
             }
+        case .events: try await stream(request, reply: reply)
         case .up: try await reply(bringUp(request))
         case .down: try await reply(takeDown(request))
         case .reload: try await reply(reload())
@@ -30,7 +31,7 @@ extension Daemon: ControlResponder {
             try await reply(answer)
         case .logLevel: try await reply(changeLogLevel(request.level))
         case .shutdown:
-            logger.notice("stopping", metadata: ["by": "control socket"])
+            report(.stopping, .notice, ["by": "control socket"])
             try await reply(ControlReply(lines: ["stopping"]))
             stop(.success)
         }
@@ -119,7 +120,7 @@ extension Daemon: ControlResponder {
         return status.children.contains { $0.name == child }
     }
 
-    private func unknown(_ name: String?) -> ControlReply {
+    func unknown(_ name: String?) -> ControlReply {
         guard let name else { return ControlReply(.configuration, lines: ["the request names no connection"]) }
         let names = configuration.connections.map(\.name)
         guard !names.isEmpty else { return ControlReply(.configuration, lines: ["no connection is configured"]) }
@@ -140,24 +141,31 @@ extension Daemon: ControlResponder {
                 let result = last.refusal.map { "failed: \($0.reason)" } ?? "agreed"
                 lines.append("\(connection.name): \(last.title), \(clock.date(of: last.began)), \(result)")
             }
-            return ControlReply(lines: lines + unmatchedLines(since: .origin))
+            return ControlReply(lines: lines + callerLines(of: nil, since: .origin))
         }
         guard connection(name) != nil else { return unknown(name) }
         guard let last = history.narratives(of: name).last else {
             let state = endpoint.status().first { $0.name == name }
             let doing = state.map { " It is \($0.state.rawValue): \($0.reason)." } ?? ""
             return ControlReply(
-                lines: ["\(name) has negotiated nothing yet.\(doing)"] + unmatchedLines(since: .origin))
+                lines: ["\(name) has negotiated nothing yet.\(doing)"] + callerLines(of: name, since: .origin))
         }
-        return ControlReply(lines: ExplanationText.lines(last, clock: clock) + unmatchedLines(since: last.began))
+        return ControlReply(
+            lines: ExplanationText.lines(last, clock: clock) + callerLines(of: name, since: last.began))
     }
 
-    /// Negotiations of peers that fitted no connection: where a mistake in an identity or proposal shows.
-    private func unmatchedLines(since: Instant) -> [String] {
-        let recent = history.unmatched.filter { $0.began >= since }.suffix(3)
-        guard !recent.isEmpty else { return [] }
-        return ["", "Negotiations that fitted no connection:"]
-            + recent.flatMap { ExplanationText.lines($0, clock: clock) }
+    /// Callers that were refused before they had proved an identity: where a mistake in an identity, a secret or a proposal
+    /// shows, at whichever end it is.
+    private func callerLines(of connection: String?, since: Instant) -> [String] {
+        let groups = [
+            ("Callers refused, not known to be the peer:", history.callers(of: connection)),
+            ("Negotiations that fitted no connection:", history.unmatched),
+        ]
+        return groups.flatMap { heading, narratives in
+            let recent = narratives.filter { $0.began >= since }.suffix(3)
+            return recent.isEmpty
+                ? [] : ["", heading] + recent.flatMap { ExplanationText.lines($0, clock: clock) }
+        }
     }
 
     private func changeLogLevel(_ text: String?) -> ControlReply {

@@ -11,7 +11,7 @@ extension Daemon {
         let reading = GatewayConfiguration.read(path: options.configurationPath)
         var lines = reading.diagnostics.map(\.description)
         guard let new = reading.configuration else {
-            logger.error("reload-refused", metadata: ["first": "\(lines.first ?? "")"])
+            report(.reloadRefused, .error, ["reason": lines.first ?? ""])
             return ControlReply(.configuration, lines: lines + ["nothing is changed"])
         }
         lines += differences(to: new)
@@ -21,7 +21,7 @@ extension Daemon {
         do {
             try dataplane.apply(new.installedPolicies(virtual: virtualAddresses))
         } catch {
-            logger.error("reload-refused", metadata: ["reason": "\(error.reason)"])
+            report(.reloadRefused, .error, ["reason": error.reason])
             return ControlReply(.failed, lines: lines + [error.reason, "nothing is changed"])
         }
         configuration = new
@@ -46,9 +46,9 @@ extension Daemon {
             lines.append("\(word): \(list.joined(separator: ", "))")
         }
         if added.isEmpty, changed.isEmpty, removed.isEmpty { lines.append("no connection has changed") }
-        logger.notice(
-            "reloaded",
-            metadata: ["added": "\(added.count)", "changed": "\(changed.count)", "removed": "\(removed.count)"])
+        report(
+            .reloaded, .notice,
+            ["added": "\(added.count)", "changed": "\(changed.count)", "removed": "\(removed.count)"])
         await resolveNames()
         return ControlReply(lines: lines)
     }
@@ -102,15 +102,13 @@ extension Daemon {
             let addresses = await HostResolver.addresses(of: name)
             if addresses.isEmpty {
                 if resolved[name] == nil {
-                    logger.warning("unresolved", metadata: ["connection": "\(connection.name)", "name": "\(name)"])
+                    report(.unresolved, .warning, connection: connection.name, ["name": name])
                 }
             } else if resolved[name] != addresses {
                 resolved[name] = addresses
-                logger.info(
-                    "resolved",
-                    metadata: [
-                        "name": "\(name)", "addresses": "\(addresses.map(\.description).joined(separator: ","))",
-                    ])
+                report(
+                    .resolved, connection: connection.name,
+                    ["name": name, "addresses": addresses.map(\.description).joined(separator: ",")])
             }
         }
         guard !connection.hosts.compactMap(\.name).isEmpty else { return }

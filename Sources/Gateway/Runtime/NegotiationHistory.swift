@@ -7,6 +7,9 @@ struct NegotiationHistory {
     private static let unmatchedLimit = 16
 
     private var byConnection: [String: [Narrative]] = [:]
+    /// Of callers that had not proved an identity and asked for what is this connection's, or may be: apart, so that they push
+    /// nothing of the peer's out.
+    private var byCalledConnection: [String: [Narrative]] = [:]
     /// Negotiations that fitted no connection, oldest first.
     private(set) var unmatched: [Narrative] = []
 
@@ -16,17 +19,29 @@ struct NegotiationHistory {
             unmatched.removeFirst(max(0, unmatched.count - Self.unmatchedLimit))
             return
         }
-        var list = byConnection[connection] ?? []
-        list.append(narrative)
-        list.removeFirst(max(0, list.count - Self.perConnection))
-        byConnection[connection] = list
+        func append(to lists: inout [String: [Narrative]]) {
+            var list = lists[connection] ?? []
+            list.append(narrative)
+            list.removeFirst(max(0, list.count - Self.perConnection))
+            lists[connection] = list
+        }
+        if narrative.isFromStranger { append(to: &byCalledConnection) } else { append(to: &byConnection) }
     }
 
     /// Oldest first.
     func narratives(of connection: String) -> [Narrative] { byConnection[connection] ?? [] }
 
+    /// Refused callers, oldest first.
+    ///
+    /// - Parameter connection: that they asked for; `nil`: of all connections.
+    func callers(of connection: String?) -> [Narrative] {
+        guard let connection else { return byCalledConnection.values.flatMap(\.self).sorted { $0.began < $1.began } }
+        return byCalledConnection[connection] ?? []
+    }
+
     mutating func keep(_ connections: Set<String>) {
         byConnection = byConnection.filter { connections.contains($0.key) }
+        byCalledConnection = byCalledConnection.filter { connections.contains($0.key) }
     }
 }
 
