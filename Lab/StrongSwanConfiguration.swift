@@ -31,6 +31,7 @@ extension TunnelPlan {
                         auth = \(method)
                         id = \(Self.identity(side.other))
                         \(authority.map { "cacerts = \($0)" } ?? "")
+                        \(peerLines.remote.joined(separator: "\n"))
                     }
                     children {
                         \(Self.child) {

@@ -134,6 +134,8 @@ package struct TunnelPlan: Sendable {
         package var connection: [String] = []
         /// strongSwan: section of the child; not for the others, which have none.
         package var child: [String] = []
+        /// strongSwan: section of the other end; not for the others.
+        package var remote: [String] = []
         /// strongSwan: sections beside `connections`, such as `pools`; Libreswan: sections beside `conn`.
         package var other: [String] = []
 

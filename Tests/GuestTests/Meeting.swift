@@ -14,6 +14,9 @@ struct Meeting: Sendable {
     let peer: any Peer
     let capture: Capture
     let entry: MatrixEntry
+    let pki: PKI
+    /// What Cygnet and the peer prove themselves by, if by certificates.
+    let credentials: (cygnet: PKI.Credentials?, peer: PKI.Credentials?)
 
     private init(_ row: GuestRow, in laboratory: Laboratory, entry: MatrixEntry) async throws {
         self.laboratory = laboratory
@@ -23,9 +26,10 @@ struct Meeting: Sendable {
         topology = try await Topology(in: laboratory, isNATed: plan.isNATed)
         capture = try await Capture(in: topology.router, file: "\(laboratory.directory)/router.pcap")
         peer = try await row.peer.start(at: side.other, of: topology)
-        let pki = try await PKI(in: laboratory)
+        pki = try await PKI(in: laboratory)
         let ours = try await pki.credentials(for: side, of: plan)
-        try await peer.load(plan, side.other, credentials: try await pki.credentials(for: side.other, of: plan))
+        credentials = (ours, try await pki.credentials(for: side.other, of: plan))
+        try await peer.load(plan, side.other, credentials: credentials.peer)
         cygnet = try CygnetDaemon(
             at: side, of: topology, plan: plan, certificate: ours?.issued, authority: ours?.authority,
             extraLines: row.cygnetLines)
