@@ -32,7 +32,7 @@ extension Interoperability {
                 let course = try events().dropFirst(before)
                 #expect(course.allSatisfy { $0.connection == TunnelPlan.connection })
                 #expect(zip(course, course.dropFirst()).allSatisfy { $0.number < $1.number })
-                let words = course.map { $0.fields["state"] ?? $0.name.rawValue }
+                let words = course.map { $0.fields["state"] ?? $0.name }
                 let expected = [
                     "connecting", "ike-established", "child-established", "up", "child-closed", "ike-closed", "idle",
                 ]

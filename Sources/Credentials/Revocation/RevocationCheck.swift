@@ -144,7 +144,7 @@ public struct RevocationCheck: Sendable {
         }
         for document in supplied { consider(document, isFresh: true) }
         for item in fetched { consider(item.document, isFresh: true, size: item.size) }
-        for item in known.documents(about: certificate, at: unixSeconds) {
+        for item in known.documents(at: unixSeconds) {
             consider(item.document, isFresh: item.isFresh)
         }
         if let newestList { note(newestList.finding, isFresh: newestList.isFresh) }

@@ -108,10 +108,8 @@ public struct StatusStore: Sendable {
         }
     }
 
-    /// What may be about a certificate, with whether it is fresh.
-    func documents(about certificate: CertificateFile, at unixSeconds: Int64) -> [(
-        document: StatusDocument, isFresh: Bool
-    )] {
+    /// All that is known, with whether it is fresh.
+    func documents(at unixSeconds: Int64) -> [(document: StatusDocument, isFresh: Bool)] {
         given.map { ($0, true) } + fetched.values.map { ($0.document, unixSeconds - $0.at < Self.freshness) }
     }
 

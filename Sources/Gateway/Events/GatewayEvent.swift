@@ -2,7 +2,7 @@
 ///
 /// `docs/events.md` describes every name with its fields. Names and fields are only ever added.
 public struct GatewayEvent: Codable, Hashable, Sendable {
-    public enum Name: String, Codable, Hashable, Sendable, CaseIterable {
+    public enum Name: String, Hashable, Sendable, CaseIterable {
         case started, stopping, reloaded
         case reloadRefused = "reload-refused"
         case connectionState = "connection-state"
@@ -30,7 +30,8 @@ public struct GatewayEvent: Codable, Hashable, Sendable {
     public let number: UInt64
     /// In UTC, as RFC 3339 has it, with milliseconds.
     public let time: String
-    public let name: Name
+    /// A ``Name``, or one that a newer daemon has.
+    public let name: String
     /// The connection it is about, if it is about one.
     public let connection: String?
     public let fields: [String: String]
@@ -38,7 +39,7 @@ public struct GatewayEvent: Codable, Hashable, Sendable {
     public init(number: UInt64, time: String, name: Name, connection: String?, fields: [String: String]) {
         self.number = number
         self.time = time
-        self.name = name
+        self.name = name.rawValue
         self.connection = connection
         self.fields = fields
     }
@@ -47,6 +48,6 @@ public struct GatewayEvent: Codable, Hashable, Sendable {
     public var line: String {
         var all = fields
         if let connection { all["connection"] = connection }
-        return "\(time) \(name.rawValue)" + CompactLogHandler.text(of: all)
+        return "\(time) \(name)" + CompactLogHandler.text(of: all)
     }
 }
