@@ -92,6 +92,16 @@ struct CertificateStatusTests {
         #expect(notes.contains { $0.contains("cannot be learned") })
     }
 
+    @Test("A peer that waits for a fetch which is lost is let go in time")
+    func lost() async throws {
+        let pair = try await pair(.require)
+        pair.world.losesInquiries = true
+        try await attempt(pair)
+        #expect(pair.world.inquiries.count == 1 && pair.right.endpoint.halfOpenCount == 1)
+        await pair.world.run(for: .seconds(120))
+        #expect(pair.right.endpoint.halfOpenCount == 0 && pair.right.inbound.isEmpty && !pair.isUp)
+    }
+
     @Test("Nothing is fetched for a certificate that is not trusted")
     func untrusted() async throws {
         let other = try TestAuthority.root("Other")
