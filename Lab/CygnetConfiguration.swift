@@ -10,14 +10,28 @@ extension TunnelPlan {
     ) -> String {
         let daemon = ["control: { socket: \(socket) }"] + daemonEntries
         var lines = ["daemon: { \(daemon.joined(separator: ", ")) }"]
-        let (own, other) =
+        var (own, other) =
             isAnonymous ? ("", "") : (", id: \(Self.identity(side))", ", id: \(Self.identity(side.other))")
         if let authority { lines.append("authorities: \(authority)") }
+        var remoteHost = remoteAddress(side)
+        if !assigned.isEmpty, side == .right {
+            lines += [
+                "pools:",
+                "  \(Self.poolName):",
+                "    addresses: [\(Self.quoted(assigned.map(Self.pool)))]",
+                "    dns: [\(Self.quoted(assigned.map(Self.dnsServer)))]",
+                "    domains: \(Self.domain)",
+            ]
+            remoteHost = nil
+            other = ", id: \"*.example.org\", pool: \(Self.poolName)"
+        } else if !assigned.isEmpty {
+            own += ", virtual-addresses: [\(assigned.map { "\($0)".lowercased() }.joined(separator: ", "))]"
+        }
         lines += [
             "connections:",
             "  \(Self.connection):",
             "    local: { address: \"\(localAddress(side))\"\(own) }",
-            "    remote: { address: \"\(remoteAddress(side).map(\.description) ?? "any")\"\(other) }",
+            "    remote: { address: \"\(remoteHost.map(\.description) ?? "any")\"\(other) }",
         ]
         if isAnonymous {
             lines.append("    auth: anonymous")
@@ -30,9 +44,13 @@ extension TunnelPlan {
             "    ike: \(ikeProposal)",
             "    esp: \(espProposal)",
             "    children:",
-            "      \(Self.child): { local: \"\(network(side))\", remote: \"\(network(side.other))\" }",
-            "    start: \(start)",
         ]
+        for (near, far) in zip(children(side), children(side.other)) {
+            let ends = [("local", near.traffic), ("remote", far.traffic)].filter { !$0.1.isEmpty }
+            let text = ends.map { "\($0.0): [\(Self.quoted($0.1))]" }.joined(separator: ", ")
+            lines.append("      \(near.name): { \(text) }")
+        }
+        lines.append("    start: \(start)")
         if isUDPEncapsulated { lines.append("    encapsulation: udp") }
         if let hasESN { lines.append("    esn: \(hasESN ? "yes" : "no")") }
         // The overtime of a lifetime of one second must leave room for the exchanges.
@@ -46,4 +64,6 @@ extension TunnelPlan {
         }
         return (lines + extraLines.map { "    \($0)" }).joined(separator: "\n") + "\n"
     }
+
+    private static func quoted(_ words: [String]) -> String { words.map { "\"\($0)\"" }.joined(separator: ", ") }
 }

@@ -14,6 +14,17 @@ package struct CygnetStatus: Decodable, Sendable {
         package let responderSPI: String
         package let isInitiator: Bool
         package let suite: String?
+        package let instance: String?
+        package let remoteIdentity: String
+        package let assignedToUs: Assignment?
+        package let assignedToPeer: Assignment?
+    }
+
+    package struct Assignment: Decodable, Sendable {
+        package let addresses: [String]
+        package let dnsServers: [String]
+        package let domains: [String]
+        package let subnets: [String]
     }
 
     package struct Child: Decodable, Sendable {

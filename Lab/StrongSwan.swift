@@ -15,14 +15,19 @@ package final class StrongSwan: Sendable {
     package var processID: pid_t { process.processID }
 
     /// Returns when the daemon answers.
-    package init(at side: Side, of topology: Topology) async throws {
-        namespace = topology.gateway(side)
-        let directory = try topology.laboratory.makeDirectory("swan-\(side.rawValue)")
+    package convenience init(at side: Side, of topology: Topology) async throws {
+        try await self.init(in: topology.gateway(side), name: side.rawValue, topology.laboratory)
+    }
+
+    /// - Parameter name: tells its directory from those of others.
+    package init(in namespace: Namespace, name: String, _ laboratory: Laboratory) async throws {
+        self.namespace = namespace
+        let directory = try laboratory.makeDirectory("swan-\(name)")
         self.directory = directory
         socket = "\(directory)/vici"
         logFile = "\(directory)/log"
         for part in ["x509", "x509ca", "private"] {
-            _ = try topology.laboratory.makeDirectory("swan-\(side.rawValue)/\(part)")
+            _ = try laboratory.makeDirectory("swan-\(name)/\(part)")
         }
         try StrongSwanSettings.text(socket: socket, logFile: logFile)
             .write(toFile: "\(directory)/strongswan.conf", atomically: false, encoding: .utf8)
@@ -30,7 +35,7 @@ package final class StrongSwan: Sendable {
         environment["STRONGSWAN_CONF"] = "\(directory)/strongswan.conf"
         environment["SWANCTL_DIR"] = directory
         self.environment = environment
-        process = try topology.laboratory.start(
+        process = try laboratory.start(
             ["charon-systemd"], in: namespace, environment: environment, logFile: "\(directory)/stderr")
 
         let end = ContinuousClock.now + .seconds(10)
@@ -61,6 +66,14 @@ package final class StrongSwan: Sendable {
     package func load(_ plan: TunnelPlan, _ side: Side, certificate: PKI.Issued? = nil, authority: String? = nil)
         async throws
     {
+        let text = plan.strongSwanText(
+            side, certificate: certificate.map { _ in "own.pem" },
+            authority: certificate.flatMap { _ in authority.map { _ in "ca.pem" } })
+        try await load(text, certificate: certificate, authority: authority)
+    }
+
+    /// Replaces the whole configuration by a text with one connection, in which the files are `own.pem` and `ca.pem`.
+    package func load(_ text: String, certificate: PKI.Issued? = nil, authority: String? = nil) async throws {
         if let certificate, let authority {
             let files = FileManager.default
             for (source, target) in [
@@ -71,10 +84,7 @@ package final class StrongSwan: Sendable {
                 try files.copyItem(atPath: source, toPath: "\(directory)/\(target)")
             }
         }
-        try plan.strongSwanText(
-            side, certificate: certificate.map { _ in "own.pem" },
-            authority: certificate.flatMap { _ in authority.map { _ in "ca.pem" } }
-        ).write(toFile: "\(directory)/swanctl.conf", atomically: false, encoding: .utf8)
+        try text.write(toFile: "\(directory)/swanctl.conf", atomically: false, encoding: .utf8)
         let result = try await control(["--load-all", "--noprompt", "--clear"]).orThrow()
         guard result.output.contains("successfully loaded 1 connections") else { throw LabError(result.output) }
     }

@@ -6,6 +6,10 @@ extension TunnelPlan {
     func strongSwanText(_ side: Side, certificate: String?, authority: String?) -> String {
         let sequenceNumbers = hasESN.map { $0 ? "-esn" : "-noesn" } ?? ""
         let espProposal = "\(self.espProposal)\(sequenceNumbers)"
+        let children = zip(children(side), children(side.other)).map {
+            childText($0.name, $0.traffic, $1.traffic, espProposal: espProposal, side)
+        }.joined(separator: "\n")
+        let (addressing, pools) = addressing(side)
         let method = authentication == .preSharedKey ? "psk" : "pubkey"
         return """
             connections {
@@ -20,6 +24,7 @@ extension TunnelPlan {
                     rand_time = 0s
                     reauth_time = 0s
                     dpd_delay = \(livenessSeconds[side] ?? 0)s
+                    \(addressing)
                     encap = \(isUDPEncapsulated ? "yes" : "no")
                     \(peerLines.connection.joined(separator: "\n"))
                     local {
@@ -34,19 +39,7 @@ extension TunnelPlan {
                         \(peerLines.remote.joined(separator: "\n"))
                     }
                     children {
-                        \(Self.child) {
-                            mode = tunnel
-                            local_ts = \(network(side))
-                            remote_ts = \(network(side.other))
-                            esp_proposals = \(espProposal)
-                            rekey_time = \(childRekeySeconds[side] ?? 0)s
-                            life_time = 1h
-                            rand_time = 0s
-                            start_action = none
-                            dpd_action = clear
-                            close_action = none
-                            \(peerLines.child.joined(separator: "\n"))
-                        }
+                        \(children)
                     }
                 }
             }
@@ -57,9 +50,51 @@ extension TunnelPlan {
                     secret = "\(preSharedKey)"
                 }
             }
+            \(pools)
             \(peerLines.other.joined(separator: "\n"))
 
             """
+    }
+
+    private func childText(
+        _ name: String, _ near: [String], _ far: [String], espProposal: String, _ side: Side
+    ) -> String {
+        """
+        \(name) {
+            mode = tunnel
+            local_ts = \(near.isEmpty ? "dynamic" : near.joined(separator: ", "))
+            remote_ts = \(far.isEmpty ? "dynamic" : far.joined(separator: ", "))
+            esp_proposals = \(espProposal)
+            rekey_time = \(childRekeySeconds[side] ?? 0)s
+            life_time = 1h
+            rand_time = 0s
+            start_action = none
+            dpd_action = clear
+            close_action = none
+            \(peerLines.child.joined(separator: "\n"))
+        }
+        """
+    }
+
+    /// What a connection says of inner addresses, and the section that it names.
+    private func addressing(_ side: Side) -> (line: String, section: String) {
+        guard !assigned.isEmpty else { return ("", "") }
+        guard side == .right else {
+            return ("vips = \(assigned.map { $0 == .v4 ? "0.0.0.0" : "::" }.joined(separator: ", "))", "")
+        }
+        let pools = assigned.map { family in
+            """
+            \(Self.poolName)-\(family) {
+                addrs = \(Self.pool(family))
+                dns = \(Self.dnsServer(family))
+                25 = \(Self.domain)
+            }
+            """
+        }
+        return (
+            "pools = \(assigned.map { "\(Self.poolName)-\($0)" }.joined(separator: ", "))",
+            "pools {\n\(pools.joined(separator: "\n"))\n}"
+        )
     }
 }
 

@@ -130,6 +130,26 @@ package struct Topology: Sendable {
         try await router.ip(routerLines)
     }
 
+    /// One more host at the router, with an address of IPv4.
+    ///
+    /// - Parameter number: 1 to 60.
+    package func visitor(_ number: Int) async throws -> (namespace: Namespace, address: IPAddress) {
+        let namespace = try await laboratory.namespace("visitor\(number)")
+        try await namespace.set(Self.quiet)
+        let link = "visitor\(number)"
+        let base = 0xcb00_7100 | UInt32(number) << 2
+        let (near, far) = (IPAddress(v4: base | 1), IPAddress(v4: base | 2))
+        try await Command.run(
+            ["ip", "-batch", "-"],
+            input: "link add wan netns \(namespace.name) type veth peer name \(link) netns \(router.name)\n"
+        ).orThrow()
+        try await router.ip(["link set \(link) up", "addr add \(near)/30 dev \(link)"])
+        try await namespace.ip([
+            "link set lo up", "link set wan up", "addr add \(far)/30 dev wan", "route add default via \(near)",
+        ])
+        return (namespace, far)
+    }
+
     private func hideLeft() async throws {
         let rules = """
             table inet lab {

@@ -102,6 +102,11 @@ package struct TunnelPlan: Sendable {
     package var isUDPEncapsulated = false
     /// Whether extended sequence numbers are insisted on; `nil` where nothing is said of them.
     package var hasESN: Bool?
+    /// The left side asks the right one for addresses of these families, and both networks of the right are behind it; the right
+    /// takes whoever is below `example.org`.
+    package var assigned: [IPFamily] = []
+    /// A second child, so that the network of the left is halved between the two.
+    package var hasSecondChild = false
     /// What the peer's configuration says besides, in its own words.
     package var peerLines = PeerLines()
 
@@ -114,6 +119,23 @@ package struct TunnelPlan: Sendable {
     /// What daemons call the connection and its child.
     package static let connection = "office"
     package static let child = "net"
+
+    package static let secondChild = "more"
+    /// What the right side gives where addresses are asked for.
+    package static let poolName = "road"
+    package static func pool(_ family: IPFamily) -> String { family == .v4 ? "10.9.0.0/24" : "fd00:9::/64" }
+    package static func dnsServer(_ family: IPFamily) -> String { family == .v4 ? "10.2.0.53" : "fd00:2::53" }
+    package static let domain = "corp.example"
+
+    /// The children by name, each with the traffic of an end; none for the addresses that the end is given.
+    func children(_ side: Side) -> [(name: String, traffic: [String])] {
+        guard assigned.isEmpty else {
+            return [(Self.child, side == .left ? [] : assigned.map { Topology.network(side, $0).description })]
+        }
+        guard hasSecondChild else { return [(Self.child, [network(side).description])] }
+        let parts = side == .right ? [network(side), network(side)] : network(side).halves
+        return zip([Self.child, Self.secondChild], parts).map { ($0, [$1.description]) }
+    }
 
     package static func identity(_ side: Side) -> String { "\(side.rawValue).example.org" }
 
@@ -145,5 +167,11 @@ package struct TunnelPlan: Sendable {
     /// The networks whose addresses must not be seen at the router.
     package static let protectedNetworks: [IPPrefix] = Side.allCases.flatMap { side in
         IPFamily.allCases.map { Topology.network(side, $0) }
+    }
+}
+
+extension IPPrefix {
+    fileprivate var halves: [IPPrefix] {
+        [IPPrefix(first, length: length + 1), IPPrefix(last, length: length + 1)].compactMap(\.self)
     }
 }

@@ -33,7 +33,8 @@ public enum IdentityPattern: Hashable, Sendable, CustomStringConvertible {
     private static func invalid(_ text: String) -> CredentialError {
         CredentialError(
             .invalidIdentity,
-            "\"\(text.forLog())\" is no pattern; an asterisk stands for all that is before a domain, as in *.example.org and *@example.org, or for a whole value, as in \"O=Example, CN=*\"")
+            "\"\(text.forLog())\" is no pattern; an asterisk stands for all that is before a domain, as in *.example.org "
+                + "and *@example.org, or for a whole value, as in \"O=Example, CN=*\"")
     }
 
     public func matches(_ identity: Identity) -> Bool {
@@ -41,7 +42,8 @@ public enum IdentityPattern: Hashable, Sendable, CustomStringConvertible {
         case (.subdomains(let domain), .fqdn(let name)):
             let ending = ".\(domain)"
             return name.utf8.count > ending.utf8.count
-                && Identity.equalIgnoringCase(String(decoding: name.utf8.suffix(ending.utf8.count), as: UTF8.self), ending)
+                && Identity.equalIgnoringCase(
+                    String(decoding: name.utf8.suffix(ending.utf8.count), as: UTF8.self), ending)
         case (.mailboxes(let domain), .email(let address)):
             guard let at = address.lastIndex(of: "@"), at != address.startIndex else { return false }
             return Identity.equalIgnoringCase(address[address.index(after: at)...], domain)

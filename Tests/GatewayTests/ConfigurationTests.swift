@@ -105,7 +105,10 @@ struct ConfigurationTests {
     func pools() throws {
         let roadwarrior = try read("everything.yaml").connections[3].configuration
         let pool = try #require(roadwarrior.addressPools.first)
-        #expect(pool.ranges.map { "\($0.first)-\($0.last)" } == ["10.9.0.1-10.9.0.254", "fd00:9::1-fd00:9::ffff:ffff:ffff:ffff", "10.9.1.10-10.9.1.20"])
+        #expect(
+            pool.ranges.map { "\($0.first)-\($0.last)" } == [
+                "10.9.0.1-10.9.0.254", "fd00:9::1-fd00:9::ffff:ffff:ffff:ffff", "10.9.1.10-10.9.1.20",
+            ])
         #expect(pool.dnsServers.map(\.description) == ["10.1.0.53", "fd00:1::53"])
         #expect(pool.domains.map(\.name) == ["corp.example", "lab.example"])
         #expect(pool.domains[1].trustAnchors.first?.keyTag == 20326)

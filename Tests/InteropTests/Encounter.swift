@@ -15,7 +15,7 @@ struct Encounter: Sendable {
 
     init(
         in laboratory: Laboratory, _ plan: TunnelPlan, cygnetAt side: Side, extraLines: [String] = [],
-        savingKeys: Bool = false
+        savingKeys: Bool = false, start: String = "none"
     ) async throws {
         // The directory has the name under which Wireshark's programs look for it.
         let arguments = savingKeys ? ["--save-keys", "\(laboratory.directory)/wireshark"] : []
@@ -27,15 +27,16 @@ struct Encounter: Sendable {
         strongSwan = try await StrongSwan(at: side.other, of: topology)
         if plan.authentication == .preSharedKey {
             try await strongSwan.load(plan, side.other)
-            cygnet = try CygnetDaemon(at: side, of: topology, plan: plan, extraLines: extraLines, arguments: arguments)
+            cygnet = try CygnetDaemon(
+                at: side, of: topology, plan: plan, start: start, extraLines: extraLines, arguments: arguments)
         } else {
             let pki = try await PKI(in: laboratory)
             let ours = try await pki.issue(TunnelPlan.identity(side), plan.authentication)
             let theirs = try await pki.issue(TunnelPlan.identity(side.other), plan.authentication)
             try await strongSwan.load(plan, side.other, certificate: theirs, authority: pki.authority)
             cygnet = try CygnetDaemon(
-                at: side, of: topology, plan: plan, certificate: ours, authority: pki.authority, extraLines: extraLines,
-                arguments: arguments)
+                at: side, of: topology, plan: plan, certificate: ours, authority: pki.authority, start: start,
+                extraLines: extraLines, arguments: arguments)
         }
         try await cygnet.start()
     }
@@ -43,12 +44,12 @@ struct Encounter: Sendable {
     /// Makes a laboratory for a meeting, removes it afterwards, and adds both daemons' logs to what goes wrong.
     static func run(
         _ plan: TunnelPlan, cygnetAt side: Side, extraLines: [String] = [], savingKeys: Bool = false,
-        _ body: @Sendable (Encounter) async throws -> Void
+        start: String = "none", _ body: @Sendable (Encounter) async throws -> Void
     ) async throws {
         try Interoperability.requirePeers()
         try await Laboratory.with { laboratory in
             let encounter = try await Encounter(
-                in: laboratory, plan, cygnetAt: side, extraLines: extraLines, savingKeys: savingKeys)
+                in: laboratory, plan, cygnetAt: side, extraLines: extraLines, savingKeys: savingKeys, start: start)
             do {
                 try await body(encounter)
             } catch {

@@ -183,7 +183,7 @@ struct ConnectionReader {
         return nil
     }
 
-    /// What the peer's identity is to be like; `nil` if what is written is no pattern, and within the result if it is a wrong one.
+    /// What the peer's identity is to be like; `nil` if what is written is no pattern, within the result if it is a wrong one.
     private func remotePattern(_ authentication: RemoteAuthentication?) -> IdentityPattern?? {
         guard let node = remote[.id], let text = node.node.scalar?.string, IdentityPattern.isPattern(text) else { return nil }
         if case .preSharedKey = authentication {

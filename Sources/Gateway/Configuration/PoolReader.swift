@@ -119,7 +119,9 @@ struct ConfiguredPools {
     }
 
     private static func domain(_ node: ConfigurationNode) -> SplitDNSDomain? {
-        guard node.isMapping else { return node.text(expected: "a domain such as corp.example").flatMap { name($0, node) } }
+        guard node.isMapping else {
+            return node.text(expected: "a domain such as corp.example").flatMap { name($0, node) }
+        }
         guard let mapping = node.mapping(DomainKey.self),
             let nameNode = mapping.required(.name, "the domain, such as corp.example"),
             let text = nameNode.text(expected: "a domain such as corp.example"), var domain = name(text, nameNode)
@@ -140,7 +142,9 @@ struct ConfiguredPools {
                     && label.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") }
             }
         guard isDomain else {
-            node.error("\(quoted(text)) is not a domain; expected letters, digits and hyphens as in corp.example (xn-- for others)")
+            node.error(
+                "\(quoted(text)) is not a domain; expected letters, digits and hyphens as in corp.example (xn-- for others)"
+            )
             return nil
         }
         return SplitDNSDomain(name)

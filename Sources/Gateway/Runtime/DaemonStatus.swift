@@ -75,7 +75,9 @@ extension Daemon {
         }
     }
 
-    private func report(_ child: ChildSAStatus, of connection: String, _ counters: [SACountersReport], _ now: Instant) -> ChildSAReport {
+    private func report(
+        _ child: ChildSAStatus, of connection: String, _ counters: [SACountersReport], _ now: Instant
+    ) -> ChildSAReport {
         var report = ChildSAReport(
             inboundSPI: hex(child.inboundSPI), outboundSPI: hex(child.outboundSPI), state: child.state,
             suite: child.suite.description, encapsulation: child.isEncapsulatedInUDP ? "udp" : "esp",

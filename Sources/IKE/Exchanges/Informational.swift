@@ -185,7 +185,7 @@ extension IKESA {
         guard case .some(.some(let task)) = task, let established else { return }
         switch task {
         case .createChild(let child):
-            if established.children.contains(where: { $0.configuration.name == child.name && $0.isCurrent }) { break }
+            guard lacks(child, for: child.trigger) else { break }
             beginChildCreation(child, replaces: nil)
         case .rekeyChild(let spi):
             guard let child = established.child(inboundSPI: spi), child.state == .installed else { break }

@@ -24,7 +24,9 @@ enum DistinctPeers: IKEExtension {
     }
 
     private static func peer(of sa: IKESA) -> Peer? {
-        guard sa.connection?.takesSeveralPeers == true, let identity = sa.established?.remoteIdentity else { return nil }
+        guard sa.connection?.takesSeveralPeers == true, let identity = sa.established?.remoteIdentity else {
+            return nil
+        }
         return Peer(identity: identity, address: identity == .anonymous ? sa.path.remote.address : nil)
     }
 
@@ -34,7 +36,9 @@ enum DistinctPeers: IKEExtension {
         guard let peer = peer(of: sa), let claims = sa.context.shared[Self.self]?.claims[child.policyID] else { return }
         for claim in claims.values where claim.peer != peer {
             for selector in terms.remoteSelectors {
-                guard let common = claim.selectors.lazy.compactMap({ selector.intersection($0) }).first else { continue }
+                guard let common = claim.selectors.lazy.compactMap({ selector.intersection($0) }).first else {
+                    continue
+                }
                 throw Refusal(
                     .unacceptableSelectors, "the peer wants \(common), which is that of another peer, \(claim.name)",
                     at: [child.origin(of: "remote")], notify: .tsUnacceptable)

@@ -147,7 +147,10 @@ extension IKESA {
         // The child whose configuration is what was offered, if there is one, is the one the peer means.
         let wholeLocal = Narrowing.narrow(offeredLocal, to: offeredLocal)
         let wholeRemote = Narrowing.narrow(offeredRemote, to: offeredRemote)
-        if let exact = fitting.firstIndex(where: { $0.1 == wholeLocal && $0.2 == wholeRemote && $0.0.localSelectors == wholeLocal }) {
+        let exact = fitting.firstIndex {
+            $0.1 == wholeLocal && $0.2 == wholeRemote && $0.0.localSelectors == wholeLocal
+        }
+        if let exact {
             fitting.insert(fitting.remove(at: exact), at: 0)
         }
         for (child, local, remote) in fitting {
@@ -179,8 +182,8 @@ extension IKESA {
             at: fitting.map { $0.0.origin(of: "esp") }, notify: .noProposalChosen)
     }
 
-    /// Whether a packet that met the policy of `child` can be helped by one more child SA: there is none that carries it, none is
-    /// on its way, and what would be asked for does carry it.
+    /// Whether one more child SA is wanted: there is none, or none that carries `packet`, though what would be asked for does; and
+    /// none is on its way.
     func lacks(_ child: ChildConfiguration, for packet: TriggerPacket?) -> Bool {
         guard let established else { return false }
         if case .child(let creation) = established.outgoing, creation.configuration.name == child.name { return false }

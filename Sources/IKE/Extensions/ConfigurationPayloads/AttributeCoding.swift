@@ -96,7 +96,8 @@ extension AssignedConfiguration {
                 else { continue }
                 addresses.append(address)
             case .internalIP4DNS, .internalIP6DNS:
-                guard let address = attribute.leadingAddress, address.isAssignable, dnsServers.count < Self.addressLimit,
+                guard let address = attribute.leadingAddress, address.isAssignable,
+                    dnsServers.count < Self.addressLimit,
                     !dnsServers.contains(address)
                 else { continue }
                 dnsServers.append(address)

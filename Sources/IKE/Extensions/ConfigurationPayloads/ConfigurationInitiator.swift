@@ -33,11 +33,12 @@ extension ConfigurationPayloads {
         if payloads.notification(.internalAddressFailure) != nil {
             return Refusal(
                 .refusedByPeer, by: .peer,
-                "the peer answered INTERNAL_ADDRESS_FAILURE: it has no address left for us, or gives none; compare its address pools",
+                "the peer answered INTERNAL_ADDRESS_FAILURE: it has no address left for us, or gives none; compare its pools",
                 at: [origin])
         }
         if let error = payloads.errorNotification {
-            return Refusal(.refusedByPeer, by: .peer, "the peer answered \(error.type) and gave no address", at: [origin])
+            return Refusal(
+                .refusedByPeer, by: .peer, "the peer answered \(error.type) and gave no address", at: [origin])
         }
         return Refusal(.refusedByPeer, "we asked for an address, and the peer has given none", at: [origin])
     }

@@ -10,18 +10,22 @@ extension ConfigurationPayloads {
     /// - Throws: INTERNAL_ADDRESS_FAILURE if there is no address left, FAILED_CP_REQUIRED if the peer asks for none, although
     ///   it can have no traffic without.
     static func assign(to sa: IKESA, _ payloads: [Payload]) throws(Refusal) {
-        guard let connection = sa.connection, let established = sa.established, !connection.addressPools.isEmpty else { return }
+        guard let connection = sa.connection, let established = sa.established, !connection.addressPools.isEmpty else {
+            return
+        }
         let origin = connection.origin(of: "remote.pool")
         guard let request = payloads.configuration, request.type == .request else {
             throw Refusal(
-                .refusedByPeer, "the peer asks for no address, and \(connection.name) has traffic only for those it gives",
+                .refusedByPeer,
+                "the peer asks for no address, and \(connection.name) has traffic only for those it gives",
                 at: [origin], notify: .failedCPRequired)
         }
         let holder: LeaseTable.Holder =
             established.remoteIdentity == .anonymous ? .association(sa.localSPI) : .identity(established.remoteIdentity)
         var assigned = AssignedConfiguration()
         var wanted: [IPFamily] = []
-        for attribute in request.attributes where attribute.type == .internalIP4Address || attribute.type == .internalIP6Address {
+        for attribute in request.attributes
+        where attribute.type == .internalIP4Address || attribute.type == .internalIP6Address {
             let family: IPFamily = attribute.type == .internalIP4Address ? .v4 : .v6
             // One address of a family is what anybody gets.
             guard !wanted.contains(family) else { continue }
@@ -32,11 +36,13 @@ extension ConfigurationPayloads {
         }
         sa.slots[Self.self] = State(assigned: assigned, holder: holder)
         guard !assigned.addresses.isEmpty else {
+            let families = wanted.map(\.description).joined(separator: " or ")
+            let pools = connection.addressPools.map(\.name).joined(separator: ", ")
             throw Refusal(
                 .refusedByPeer,
                 wanted.isEmpty
                     ? "the peer's configuration request asks for no address"
-                    : "no \(wanted.map(\.description).joined(separator: " or ")) address is left in \(connection.addressPools.map(\.name).joined(separator: ", "))",
+                    : "no \(families) address is left in \(pools)",
                 at: [origin], notify: wanted.isEmpty ? .failedCPRequired : .internalAddressFailure)
         }
         let families = Set(assigned.addresses.map(\.family))
@@ -46,7 +52,9 @@ extension ConfigurationPayloads {
             .filter { families.contains($0.family) && $0.ipProtocol == 0 }.flatMap(\.prefixes)
             .reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
         // Who may send everything here is told of no networks; a list cut short would be a wrong one.
-        if assigned.subnets.contains(where: { $0.length == 0 }) || assigned.subnets.count > AssignedConfiguration.subnetLimit {
+        if assigned.subnets.contains(where: { $0.length == 0 })
+            || assigned.subnets.count > AssignedConfiguration.subnetLimit
+        {
             assigned.subnets = []
         }
         sa.slots[Self.self] = State(assigned: assigned, holder: holder, reply: assigned.reply(to: request))

@@ -51,7 +51,8 @@ struct LeaseTable {
     ///   - isLive: whether an IKE SA is still there.
     /// - Returns: `nil` if all are in use.
     mutating func assign(
-        from pool: AddressPool, _ family: IPFamily, to holder: Holder, wanted: IPAddress?, owner: UInt64, at now: Instant,
+        from pool: AddressPool, _ family: IPFamily, to holder: Holder, wanted: IPAddress?, owner: UInt64,
+        at now: Instant,
         isLive: (UInt64) -> Bool
     ) -> IPAddress? {
         let key = Key(pool: pool.name, family: family)
@@ -77,7 +78,9 @@ struct LeaseTable {
         of pool: AddressPool, _ family: IPFamily, wanted: IPAddress?, in book: inout Book, isLive: (UInt64) -> Bool
     ) -> IPAddress? {
         let hasRoom = book.leases.count < Self.limit
-        if hasRoom, let wanted, wanted.family == family, pool.contains(wanted), book.holders[wanted] == nil { return wanted }
+        if hasRoom, let wanted, wanted.family == family, pool.contains(wanted), book.holders[wanted] == nil {
+            return wanted
+        }
         while hasRoom, let next = pool.address(number: book.cursor, family) {
             book.cursor += 1
             if book.holders[next] == nil { return next }
@@ -91,11 +94,14 @@ struct LeaseTable {
             }
         }
         let unused = book.leases.filter { !$0.value.owners.contains(where: isLive) }
-        guard let oldest = unused.min(by: { ($0.value.since, $0.value.address) < ($1.value.since, $1.value.address) }) else {
+        guard let oldest = unused.min(by: { ($0.value.since, $0.value.address) < ($1.value.since, $1.value.address) })
+        else {
             return nil
         }
         book.remove(oldest.key)
-        return pool.contains(oldest.value.address) ? oldest.value.address : free(of: pool, family, wanted: wanted, in: &book, isLive: isLive)
+        guard !pool.contains(oldest.value.address) else { return oldest.value.address }
+        // What is left of an earlier form of the pool only takes room.
+        return free(of: pool, family, wanted: wanted, in: &book, isLive: isLive)
     }
 
     /// A rekey has made `new` of the IKE SA `old`.
