@@ -229,6 +229,41 @@ struct ConfigurationPayloadTests {
         #expect(world.hosts["client4"]?.isUp("site") == true)
     }
 
+    @Test("An address of an anonymous peer is free again when its IKE SA ends, however often it is given")
+    func anonymousPeers() async throws {
+        let gateway = Self.gateway(Self.pool("10.9.0.1", "10.9.0.1")) {
+            $0.remotePattern = nil
+            $0.remoteAuthentication = .anonymous
+        }
+        let client = Self.client("nobody", address: "192.0.2.1") {
+            $0.localIdentity = .anonymous
+            $0.localAuthentication = .anonymous
+        }
+        let world = await Self.world(12, gateway: gateway, clients: [client])
+        for _ in 1...3 {
+            #expect(world.hosts["client1"]?.virtualAddresses["site"]?.map(\.description) == ["10.9.0.1"])
+            #expect(world.hosts["gateway"]?.endpoint.leases().map(\.identity) == [nil])
+            await world.act("client1") { endpoint, now in try? endpoint.rekey("site", at: now) }
+            await world.run(for: .seconds(5))
+            await world.act("client1") { endpoint, now in try? endpoint.terminate("site", at: now) }
+            await world.run(for: .seconds(5))
+            #expect(world.hosts["gateway"]?.endpoint.leases().isEmpty == true)
+            await world.act("client1") { endpoint, now in try? endpoint.initiate("site", at: now) }
+            await world.run(for: .seconds(5))
+        }
+    }
+
+    @Test("When the last of several peers dies the connection is at rest, not failed, and its address is kept for it")
+    func lastPeerDies() async throws {
+        let world = await Self.world(13, clients: [Self.client("alice", address: "192.0.2.1")])
+        let gateway = try #require(world.hosts["gateway"])
+        world.kill("client1")
+        await world.run(for: .seconds(300))
+        #expect(gateway.status("site")?.state == .idle)
+        #expect(gateway.inbound.isEmpty && gateway.endpoint.saCount == 0)
+        #expect(gateway.endpoint.leases().map(\.isOnline) == [false])
+    }
+
     @Test("A hostile CFG_REPLY of wrong sizes and too many attributes gives what is right in it and no more")
     func hostileReply() {
         var attributes: [ConfigurationAttribute] = []

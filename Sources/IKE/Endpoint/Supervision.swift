@@ -621,7 +621,9 @@ extension Endpoint {
         guard !hasLiveSA(record) else { return }
         record.missing = [:]
         connections[name] = record
-        if refusal?.cause == .administrative || (!record.isWanted && refusal == nil) {
+        // That the last of several peers is gone, for whatever reason, is no failure of ours.
+        let isOneOfMany = record.configuration.takesSeveralPeers && record.phase == .up
+        if refusal?.cause == .administrative || (!record.isWanted && refusal == nil) || isOneOfMany {
             record.enter(record.configuration.restingPhase, reason, context)
             connections[name] = record
             return
