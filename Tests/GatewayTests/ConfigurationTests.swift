@@ -44,6 +44,9 @@ struct ConfigurationTests {
         #expect(daemon.endpoint.halfOpenLimitPerAddress == 16)
         #expect(daemon.endpoint.halfOpenTimeout == .seconds(20))
         #expect(daemon.endpoint.cookieThreshold == 0)
+        #expect(daemon.endpoint.puzzleThreshold == 9)
+        #expect(daemon.endpoint.puzzleThresholdPerNetwork == 8)
+        #expect(daemon.endpoint.puzzleDifficulty == 7)
     }
 
     @Test("A connection's own settings come before the defaults")

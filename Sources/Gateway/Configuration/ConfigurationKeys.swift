@@ -23,6 +23,9 @@ enum LimitKey: String, ConfigurationKey {
     case halfOpenTimeout = "half-open-timeout"
     case anonymous
     case cookieThreshold = "cookie-threshold"
+    case puzzleThreshold = "puzzle-threshold"
+    case puzzleThresholdPerNetwork = "puzzle-threshold-per-network"
+    case puzzleDifficulty = "puzzle-difficulty"
 }
 
 enum RevocationKey: String, ConfigurationKey {

@@ -98,5 +98,10 @@ extension DaemonSettings {
         }
         if let count = mapping?[.anonymous]?.integer(in: 0...1_000_000) { endpoint.anonymousLimit = count }
         if let count = mapping?[.cookieThreshold]?.integer(in: 0...1_000_000) { endpoint.cookieThreshold = count }
+        if let count = mapping?[.puzzleThreshold]?.integer(in: 0...1_000_000) { endpoint.puzzleThreshold = count }
+        if let count = mapping?[.puzzleThresholdPerNetwork]?.integer(in: 0...1_000_000) {
+            endpoint.puzzleThresholdPerNetwork = count
+        }
+        if let bits = mapping?[.puzzleDifficulty]?.integer(in: 0...18) { endpoint.puzzleDifficulty = bits }
     }
 }

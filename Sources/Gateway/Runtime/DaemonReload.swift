@@ -69,6 +69,9 @@ extension Daemon {
                     || daemon.endpoint.halfOpenLimitPerAddress != new.daemon.endpoint.halfOpenLimitPerAddress
                     || daemon.endpoint.halfOpenTimeout != new.daemon.endpoint.halfOpenTimeout
                     || daemon.endpoint.cookieThreshold != new.daemon.endpoint.cookieThreshold
+                    || daemon.endpoint.puzzleThreshold != new.daemon.endpoint.puzzleThreshold
+                    || daemon.endpoint.puzzleThresholdPerNetwork != new.daemon.endpoint.puzzleThresholdPerNetwork
+                    || daemon.endpoint.puzzleDifficulty != new.daemon.endpoint.puzzleDifficulty
             ),
         ]
         return pairs.filter(\.1).map { "daemon.\($0.0) has changed: this takes effect with a restart" }

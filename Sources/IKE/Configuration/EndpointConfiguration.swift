@@ -8,7 +8,13 @@ public struct EndpointConfiguration: Sendable {
     public var natPort: UInt16 = 4500
     /// With this many half-open SAs, an initiator must return a cookie first (RFC 7296 section 2.6).
     public var cookieThreshold = 64
-    /// Half-open SAs allowed in all, and from one address.
+    /// With this many half-open SAs, or ``puzzleThresholdPerNetwork`` of them from one neighbourhood (24 bits of an IPv4 address, 48
+    /// of an IPv6 address), an initiator is asked to solve a puzzle as well (RFC 8019).
+    public var puzzleThreshold = 512
+    public var puzzleThresholdPerNetwork = 128
+    /// Zero bits wanted of a puzzle when there is no room for more half-open SAs; each doubles the work. 0: no puzzles.
+    public var puzzleDifficulty = 17
+    /// Half-open SAs allowed in all, and from one IPv4 address or 64 bits of an IPv6 address.
     public var halfOpenLimit = 1024
     public var halfOpenLimitPerAddress = 32
     /// A half-open SA that has not been authenticated by then is forgotten.

@@ -4,23 +4,28 @@ import Octets
 
 // IKE_SA_INIT requests: from anybody, so that nothing is spent on them that they have not paid for.
 extension Endpoint {
-    func receiveInitRequest(_ message: Message, _ datagram: IKEDatagram) {
-        let header = message.header
+    /// Demands what a request owes, if it owes anything; what has paid is read whole and answered.
+    func receiveInitRequest(_ header: IKEHeader, _ datagram: IKEDatagram) {
         let key = HalfOpenTable.Key(remote: datagram.remote, initiatorSPI: header.initiatorSPI)
         if let known = halfOpen.localSPI(key), let sa = sas[known] {
             sa.repeatInitResponse(to: datagram)
             return
         }
-        guard header.initiatorSPI != 0 else { return }
-        let configuration = context.configuration
-        // An address has to show that it is there long before its share is used up, so that nobody uses it up in its name.
-        let isFree =
-            halfOpen.count < configuration.cookieThreshold
-            && halfOpen.count(from: datagram.remote.address) < configuration.halfOpenLimitPerAddress / 4
-        guard isFree || hasGoodCookie(message, datagram) else { return }
-        guard halfOpen.count < configuration.halfOpenLimit,
-            halfOpen.count(from: datagram.remote.address) < configuration.halfOpenLimitPerAddress
-        else { return context.counters.count(.halfOpenLimit) }
+        guard header.initiatorSPI != 0 else { return context.counters.count(.malformed) }
+        let load = AdmissionLoad(
+            halfOpen: halfOpen.count, fromSource: halfOpen.count(fromSourceOf: datagram.remote.address),
+            fromNetwork: halfOpen.count(fromNetworkOf: datagram.remote.address), configuration: context.configuration)
+        if !load.isFree {
+            guard let first = FirstMessage(header, datagram.octets) else { return context.counters.count(.malformed) }
+            guard hasPaid(first, datagram, load) else { return }
+        }
+        guard !load.isFull else { return context.counters.count(.halfOpenLimit) }
+        guard let message = parse(datagram, header) else { return }
+        begin(message, datagram, key)
+    }
+
+    private func begin(_ message: Message, _ datagram: IKEDatagram, _ key: HalfOpenTable.Key) {
+        let header = message.header
         let candidates = candidates(local: datagram.local.address, remote: datagram.remote.address)
         for owner in Extensions.all {
             let answer = owner.answer(initial: message, datagram, candidates: candidates, context: context)
@@ -42,30 +47,49 @@ extension Endpoint {
         }
     }
 
-    /// Whether the request brings the cookie it was given; if not, it is given one.
-    private func hasGoodCookie(_ message: Message, _ datagram: IKEDatagram) -> Bool {
-        guard let nonce = message.payloads.nonce else { return false }
-        let spi = message.header.initiatorSPI
-        if let cookie = message.payloads.notification(.cookie),
-            cookies.accepts(
-                cookie.data, nonce: nonce, address: datagram.remote.address, initiatorSPI: spi, context: context)
-        {
-            return true
+    /// Whether the request brings what is demanded of it under this load; if not, it is told, or nothing is said.
+    private func hasPaid(_ message: FirstMessage, _ datagram: IKEDatagram, _ load: AdmissionLoad) -> Bool {
+        let address = datagram.remote.address
+        guard let mark = cookies.mark(in: message, from: address, context: context) else {
+            demandCookie(message, datagram, Extensions.toll(of: message, under: load))
+            return false
         }
-        context.counters.count(.cookieSent)
+        if mark != CookieJar.noMark {
+            guard Extensions.all.contains(where: { $0.accepts(message, mark: mark) }) else { return hasShare() }
+        } else if let toll = Extensions.toll(of: message, under: load) {
+            // It had its cookie when there was less to do.
+            demandCookie(message, datagram, toll)
+            return false
+        }
+        return true
+    }
+
+    /// Who returns a cookie and nothing more than that, as most implementations do, gets a part of what there is.
+    private func hasShare() -> Bool {
+        if cookieShare.takes(at: context.now) { return true }
+        context.counters.count(.cookieShare)
+        return false
+    }
+
+    private func demandCookie(_ message: FirstMessage, _ datagram: IKEDatagram, _ toll: CookieToll?) {
+        let header = message.header
         let cookie = cookies.bake(
-            nonce: nonce, address: datagram.remote.address, initiatorSPI: spi, context: context)
+            for: message, from: datagram.remote.address, mark: toll?.mark ?? CookieJar.noMark, context: context)
+        var payloads: [Payload] = [.notify(NotifyPayload(type: .cookie, data: cookie))]
+        if let toll { payloads.append(.notify(toll.notification)) }
         let answer = Message(
             header: IKEHeader(
-                initiatorSPI: spi, responderSPI: 0, exchangeType: message.header.exchangeType, flags: .response,
+                initiatorSPI: header.initiatorSPI, responderSPI: 0, exchangeType: header.exchangeType, flags: .response,
                 messageID: 0),
-            payloads: [.notify(NotifyPayload(type: .cookie, data: cookie))])
+            payloads: payloads
+        ).serialized()
+        // Nobody makes us send more than was sent to us.
+        guard answer.count <= datagram.octets.count else { return context.counters.count(.answerWithheld) }
+        context.counters.count(.cookieSent)
         context.emit(
             .send(
                 IKEDatagram(
-                    octets: answer.serialized(), local: datagram.local, remote: datagram.remote,
-                    nonESPMarker: datagram.nonESPMarker)))
-        return false
+                    octets: answer, local: datagram.local, remote: datagram.remote, nonESPMarker: datagram.nonESPMarker)))
     }
 
     /// The connections that fit two addresses, those that name the peer's address first.

@@ -20,6 +20,8 @@ public final class Endpoint {
     /// Answers to what belongs to no SA, and apart from them those that an honest initiator may need to connect at all.
     var errorAnswers = RateLimit(perSecond: 50)
     var initialAnswers = RateLimit(perSecond: 500)
+    /// What initiators get that return a cookie and do not solve the puzzle that came with it: a quarter of all there is.
+    var cookieShare: TokenBucket
 
     enum DeadlineOwner: Hashable {
         case sa(UInt64)
@@ -29,6 +31,9 @@ public final class Endpoint {
     /// - Parameter random: the source of SPIs, nonces, IVs and private keys. A good one, except in a simulation.
     public init(configuration: EndpointConfiguration, random: any RandomNumberGenerator) {
         context = EndpointContext(configuration: configuration, random: random)
+        let share = configuration.halfOpenLimit / 4
+        cookieShare = TokenBucket(
+            perSecond: Double(share) / max(1, configuration.halfOpenTimeout.inSeconds), burst: max(1, share / 4))
     }
 
     // MARK: The five calls
@@ -36,16 +41,16 @@ public final class Endpoint {
     /// Takes in an IKE message, just as it arrived.
     public func receive(_ datagram: IKEDatagram, at now: Instant) {
         context.now = now
-        guard let message = parse(datagram) else { return settle(nil) }
-        let header = message.header
+        guard let header = header(of: datagram) else { return settle(nil) }
         if header.exchangeType.beginsSA, !header.flags.contains(.response) {
             if header.responderSPI == 0, header.messageID == 0, header.flags.contains(.initiator) {
-                receiveInitRequest(message, datagram)
+                receiveInitRequest(header, datagram)
             } else {
                 context.counters.count(.malformed)
             }
             return settle(nil)
         }
+        guard let message = parse(datagram, header) else { return settle(nil) }
         let localSPI = header.flags.contains(.initiator) ? header.responderSPI : header.initiatorSPI
         guard let sa = sas[localSPI] else {
             unknownSA(header, datagram)
@@ -101,7 +106,8 @@ public final class Endpoint {
 
     // MARK: Demultiplexing
 
-    private func parse(_ datagram: IKEDatagram) -> Message? {
+    /// The header of a message of version 2 that has the length it says.
+    private func header(of datagram: IKEDatagram) -> IKEHeader? {
         var reader = OctetReader(datagram.octets)
         guard let header = try? IKEHeader(parsing: &reader) else {
             context.counters.count(.malformed)
@@ -120,8 +126,14 @@ public final class Endpoint {
             context.counters.count(.malformed)
             return nil
         }
+        return header
+    }
+
+    /// Reads the whole message.
+    func parse(_ datagram: IKEDatagram, _ header: IKEHeader) -> Message? {
         do {
-            return try Message(parsing: datagram.octets)
+            return try Message(
+                parsing: datagram.octets, understanding: header.exchangeType.beginsSA ? [.puzzleSolution] : [])
         } catch {
             context.counters.count(.malformed)
             // Nothing is known of the sender: only a request that would begin an SA gets an answer.
@@ -151,12 +163,14 @@ public final class Endpoint {
             header: IKEHeader(
                 initiatorSPI: header.initiatorSPI, responderSPI: header.responderSPI,
                 exchangeType: header.exchangeType, flags: flags, messageID: id),
-            payloads: payloads)
+            payloads: payloads
+        ).serialized()
+        // Nobody makes us send more than was sent to us.
+        guard answer.count <= datagram.octets.count else { return context.counters.count(.answerWithheld) }
         context.emit(
             .send(
                 IKEDatagram(
-                    octets: answer.serialized(), local: datagram.local, remote: datagram.remote,
-                    nonESPMarker: datagram.nonESPMarker)))
+                    octets: answer, local: datagram.local, remote: datagram.remote, nonESPMarker: datagram.nonESPMarker)))
     }
 
     private func unknownSA(_ header: IKEHeader, _ datagram: IKEDatagram) {

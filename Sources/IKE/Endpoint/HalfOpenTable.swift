@@ -9,23 +9,46 @@ struct HalfOpenTable {
 
     private var spis: [Key: UInt64] = [:]
     private var keys: [UInt64: Key] = [:]
-    private var perAddress: [IPAddress: Int] = [:]
+    private var perSource: [IPAddress: Int] = [:]
+    private var perNetwork: [IPAddress: Int] = [:]
 
     var count: Int { spis.count }
-    func count(from address: IPAddress) -> Int { perAddress[address] ?? 0 }
     func localSPI(_ key: Key) -> UInt64? { spis[key] }
+
+    /// Those from one source: an IPv4 address, or the 64 bits of an IPv6 address that belong to one customer (RFC 8019
+    /// section 4.2).
+    func count(fromSourceOf address: IPAddress) -> Int { perSource[Self.source(of: address)] ?? 0 }
+
+    /// Those from one neighbourhood: 24 bits of an IPv4 address, 48 bits of an IPv6 address.
+    func count(fromNetworkOf address: IPAddress) -> Int { perNetwork[Self.network(of: address)] ?? 0 }
+
+    private static func source(of address: IPAddress) -> IPAddress {
+        address.family == .v4 ? address : IPAddress(v6: (address.value >> 64) << 64)
+    }
+
+    private static func network(of address: IPAddress) -> IPAddress {
+        address.family == .v4
+            ? IPAddress(v4: UInt32(truncatingIfNeeded: address.value) & 0xffff_ff00)
+            : IPAddress(v6: (address.value >> 80) << 80)
+    }
 
     mutating func insert(_ key: Key, localSPI: UInt64) {
         spis[key] = localSPI
         keys[localSPI] = key
-        perAddress[key.remote.address, default: 0] += 1
+        perSource[Self.source(of: key.remote.address), default: 0] += 1
+        perNetwork[Self.network(of: key.remote.address), default: 0] += 1
     }
 
     /// Forgets an SA that is half-open no longer.
     mutating func update(_ sa: IKESA) {
         guard !sa.isHalfOpen, let key = keys.removeValue(forKey: sa.localSPI) else { return }
         spis[key] = nil
-        let left = (perAddress[key.remote.address] ?? 1) - 1
-        perAddress[key.remote.address] = left == 0 ? nil : left
+        Self.decrease(&perSource, Self.source(of: key.remote.address))
+        Self.decrease(&perNetwork, Self.network(of: key.remote.address))
+    }
+
+    private static func decrease(_ counts: inout [IPAddress: Int], _ address: IPAddress) {
+        let left = (counts[address] ?? 1) - 1
+        counts[address] = left > 0 ? left : nil
     }
 }

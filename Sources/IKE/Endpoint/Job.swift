@@ -2,7 +2,7 @@ import Credentials
 import IPsecCrypto
 import Octets
 
-/// A computation that takes too long for the machine's own thread: public-key work and certificate paths.
+/// A computation that takes too long for the machine's own thread: public-key work, certificate paths and puzzles.
 ///
 /// The driver runs it wherever it likes and gives the result to ``Endpoint/complete(_:with:at:)``.
 public struct Job: Sendable {
@@ -18,11 +18,12 @@ public struct Job: Sendable {
         case agree(KeyExchangeKey, peerPublicValue: [UInt8])
         case sign(SigningKey, SignatureAlgorithm, octets: [UInt8])
         case verify(PeerProof)
+        case solve(Puzzle)
     }
 
     /// What a computation is about: for measuring where time goes.
     package enum Kind: String, Sendable, CaseIterable {
-        case keyExchange, sign, verify
+        case keyExchange, sign, verify, puzzle
     }
 
     public let id: ID
@@ -33,6 +34,7 @@ public struct Job: Sendable {
         case .makeKey, .makeKeyAndAgree, .agree: .keyExchange
         case .sign: .sign
         case .verify: .verify
+        case .solve: .puzzle
         }
     }
 
@@ -51,6 +53,8 @@ public struct Job: Sendable {
                 return JobResult(.signature(try key.sign(octets, with: algorithm)))
             case .verify(let proof):
                 return JobResult(.verification(await proof.verify()))
+            case .solve(let puzzle):
+                return JobResult(.solution(puzzle.solution()))
             }
         } catch {
             // Only a bad public value is the peer's doing; anything else is ours.
@@ -144,6 +148,8 @@ public struct JobResult: Sendable {
         case verification(PeerProof.Verdict)
         /// A proof with what was fetched for it.
         case inquired(PeerProof)
+        /// `nil`: none was found within the limit.
+        case solution([UInt8]?)
         case failure(String)
     }
 

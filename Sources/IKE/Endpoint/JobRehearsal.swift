@@ -15,7 +15,7 @@ extension Job {
             guard case .secret(let secret) = await Job(id: id, work: .agree(key, peerPublicValue: peer)).run().value
             else { return .failed("the peer's public value does not fit \(method)") }
             return JobResult(.agreement(publicValue: key.publicValue, secret: secret))
-        case .agree, .sign, .verify:
+        case .agree, .sign, .verify, .solve:
             return await run()
         }
     }

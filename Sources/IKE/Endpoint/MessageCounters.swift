@@ -20,6 +20,8 @@ public struct MessageCounters: Hashable, Sendable {
         case cookieSent = "cookie-sent"
         /// An answer that was not sent, as there have been so many.
         case answerWithheld = "answer-withheld"
+        /// An IKE_SA_INIT request whose sender did not solve the puzzle it was given, with no room for more of such.
+        case cookieShare = "cookie-share"
     }
 
     private var counts: [UInt64] = .init(repeating: 0, count: Reason.allCases.count)
@@ -42,6 +44,7 @@ public struct MessageCounters: Hashable, Sendable {
         case .halfOpenLimit: 6
         case .cookieSent: 7
         case .answerWithheld: 8
+        case .cookieShare: 9
         }
     }
 }

@@ -28,6 +28,7 @@ extension IKESA {
             switch initial.phase {
             case .makingKey: return ("our \(initial.method.name) key to be made", nil)
             case .agreeing: return ("the shared secret to be computed", nil)
+            case .earningCookie: return ("what was demanded beside the cookie to be computed", nil)
             case .awaitingAnswer: break
             }
             if let doubt = initial.doubt { return ("a better answer than \"\(doubt.refusal.reason)\"", doubt.until) }

@@ -8,6 +8,8 @@ struct InitiatorInit {
     enum Phase {
         case makingKey(Job.ID)
         case awaitingAnswer
+        /// What the extension wants computed before the cookie is returned.
+        case earningCookie(Job.ID, any IKEExtension.Type)
         case agreeing(Job.ID, Accepted)
     }
 
@@ -36,11 +38,13 @@ struct InitiatorInit {
     /// When the attempt is given up, however far it has come.
     let until: Instant
     var cookie: [UInt8]?
+    /// What goes with the cookie.
+    var besideCookie: [Payload] = []
     var triedMethods: Set<KeyExchangeMethod>
     var cookieRounds = 0
     /// A cookie is not returned at once: an answer that follows on its heels shows that it was forged, and must not find
     /// that the message it answers is no longer the one we sign.
-    var cookieDemand: (cookie: [UInt8], until: Instant)?
+    var cookieDemand: (cookie: [UInt8], response: [Payload], until: Instant)?
     /// What an unauthenticated error said. It may be forged, so a good answer is waited for until `until`.
     var doubt: (refusal: Refusal, until: Instant)?
 
@@ -94,6 +98,11 @@ extension IKESA {
             sendInit(initial, key)
         case (.agreeing(job, let accepted), .secret(let secret)):
             finishInit(initial, accepted, secret)
+        case (.earningCookie(job, let owner), _):
+            guard let last = initial.attempts.last else { return }
+            var earned = initial
+            earned.besideCookie = owner.payloads(besideCookie: result, of: self)
+            sendInit(earned, last.key)
         case (.makingKey(job), .failure(let reason)):
             close(Refusal(.local, "key exchange \(initial.method.name) failed: \(reason)"), tellPeer: false)
         case (.agreeing(job, let accepted), .failure(let reason)):
@@ -111,6 +120,7 @@ extension IKESA {
         var initial = initial
         var payloads: [Payload] = []
         if let cookie = initial.cookie { payloads.append(.notify(NotifyPayload(type: .cookie, data: cookie))) }
+        payloads += initial.besideCookie
         let proposals = connection.ikeProposals.enumerated().map {
             $0.element.payload(number: UInt8(truncatingIfNeeded: $0.offset + 1))
         }
@@ -145,7 +155,7 @@ extension IKESA {
         let isWaiting: Bool
         switch initial.phase {
         case .agreeing: return
-        case .makingKey: isWaiting = false
+        case .makingKey, .earningCookie: isWaiting = false
         case .awaitingAnswer: isWaiting = true
         }
         let payloads = message.payloads
@@ -158,7 +168,7 @@ extension IKESA {
                 initial.cookieRounds < InitiatorInit.maximumCookieRounds
             else { return }
             tell(.received, "IKE_SA_INIT response: COOKIE")
-            initial.cookieDemand = (cookie.data, context.now + InitiatorInit.cookiePatience)
+            initial.cookieDemand = (cookie.data, payloads, context.now + InitiatorInit.cookiePatience)
             state = .initiating(initial)
         } else if let invalid = payloads.notification(.invalidKEPayload) {
             retryInit(initial, invalid)
@@ -170,12 +180,21 @@ extension IKESA {
     }
 
     /// Sends the first message again, with the cookie that was demanded (RFC 7296 section 2.6).
-    func payCookie(_ initial: InitiatorInit, _ cookie: [UInt8]) {
+    func payCookie(_ initial: InitiatorInit, _ cookie: [UInt8], demandedBy response: [Payload]) {
         guard case .awaitingAnswer = initial.phase, let last = initial.attempts.last else { return }
         var initial = initial
         initial.cookieRounds += 1
         initial.cookie = cookie
+        initial.besideCookie = []
         initial.cookieDemand = nil
+        for owner in Extensions.all {
+            guard let work = owner.work(forCookieIn: response, of: self) else { continue }
+            initial.phase = .earningCookie(context.start(work, for: localSPI), owner)
+            // The same request again would only be asked for the same again.
+            window.outstanding = nil
+            state = .initiating(initial)
+            return
+        }
         sendInit(initial, last.key)
     }
 

@@ -14,10 +14,16 @@ enum Extensions {
         StapledStatus.self,
         ConfigurationPayloads.self,
         DistinctPeers.self,
+        ClientPuzzles.self,
     ]
 }
 
 extension Extensions {
+    /// What the first extension that demands anything beside a cookie demands.
+    static func toll(of request: FirstMessage, under load: AdmissionLoad) -> CookieToll? {
+        all.lazy.compactMap { $0.toll(of: request, under: load) }.first
+    }
+
     /// The extension whose exchange begins an SA as IKE_SA_INIT does.
     static func owner(ofInitialExchange type: ExchangeType) -> (any IKEExtension.Type)? {
         all.first { $0.initialExchange == type }

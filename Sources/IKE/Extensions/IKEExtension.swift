@@ -84,6 +84,21 @@ protocol IKEExtension: SendableMetatype {
     /// A response of ``initialExchange``, which nothing protects.
     static func receive(initialResponse message: Message, _ datagram: IKEDatagram, of sa: IKESA)
 
+    // MARK: Cookies
+
+    /// What a request that would begin an SA has to do beside returning a cookie. It is called for every such datagram of a
+    /// flood, so it must cost no more than making the cookie.
+    static func toll(of request: FirstMessage, under load: AdmissionLoad) -> CookieToll?
+
+    /// Whether a request, whose cookie is good, has done what the extension demanded with this mark.
+    static func accepts(_ request: FirstMessage, mark: [UInt8]) -> Bool
+
+    /// As an initiator: what must be computed before the cookie in a response is returned.
+    static func work(forCookieIn response: [Payload], of sa: IKESA) -> Job.Work?
+
+    /// As an initiator: the payloads that go between the cookie and the rest of the request.
+    static func payloads(besideCookie result: JobResult, of sa: IKESA) -> [Payload]
+
     // MARK: What nothing protects
 
     /// An answer to an IKE_SA_INIT request that is given in place of beginning an SA, and leaves no state behind.
@@ -155,6 +170,10 @@ extension IKEExtension {
         initial request: Message, _ datagram: IKEDatagram, candidates: [ConnectionConfiguration],
         context: EndpointContext
     ) -> [Payload]? { nil }
+    static func toll(of request: FirstMessage, under load: AdmissionLoad) -> CookieToll? { nil }
+    static func accepts(_ request: FirstMessage, mark: [UInt8]) -> Bool { false }
+    static func work(forCookieIn response: [Payload], of sa: IKESA) -> Job.Work? { nil }
+    static func payloads(besideCookie result: JobResult, of sa: IKESA) -> [Payload] { [] }
     static func divert(initial response: Message, of sa: IKESA) -> Bool { false }
     static func payloads(forUnknownSA header: IKEHeader, context: EndpointContext) -> [Payload] { [] }
     static func receive(unprotected message: Message, of sa: IKESA) {}

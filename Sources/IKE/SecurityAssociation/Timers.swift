@@ -48,7 +48,7 @@ extension IKESA {
         switch state {
         case .initiating(let initial):
             if let demand = initial.cookieDemand, demand.until <= now {
-                payCookie(initial, demand.cookie)
+                payCookie(initial, demand.cookie, demandedBy: demand.response)
             } else if let doubt = initial.doubt, doubt.until <= now {
                 close(doubt.refusal, tellPeer: false)
             }
