@@ -8,6 +8,8 @@ public struct EndpointConfiguration: Sendable {
     public var natPort: UInt16 = 4500
     /// With this many half-open SAs, an initiator must return a cookie first (RFC 7296 section 2.6).
     public var cookieThreshold = 64
+    /// With more first messages than this in a second, likewise: also those cost work that begin no SA.
+    public var arrivalThreshold: Int { 4 * cookieThreshold }
     /// With this many half-open SAs, or ``puzzleThresholdPerNetwork`` of them from one neighbourhood (24 bits of an IPv4 address, 48
     /// of an IPv6 address), an initiator is asked to solve a puzzle as well (RFC 8019).
     public var puzzleThreshold = 512

@@ -13,7 +13,7 @@ extension Endpoint {
         }
         guard header.initiatorSPI != 0 else { return context.counters.count(.malformed) }
         let load = AdmissionLoad(
-            halfOpen: halfOpen.count, fromSource: halfOpen.count(fromSourceOf: datagram.remote.address),
+            arrivals: arrivals.count(at: context.now), halfOpen: halfOpen.count, fromSource: halfOpen.count(fromSourceOf: datagram.remote.address),
             fromNetwork: halfOpen.count(fromNetworkOf: datagram.remote.address), configuration: context.configuration)
         if !load.isFree {
             guard let first = FirstMessage(header, datagram.octets) else { return context.counters.count(.malformed) }

@@ -3,6 +3,8 @@ import Octets
 
 /// How many half-open SAs there are when a request asks for one more.
 struct AdmissionLoad {
+    /// First messages of this second, or the one before: forged ones cost work even where none begins an SA.
+    let arrivals: Int
     let halfOpen: Int
     /// Those from the request's source, and from its neighbourhood; see ``HalfOpenTable``.
     let fromSource: Int
@@ -12,7 +14,8 @@ struct AdmissionLoad {
     /// Nothing is demanded. A source has to show that it is there long before its share is used up, so that nobody uses it up in
     /// its name.
     var isFree: Bool {
-        halfOpen < configuration.cookieThreshold && fromSource < configuration.halfOpenLimitPerAddress / 4
+        halfOpen < configuration.cookieThreshold && arrivals <= configuration.arrivalThreshold
+            && fromSource < configuration.halfOpenLimitPerAddress / 4
     }
 
     var isFull: Bool {

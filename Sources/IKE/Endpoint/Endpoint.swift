@@ -20,6 +20,7 @@ public final class Endpoint {
     /// Answers to what belongs to no SA, and apart from them those that an honest initiator may need to connect at all.
     var errorAnswers = RateLimit(perSecond: 50)
     var initialAnswers = RateLimit(perSecond: 500)
+    var arrivals = ArrivalRate()
     /// What initiators get that return a cookie and do not solve the puzzle that came with it: a quarter of all there is.
     var cookieShare: TokenBucket
 
@@ -165,8 +166,9 @@ public final class Endpoint {
                 exchangeType: header.exchangeType, flags: flags, messageID: id),
             payloads: payloads
         ).serialized()
-        // Nobody makes us send more than was sent to us.
-        guard answer.count <= datagram.octets.count else { return context.counters.count(.answerWithheld) }
+        // Who forges first messages makes us send no more than was sent. The others are few a second, and an answer with
+        // tokens (RFC 6290) is longer than the liveness check it answers.
+        guard !isInitial || answer.count <= datagram.octets.count else { return context.counters.count(.answerWithheld) }
         context.emit(
             .send(
                 IKEDatagram(
