@@ -60,10 +60,11 @@ let package = Package(
                 "Gateway", "Decode", "Lab", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .target(name: "AllocationCount", path: "Benchmarks/AllocationCount"),
+        .target(name: "FloodSender", path: "Benchmarks/FloodSender"),
         .executableTarget(
             name: "cygnet-bench",
             dependencies: [
-                "IKE", "ESP", "Lab", "AllocationCount", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "IKE", "ESP", "Lab", "AllocationCount", "FloodSender", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Benchmarks/cygnet-bench"),
 

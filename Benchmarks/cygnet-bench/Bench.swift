@@ -6,7 +6,7 @@ struct Bench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cygnet-bench",
         abstract: "How fast Cygnet is, beside what else does the same on this machine at the same time.",
-        subcommands: [All.self, ESPCommand.self, HandshakeCommand.self, TunnelCommand.self],
+        subcommands: [All.self, ESPCommand.self, HandshakeCommand.self, TunnelCommand.self, FloodCommand.self],
         defaultSubcommand: All.self)
 }
 
@@ -33,6 +33,7 @@ struct All: AsyncParsableCommand {
         output.print(try await ESPCommand.parse([]).report())
         output.print(try await HandshakeCommand.parse([]).report())
         try await TunnelCommand.parse(output.markdown ? ["--markdown"] : []).run()
+        try await FloodCommand.parse(output.markdown ? ["--markdown"] : []).run()
     }
 }
 

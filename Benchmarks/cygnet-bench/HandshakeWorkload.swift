@@ -102,6 +102,14 @@ final class HandshakeWorkload {
         return isSameThread ? times : nil
     }
 
+    /// The first message of a handshake.
+    static func firstRequest() async throws -> [UInt8] {
+        let workload = try HandshakeWorkload(nil)
+        let initiator = workload.gateways[0]
+        try initiator.endpoint.initiate("bench", at: workload.now)
+        return await workload.execute(initiator).first?.octets ?? []
+    }
+
     /// Makes a call of a gateway's, then delivers datagrams and does computations until neither has anything left to do.
     private func drive(_ index: Int, _ call: (Endpoint, Instant) throws -> Void) async throws {
         try charge(gateways[index]) { try call($0, now) }
