@@ -52,7 +52,7 @@ struct ConfigurationTests {
     @Test("A connection's own settings come before the defaults")
     func layers() throws {
         let connections = try read("everything.yaml").connections
-        #expect(connections.map(\.name) == ["office", "branch", "mixed", "roadwarrior", "client"])
+        #expect(connections.map(\.name) == ["office", "branch", "mixed", "roadwarrior", "guests", "client"])
         let office = connections[0].configuration
         #expect(office.localIdentity == .fqdn("left.example"))
         #expect(office.ikeProposals.count == 2)
@@ -120,9 +120,17 @@ struct ConfigurationTests {
         #expect(roadwarrior.children[0].remoteSelectors.count == 3)
     }
 
+    @Test("Peers of one connection can have secrets of their own, and a second reading is the same configuration")
+    func peerSecrets() throws {
+        let guests = try read("everything.yaml").connections[4].configuration
+        #expect(guests.peerSecrets.map(\.identity) == [.email("alice@example.org"), .fqdn("gw.example.net")])
+        #expect(guests.takesSeveralPeers)
+        #expect(guests.fingerprint == (try read("everything.yaml").connections[4].configuration.fingerprint))
+    }
+
     @Test("Who asks for addresses protects whatever it is given")
     func virtualAddresses() throws {
-        let client = try read("everything.yaml").connections[4].configuration
+        let client = try read("everything.yaml").connections[5].configuration
         #expect(client.virtualAddresses == [.any(.v4), .preferred(try #require(IPAddress("fd00:9::7")))])
         #expect(client.children[0].localSelectors.map(\.description) == ["0.0.0.0/0", "::/0"])
     }

@@ -264,6 +264,30 @@ struct ConfigurationPayloadTests {
         #expect(gateway.endpoint.leases().map(\.isOnline) == [false])
     }
 
+    @Test("Each of several peers proves itself by its own pre-shared key, and by no other's")
+    func peerSecrets() async throws {
+        let keys = (1...3).map { SecretOctets(Array(repeating: UInt8($0), count: 32)) }
+        let gateway = Self.gateway {
+            $0.remotePattern = nil
+            $0.peerSecrets = [
+                PeerSecret(.fqdn("alice.example"), keys[0]), PeerSecret(.fqdn("bob.example"), keys[1]),
+            ]
+        }
+        func client(_ name: String, _ number: Int, key: SecretOctets) -> ConnectionConfiguration {
+            Self.client(name, address: "192.0.2.\(number)") {
+                $0.localAuthentication = .preSharedKey(key)
+                $0.remoteAuthentication = .preSharedKey(key)
+            }
+        }
+        let world = await Self.world(
+            14, gateway: gateway,
+            clients: [
+                client("alice", 1, key: keys[0]), client("bob", 2, key: keys[1]), client("bob", 3, key: keys[0]),
+                client("carol", 4, key: Pair.secret),
+            ])
+        #expect((1...4).map { world.hosts["client\($0)"]?.isUp("site") } == [true, true, false, false])
+    }
+
     @Test("A hostile CFG_REPLY of wrong sizes and too many attributes gives what is right in it and no more")
     func hostileReply() {
         var attributes: [ConfigurationAttribute] = []

@@ -55,7 +55,7 @@ enum LocalKey: String, ConfigurationKey {
 }
 
 enum RemoteKey: String, ConfigurationKey {
-    case address, id, auth, secret, authorities, subnets, pool, port
+    case address, id, auth, secret, secrets, authorities, subnets, pool, port
     case natPort = "nat-port"
 }
 

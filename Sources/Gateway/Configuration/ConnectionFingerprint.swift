@@ -21,9 +21,11 @@ extension GatewayConnection {
                 plain.children[index].espProposals[proposal].origin = nil
             }
         }
+        plain.peerSecrets = []
         var parts = [Self.digest(Array("\(plain) \(hosts)".utf8))]
         switch configuration.localAuthentication {
         case .anonymous: parts.append("anonymous")
+        case .preSharedKey where !configuration.peerSecrets.isEmpty: parts.append("by peer")
         case .preSharedKey(let secret): parts.append(Self.digest(secret))
         case .certificate(let own):
             for octets in [own.leafDER] + own.intermediatesDER + [own.signingKey.publicKey.subjectPublicKeyInfo] {
@@ -32,9 +34,11 @@ extension GatewayConnection {
         }
         switch configuration.remoteAuthentication {
         case .anonymous: parts.append("anonymous")
+        case .preSharedKey where !configuration.peerSecrets.isEmpty: parts.append("by peer")
         case .preSharedKey(let secret): parts.append(Self.digest(secret))
         case .certificate(let anchors): parts.append(Self.digest(Array("\(anchors)".utf8)))
         }
+        for peer in configuration.peerSecrets { parts += ["\(peer.identity)", Self.digest(peer.secret)] }
         return Self.digest(Array(parts.joined(separator: " ").utf8))
     }
 

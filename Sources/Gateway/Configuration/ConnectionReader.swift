@@ -2,6 +2,7 @@ import Credentials
 import IKE
 import IPPacket
 import IPsecPolicy
+import Octets
 
 /// Turns one entry of `connections` into what IKE needs to know.
 struct ConnectionReader {
@@ -79,6 +80,7 @@ struct ConnectionReader {
         let hosts = remoteHosts()
         checkAddressing(hosts)
         let localAddresses = local[.address]?.elements.compactMap { $0.address() } ?? []
+        let peerSecrets = peerSecrets(hosts)
         let localAuthentication = localAuthentication()
         let remoteAuthentication = remoteAuthentication(like: localAuthentication)
         let localIdentity = localIdentity(addresses: localAddresses, localAuthentication)
@@ -87,12 +89,14 @@ struct ConnectionReader {
         let children = ChildReader(connection: self).children(policyID: policyID)
         let options = ConnectionOptions(settings, remote)
         guard diagnostics.all[before...].allSatisfy({ $0.severity == .warning }),
-            let localIdentity, let localAuthentication, let remoteAuthentication, let addressPools, let virtualAddresses
+            let localIdentity, let localAuthentication, let remoteAuthentication, let addressPools, let virtualAddresses,
+            let peerSecrets
         else { return nil }
         var connection = ConnectionConfiguration(
             name: entry.name, origin: entry.origin, localIdentity: localIdentity, remoteIdentity: remoteIdentity,
             localAuthentication: localAuthentication, remoteAuthentication: remoteAuthentication)
         connection.remotePattern = remotePattern ?? nil
+        connection.peerSecrets = peerSecrets
         connection.addressPools = addressPools
         connection.virtualAddresses = virtualAddresses
         connection.localAddresses = localAddresses
@@ -120,7 +124,7 @@ struct ConnectionReader {
             }
         result["remote.auth"] =
             switch theirs {
-            case .preSharedKey: remote.origin(of: .secret) ?? settings.origin(of: .secret)
+            case .preSharedKey: remote.origin(of: .secrets) ?? remote.origin(of: .secret) ?? settings.origin(of: .secret)
             case .anonymous: remote.origin(of: .auth) ?? settings.origin(of: .auth)
             case .certificate:
                 remote.origin(of: .authorities) ?? settings.origin(of: .authorities) ?? authorities.origin
@@ -186,7 +190,7 @@ struct ConnectionReader {
     /// What the peer's identity is to be like; `nil` if what is written is no pattern, within the result if it is a wrong one.
     private func remotePattern(_ authentication: RemoteAuthentication?) -> IdentityPattern?? {
         guard let node = remote[.id], let text = node.node.scalar?.string, IdentityPattern.isPattern(text) else { return nil }
-        if case .preSharedKey = authentication {
+        if case .preSharedKey = authentication, remote[.secrets] == nil {
             node.warning("every peer that knows the secret is accepted under any of these identities")
         }
         do {
@@ -208,11 +212,13 @@ struct ConnectionReader {
         if let node = remote[.id] {
             if node.node.scalar?.string == "any" {
                 if case .certificate = authentication { return nil }
+                if remote[.secrets] != nil { return nil }
                 node.warning("every peer that knows the secret is accepted, whatever its identity")
                 return nil
             }
             return identity(node)
         }
+        guard remote[.secrets] == nil else { return nil }
         switch hosts.first {
         case .address(let address) where hosts.count == 1: return .address(address)
         case .name(let name) where hosts.count == 1: return .fqdn(name)
@@ -228,11 +234,39 @@ struct ConnectionReader {
 
     // MARK: Authentication
 
+    /// Stands where each peer has a key of its own: nobody knows it.
+    private static let noSecret = SecretOctets((0..<32).map { _ in UInt8.random(in: 0...255) })
+
+    /// The keys under `remote.secrets`, by identity; `nil` with errors reported.
+    private func peerSecrets(_ hosts: [RemoteHost]) -> [PeerSecret]? {
+        guard let node = remote[.secrets] else { return [] }
+        if hosts != [.any] { node.error("secrets by identity are for peers that call us; expected \"remote.address\" to be any") }
+        let expected = "secrets by identity, as in alice@example.org: { file: alice.psk }"
+        let entries = node.namedEntries(expected: expected)
+        if entries.isEmpty, node.isMapping { node.error("there are no secrets; expected \(expected)") }
+        var result: [PeerSecret] = []
+        for entry in entries {
+            do {
+                let identity = try Identity(configured: entry.name)
+                if result.contains(where: { $0.identity.matches(identity) }) {
+                    diagnostics.error("\(identity) has a secret already; keep one of them", at: entry.origin)
+                }
+                if let secret = AuthenticationReader.secret(entry.value) { result.append(PeerSecret(identity, secret)) }
+            } catch {
+                diagnostics.error("\(quoted(entry.name)) is not an identity: \(error.reason)", at: entry.origin)
+            }
+        }
+        return result.count == entries.count && !entries.isEmpty ? result : nil
+    }
+
     private func localAuthentication() -> LocalAuthentication? {
         let secret = local[.secret] ?? settings[.secret]
         let certificate = local[.certificate] ?? settings[.certificate]
         let word = (local[.auth] ?? settings[.auth]).map { $0.word(AuthenticationWord.self, what: "authentication") }
         if let word, word == nil { return nil }
+        if remote[.secrets] != nil, secret == nil, word == .psk || (word == nil && certificate == nil) {
+            return .preSharedKey(Self.noSecret)
+        }
         switch (word ?? nil, secret, certificate) {
         case (.anonymous, _, _): return .anonymous
         case (.psk, let secret?, _), (nil, let secret?, nil):
@@ -263,6 +297,13 @@ struct ConnectionReader {
         let secret = remote[.secret] ?? settings[.secret]
         let word = (remote[.auth] ?? settings[.auth]).map { $0.word(AuthenticationWord.self, what: "authentication") }
         if let word, word == nil { return nil }
+        if let node = remote[.secrets] {
+            guard word == nil || word == .psk, remote[.secret] == nil else {
+                node.error("secrets by identity go with no other way of authentication; leave the one or the other out")
+                return nil
+            }
+            return .preSharedKey(Self.noSecret)
+        }
         let way: AuthenticationWord
         if let word = word ?? nil {
             way = word

@@ -51,6 +51,9 @@ public struct ConnectionConfiguration: Sendable {
     public var remoteAuthentication: RemoteAuthentication
     /// Whether the peer's certificates may be revoked, or unknown to be so.
     public var revocation: RevocationPolicy = .ifAvailable
+    /// Pre-shared keys of peers that come to us, each with its identity. Where there are any, only these peers are accepted,
+    /// and each proves itself, and we to it, by its own key; the keys of both ways of authentication are not used.
+    public var peerSecrets: [PeerSecret] = []
     public var ikeProposals: [IKEProposal] = IKEProposal.defaults
     public var children: [ChildConfiguration] = []
     public var start: StartPolicy = .none
@@ -96,14 +99,39 @@ public struct ConnectionConfiguration: Sendable {
 
     /// Whether a peer may be this, once it has proved it.
     func accepts(_ identity: Identity) -> Bool {
-        remoteIdentity.map { $0.matches(identity) } ?? remotePattern.map { $0.matches(identity) } ?? true
+        guard peerSecrets.isEmpty || secret(of: identity) != nil else { return false }
+        return remoteIdentity.map { $0.matches(identity) } ?? remotePattern.map { $0.matches(identity) } ?? true
+    }
+
+    private func secret(of identity: Identity) -> SecretOctets? {
+        peerSecrets.first { $0.identity.matches(identity) }?.secret
+    }
+
+    /// The connection as it is with one peer: with the key that the two share.
+    func resolved(for identity: Identity) -> ConnectionConfiguration {
+        guard let secret = secret(of: identity) else { return self }
+        var result = self
+        if case .preSharedKey = remoteAuthentication { result.remoteAuthentication = .preSharedKey(secret) }
+        if case .preSharedKey = localAuthentication { result.localAuthentication = .preSharedKey(secret) }
+        return result
     }
 
     /// Who the peer may be, in words.
-    public var wantedPeer: String { remoteIdentity?.description ?? remotePattern?.description ?? "any" }
+    public var wantedPeer: String { remoteIdentity?.description ?? remotePattern?.description ?? (peerSecrets.isEmpty ? "any" : "one with a secret") }
 
     /// Peers come to us from anywhere, and there may be several of them at once.
     public var takesSeveralPeers: Bool { acceptsAnyRemoteAddress && remoteIdentity == nil }
+}
+
+/// The pre-shared key of one peer.
+public struct PeerSecret: Sendable {
+    public var identity: Identity
+    public var secret: SecretOctets
+
+    public init(_ identity: Identity, _ secret: SecretOctets) {
+        self.identity = identity
+        self.secret = secret
+    }
 }
 
 /// How we prove our identity.

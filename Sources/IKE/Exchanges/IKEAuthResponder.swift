@@ -53,6 +53,7 @@ extension IKESA {
                 return
             }
             let connection = try choose(among: initial.candidates, identity, wanted, authentication, payloads)
+                .resolved(for: identity)
             self.connection = connection
             try NullAuthentication.admit(to: connection, context: context)
             let octets = AuthenticationOctets.signed(
@@ -274,5 +275,5 @@ extension IKESA {
 
 extension ConnectionConfiguration {
     /// How closely it says who the peer is.
-    fileprivate var precision: Int { remoteIdentity != nil ? 2 : remotePattern != nil ? 1 : 0 }
+    fileprivate var precision: Int { remoteIdentity != nil || !peerSecrets.isEmpty ? 2 : remotePattern != nil ? 1 : 0 }
 }
