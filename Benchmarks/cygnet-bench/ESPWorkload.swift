@@ -168,7 +168,7 @@ struct ESPWorkload: ~Copyable {
     private mutating func open(_ place: Place) throws {
         var good = 0
         for index in 0..<batch {
-            let result = inbound.open(slot(index), offset: place.offset, count: place.count, outerTrafficClass: 0)
+            let result = inbound.open(slot(index), offset: place.offset, count: place.count, outer: ReceivedHeader())
             if result.drop == nil, result.count == size { good &+= 1 }
         }
         try check(good)

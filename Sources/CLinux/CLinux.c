@@ -19,8 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
-// Room for packet information and a traffic class of either family.
-enum { CONTROL = 128 };
+// Room for packet information, traffic class, hop limit and options of either family.
+enum { CONTROL = 256 };
 
 typedef union {
     struct sockaddr_in v4;
@@ -100,6 +100,7 @@ int cygnet_receive(cygnet_batch *batch, int socket, cygnet_datagram *datagrams, 
         datagram->truncated = (header->msg_flags & MSG_TRUNC) != 0;
         datagram->has_local = 0;
         datagram->traffic_class = 0;
+        datagram->hop_limit = 0;
         datagram->interface = 0;
         read_address(&batch->addresses[i], &datagram->family, datagram->remote, &datagram->remote_port);
         for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
@@ -117,6 +118,11 @@ int cygnet_receive(cygnet_batch *batch, int socket, cygnet_datagram *datagrams, 
                 datagram->has_local = 1;
             } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) {
                 datagram->traffic_class = *CMSG_DATA(c);
+            } else if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TTL)
+                || (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_HOPLIMIT)) {
+                int value;
+                memcpy(&value, CMSG_DATA(c), sizeof value);
+                datagram->hop_limit = (uint8_t)value;
             } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS) {
                 int value;
                 memcpy(&value, CMSG_DATA(c), sizeof value);
@@ -144,6 +150,7 @@ int cygnet_send(cygnet_batch *batch, int socket, const cygnet_datagram *datagram
         struct msghdr *header = &batch->headers[i].msg_hdr;
         any_address *to = &batch->addresses[i];
         int class = datagram->traffic_class;
+        int hops = datagram->hop_limit;
         batch->vectors[i].iov_base = datagram->octets;
         batch->vectors[i].iov_len = datagram->count;
         header->msg_controllen = 0;
@@ -160,6 +167,9 @@ int cygnet_send(cygnet_batch *batch, int socket, const cygnet_datagram *datagram
                 add_control(header, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
             }
             add_control(header, IPPROTO_IP, IP_TOS, &class, sizeof class);
+            if (hops) add_control(header, IPPROTO_IP, IP_TTL, &hops, sizeof hops);
+            if (datagram->options_count && datagram->options_count <= 40)
+                add_control(header, IPPROTO_IP, IP_RETOPTS, datagram->options, datagram->options_count);
         } else {
             to->v6.sin6_family = AF_INET6;
             to->v6.sin6_port = htons(datagram->remote_port);
@@ -172,6 +182,9 @@ int cygnet_send(cygnet_batch *batch, int socket, const cygnet_datagram *datagram
                 add_control(header, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info);
             }
             add_control(header, IPPROTO_IPV6, IPV6_TCLASS, &class, sizeof class);
+            if (hops) add_control(header, IPPROTO_IPV6, IPV6_HOPLIMIT, &hops, sizeof hops);
+            if (datagram->options_count && datagram->options_count <= 128)
+                add_control(header, IPPROTO_IPV6, IPV6_HOPOPTS, datagram->options, datagram->options_count);
         }
     }
     int sent = sendmmsg(socket, batch->headers, count, MSG_DONTWAIT);
@@ -227,6 +240,7 @@ int cygnet_open_socket(uint8_t family, uint8_t ip_protocol, const uint8_t *addre
     int failed = set(s, SOL_SOCKET, SO_MARK, (int)mark);
     if (v4) {
         failed = failed || set(s, IPPROTO_IP, IP_PKTINFO, 1) || set(s, IPPROTO_IP, IP_RECVTOS, 1)
+            || set(s, IPPROTO_IP, IP_RECVTTL, 1)
             || set(s, IPPROTO_IP, IP_RECVERR, 1) || set(s, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
         at.v4.sin_family = AF_INET;
         at.v4.sin_port = type == SOCK_RAW ? 0 : htons(port);
@@ -234,7 +248,8 @@ int cygnet_open_socket(uint8_t family, uint8_t ip_protocol, const uint8_t *addre
     } else {
         // A raw socket of IPv6 never sees IPv4, and refuses to be told.
         failed = failed || (type == SOCK_DGRAM && set(s, IPPROTO_IPV6, IPV6_V6ONLY, 1)) || set(s, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
-            || set(s, IPPROTO_IPV6, IPV6_RECVTCLASS, 1) || set(s, IPPROTO_IPV6, IPV6_RECVERR, 1)
+            || set(s, IPPROTO_IPV6, IPV6_RECVTCLASS, 1)
+            || set(s, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1) || set(s, IPPROTO_IPV6, IPV6_RECVERR, 1)
             || set(s, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE) || set(s, IPPROTO_IPV6, IPV6_DONTFRAG, 1);
         at.v6.sin6_family = AF_INET6;
         at.v6.sin6_port = type == SOCK_RAW ? 0 : htons(port);

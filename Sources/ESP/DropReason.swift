@@ -1,5 +1,5 @@
 /// Why an association did not pass a packet on. The raw value is stable within a version only.
-public enum DropReason: UInt8, Hashable, Sendable, CaseIterable, CustomStringConvertible {
+public enum DropReason: UInt8, Error, Hashable, Sendable, CaseIterable, CustomStringConvertible {
     // Inbound, in the order of the checks.
     /// Too short for its parts, or not a multiple of the cipher's block.
     case malformedESP
@@ -27,6 +27,10 @@ public enum DropReason: UInt8, Hashable, Sendable, CaseIterable, CustomStringCon
     /// A hard limit of octets or packets has been reached.
     case lifetimeEnded
     // Outbound.
+    /// A fragment was to be sealed in transport mode, which takes whole packets (RFC 4303, section 3.1.1).
+    case fragment
+    /// Transport mode does not carry the packet's IPv6 extension headers: a routing header, or long hop-by-hop options.
+    case unsupportedHeader
     /// All sequence numbers are used up.
     case sequenceExhausted
     /// The memory around the packet is too small for what ESP adds.
@@ -49,6 +53,8 @@ public enum DropReason: UInt8, Hashable, Sendable, CaseIterable, CustomStringCon
         case .outsideSelectors: "outside-selectors"
         case .illegalCongestionMark: "illegal-congestion-mark"
         case .lifetimeEnded: "lifetime-ended"
+        case .fragment: "fragment"
+        case .unsupportedHeader: "unsupported-header"
         case .sequenceExhausted: "sequence-exhausted"
         case .noRoom: "no-room"
         case .cipherFailure: "cipher-failure"

@@ -6,7 +6,7 @@ import IPsecPolicy
 public struct OpenResult: Sendable {
     /// `nil` if the inner packet may be passed on.
     public var drop: DropReason?
-    /// Where the inner packet begins, in the buffer the ESP packet was given in.
+    /// Where the inner packet, or the one made again in transport mode, begins, in the buffer the ESP packet was given in.
     public var offset = 0
     /// Octets of the inner packet, padding taken off.
     public var count = 0
@@ -19,12 +19,13 @@ public struct OpenResult: Sendable {
     public var notices = SANotices()
 }
 
-/// A security association of ESP in tunnel mode that receives (RFC 4303): opens packets in place.
+/// A security association of ESP that receives (RFC 4303): opens packets in place.
 ///
 /// One thread owns it, and with it the replay window. Opening allocates nothing, counts no references and takes no lock.
 /// A replayed packet is never decrypted; a forged one never moves the window.
 public struct InboundSA: ~Copyable, Sendable {
     public let spi: UInt32
+    public let mode: SAMode
     public private(set) var counters = SACounters()
 
     private var cipher: PacketCipher
@@ -44,6 +45,7 @@ public struct InboundSA: ~Copyable, Sendable {
             encryption: parameters.encryption, encryptionKey: parameters.encryptionKey,
             integrity: parameters.integrity, integrityKey: parameters.integrityKey)
         spi = parameters.spi
+        mode = parameters.mode
         selectors = SelectorSet(local: parameters.localSelectors, remote: parameters.remoteSelectors)
         window = ReplayWindow(
             size: parameters.replayWindow, extended: parameters.extendedSequenceNumbers, highest: highestSequence)
@@ -58,14 +60,15 @@ public struct InboundSA: ~Copyable, Sendable {
     /// - Parameters:
     ///   - buffer: memory of the caller's, and of nobody else's while this runs. Where the packet is not passed on, its
     ///     payload may have been overwritten.
-    ///   - offset: where the ESP packet begins, with its SPI.
+    ///   - offset: where the ESP packet begins, with its SPI. In transport mode an IP header is written before what was in it:
+    ///     at least ``headroom`` octets are free in front, apart from the received header.
     ///   - count: octets of the ESP packet.
-    ///   - outerTrafficClass: TOS or traffic class of the outer header; 0 if it is not known.
+    ///   - outer: what is known of the outer header.
     public mutating func open(
-        _ buffer: UnsafeMutableRawBufferPointer, offset: Int, count: Int, outerTrafficClass: UInt8
+        _ buffer: UnsafeMutableRawBufferPointer, offset: Int, count: Int, outer: ReceivedHeader
     ) -> OpenResult {
         var result = OpenResult()
-        if let reason = process(buffer, offset, count, ECN(trafficClass: outerTrafficClass), &result) {
+        if let reason = process(buffer, offset, count, outer, &result) {
             counters.count(reason)
             result.drop = reason
         } else {
@@ -77,12 +80,13 @@ public struct InboundSA: ~Copyable, Sendable {
 
     @inline(__always)
     private mutating func process(
-        _ buffer: UnsafeMutableRawBufferPointer, _ offset: Int, _ count: Int, _ outer: ECN, _ result: inout OpenResult
+        _ buffer: UnsafeMutableRawBufferPointer, _ offset: Int, _ count: Int, _ outer: ReceivedHeader,
+        _ result: inout OpenResult
     ) -> DropReason? {
-        let prefix = TunnelOverhead.espHeader + cipher.ivLength
+        let prefix = ESPOverhead.espHeader + cipher.ivLength
         let payload = count - prefix - cipher.icvLength
         guard let base = buffer.baseAddress, offset >= 0, count <= buffer.count - offset,
-            payload >= TunnelOverhead.trailer, payload % cipher.blockSize == 0
+            payload >= ESPOverhead.trailer, payload % cipher.blockSize == 0
         else { return .malformedESP }
         let packet = base + offset
         guard UnsafeRawPointer(packet).networkUInt32(at: 0) == spi else { return .wrongSPI }
@@ -105,25 +109,34 @@ public struct InboundSA: ~Copyable, Sendable {
         result.isAuthentic = true
         result.notices = usage.use(octets: payload).union(usage.tell(.firstPacket))
         result.offset = offset + prefix
-        return unwrap(packet + prefix, payload, outer, &result)
+        let trailer = UnsafeRawPointer(packet + prefix + payload - ESPOverhead.trailer)
+        let padding = Int(trailer.octet(at: 0))
+        let available = payload - ESPOverhead.trailer - padding
+        guard available >= 0 else { return .badPadding }
+        for index in 0..<padding
+        where UnsafeRawPointer(packet + prefix).octet(at: available + index) != UInt8(truncatingIfNeeded: index + 1) {
+            return .badPadding
+        }
+        let nextHeader = trailer.octet(at: 1)
+        guard nextHeader != IPProtocol.noNextHeader else { return .dummy }
+        switch mode {
+        case .tunnel:
+            return unwrap(packet + prefix, available, nextHeader, ECN(trafficClass: outer.trafficClass), &result)
+        case .transport(let addresses):
+            return rebuild(packet, prefix, available, nextHeader, outer, addresses, &result)
+        }
     }
 
     /// From the decrypted payload to an inner packet that may be passed on.
     @inline(__always)
     private mutating func unwrap(
-        _ inner: UnsafeMutableRawPointer, _ payload: Int, _ outer: ECN, _ result: inout OpenResult
+        _ inner: UnsafeMutableRawPointer, _ available: Int, _ nextHeader: UInt8, _ outer: ECN,
+        _ result: inout OpenResult
     ) -> DropReason? {
         let octets = UnsafeRawPointer(inner)
-        let padding = Int(octets.octet(at: payload - 2))
-        let available = payload - TunnelOverhead.trailer - padding
-        guard available >= 0 else { return .badPadding }
-        for index in 0..<padding where octets.octet(at: available + index) != UInt8(truncatingIfNeeded: index + 1) {
-            return .badPadding
-        }
-        switch octets.octet(at: payload - 1) {
+        switch nextHeader {
         case IPProtocol.ipv4: result.family = .v4
         case IPProtocol.ipv6: result.family = .v6
-        case IPProtocol.noNextHeader: return .dummy
         default: return .unexpectedNextHeader
         }
         // What the inner header's length leaves over is traffic flow confidentiality padding (RFC 4303, section 2.7).
@@ -138,6 +151,42 @@ public struct InboundSA: ~Copyable, Sendable {
         if ECN.isSuspicious(inner: mark, outer: outer) { counters.suspiciousCongestionMarks &+= 1 }
         TrafficClass.setECN(forwarded, in: inner, header.family)
         result.count = header.totalLength
+        return nil
+    }
+
+    /// Room before an ESP packet for the IP header that transport mode puts before its payload.
+    public static let headroom = 40
+
+    /// From the decrypted payload in transport mode to a packet with an IP header. Its addresses are those agreed upon: the
+    /// outer ones are not authentic, and a NAT may have changed them.
+    private mutating func rebuild(
+        _ packet: UnsafeMutableRawPointer, _ prefix: Int, _ available: Int, _ nextHeader: UInt8,
+        _ received: ReceivedHeader, _ addresses: TransportAddresses, _ result: inout OpenResult
+    ) -> DropReason? {
+        let family = addresses.local.family
+        let reuses =
+            family == .v4 && received.count >= IPHeader.v4MinimumLength && result.offset - prefix >= received.count
+        let front = reuses ? received.count : IPHeader.minimumLength(family)
+        guard result.offset >= front, front + available <= 0xffff else { return .noRoom }
+        let start = packet + prefix - front
+        if reuses {
+            start.copyMemory(from: packet - front, byteCount: front)
+            TransportFront.reuse(at: start, count: front, addresses, nextHeader: nextHeader, payload: available)
+        } else {
+            TransportFront.write(at: start, addresses, received, nextHeader: nextHeader, payload: available)
+        }
+        let whole = UnsafeMutableRawBufferPointer(start: start, count: front + available)
+        let octets = UnsafeRawBufferPointer(whole)
+        guard let header = IPHeader(octets), let upper = header.upperLayer(in: octets),
+            let selector = PacketSelector(header, in: octets)
+        else { return .malformedInner }
+        // Fragments are not sealed in transport mode, and one inside would hide its ports.
+        guard !upper.isFragment else { return .fragment }
+        guard selectors.match(selector, .inbound) == .yes else { return .outsideSelectors }
+        addresses.correctChecksum(of: whole, upper)
+        result.family = family
+        result.offset -= front
+        result.count = front + available
         return nil
     }
 }

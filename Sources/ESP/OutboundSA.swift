@@ -15,7 +15,7 @@ public struct SealResult: Sendable {
     public var notices = SANotices()
 }
 
-/// A security association of ESP in tunnel mode that sends (RFC 4303): seals inner packets in place.
+/// A security association of ESP that sends (RFC 4303): seals packets in place.
 ///
 /// One thread owns it. Sealing allocates nothing, counts no references and takes no lock.
 public struct OutboundSA: ~Copyable, Sendable {
@@ -27,11 +27,12 @@ public struct OutboundSA: ~Copyable, Sendable {
     public static let tailroom = 64
 
     public let spi: UInt32
+    public let mode: SAMode
     public let isExtended: Bool
     public private(set) var counters = SACounters()
     public var options: SAOptions
     /// The outer path; changes when the peer moves.
-    public private(set) var overhead: TunnelOverhead
+    public private(set) var overhead: ESPOverhead
 
     private var cipher: PacketCipher
     private let encryption: EncryptionAlgorithm
@@ -56,11 +57,12 @@ public struct OutboundSA: ~Copyable, Sendable {
             encryption: parameters.encryption, encryptionKey: parameters.encryptionKey,
             integrity: parameters.integrity, integrityKey: parameters.integrityKey)
         spi = parameters.spi
+        mode = parameters.mode
         isExtended = parameters.extendedSequenceNumbers
         options = parameters.options
         encryption = parameters.encryption
         integrity = parameters.integrity
-        overhead = TunnelOverhead(
+        overhead = ESPOverhead(
             outer: parameters.remote.address.family, encapsulation: parameters.encapsulation,
             encryption: parameters.encryption, integrity: parameters.integrity)
         selectors = SelectorSet(local: parameters.localSelectors, remote: parameters.remoteSelectors)
@@ -75,14 +77,20 @@ public struct OutboundSA: ~Copyable, Sendable {
 
     /// Follows a peer or an own address that has changed.
     public mutating func move(outer: IPFamily, encapsulation: Encapsulation) {
-        overhead = TunnelOverhead(
+        overhead = ESPOverhead(
             outer: outer, encapsulation: encapsulation, encryption: encryption, integrity: integrity)
     }
 
-    /// Octets of the largest inner packet that fits outer packets of `outerMTU` octets.
-    public func maximumInnerSize(outerMTU: Int) -> Int { overhead.maximumInnerSize(outerMTU: outerMTU) }
+    /// Octets of the largest packet, before it is sealed, that fits outer packets of `outerMTU` octets.
+    ///
+    /// - Parameter front: in transport mode, octets of the packet that stay before the ESP header.
+    public func maximumSize(outerMTU: Int, front: Int) -> Int {
+        mode.isTransport
+            ? overhead.maximumSize(outerMTU: outerMTU, front: front) : overhead.maximumInnerSize(outerMTU: outerMTU)
+    }
 
-    /// Seals an inner packet in place.
+    /// Seals a packet in place. In transport mode its IP header is not part of the result: the caller sends what is, with the
+    /// header's hop limit and options.
     ///
     /// - Parameters:
     ///   - buffer: memory of the caller's, and of nobody else's while this runs.
@@ -92,6 +100,7 @@ public struct OutboundSA: ~Copyable, Sendable {
         guard let base = buffer.baseAddress, offset >= 0, count >= IPHeader.v4MinimumLength,
             count <= buffer.count - offset
         else { return dropped(.malformedInner) }
+        if mode.isTransport { return sealTransport(buffer, base, offset: offset, count: count) }
         let inner = UnsafeRawPointer(base + offset)
         let nextHeader: UInt8
         let innerClass: UInt8
@@ -110,6 +119,26 @@ public struct OutboundSA: ~Copyable, Sendable {
         guard result.drop == nil else { return result }
         result.outerTrafficClass =
             (options.copyDSCP ? innerClass & 0xfc : options.dscp << 2) | (options.copyECN ? innerClass & 0x03 : 0)
+        counters.packets &+= 1
+        counters.octets &+= UInt64(count)
+        return result
+    }
+
+    private mutating func sealTransport(
+        _ buffer: UnsafeMutableRawBufferPointer, _ base: UnsafeMutableRawPointer, offset: Int, count: Int
+    ) -> SealResult {
+        let packet = UnsafeRawBufferPointer(start: base + offset, count: count)
+        guard let header = IPHeader(packet), header.totalLength == count else { return dropped(.malformedInner) }
+        let front: TransportFront
+        do {
+            front = try TransportFront(header, in: packet)
+        } catch {
+            return dropped(error)
+        }
+        var result = protect(
+            buffer, offset: offset + front.count, count: count - front.count, nextHeader: front.nextHeader)
+        guard result.drop == nil else { return result }
+        result.outerTrafficClass = header.trafficClass
         counters.packets &+= 1
         counters.octets &+= UInt64(count)
         return result
@@ -148,7 +177,7 @@ public struct OutboundSA: ~Copyable, Sendable {
         guard !usage.isExhausted else { return dropped(.lifetimeEnded, usage.tell(.hardLimit)) }
         // A number used twice would undo counter modes, so the end is hard (RFC 4303, section 3.3.3).
         guard sequence < lastSequence else { return dropped(.sequenceExhausted, usage.tell(.hardLimit)) }
-        let prefix = TunnelOverhead.espHeader + cipher.ivLength
+        let prefix = ESPOverhead.espHeader + cipher.ivLength
         let room = buffer.count - offset - cipher.icvLength
         guard let base = buffer.baseAddress, offset >= prefix,
             let payload = layOut(base + offset, count: count, room: room, nextHeader: nextHeader)
@@ -175,11 +204,12 @@ public struct OutboundSA: ~Copyable, Sendable {
     @inline(__always)
     private func layOut(_ inner: UnsafeMutableRawPointer, count: Int, room: Int, nextHeader: UInt8) -> Int? {
         let alignment = overhead.alignment
-        func aligned(_ count: Int) -> Int { (count + TunnelOverhead.trailer + alignment - 1) / alignment * alignment }
+        func aligned(_ count: Int) -> Int { (count + ESPOverhead.trailer + alignment - 1) / alignment * alignment }
         var count = count
-        if let target = options.tfcPaddingTo, target > count {
+        // Only an inner packet's own length lets the receiver tell such padding (RFC 4303, section 2.7).
+        if !mode.isTransport, let target = options.tfcPaddingTo, target > count {
             // As far as the buffer goes, and the 16 bits of an IP packet's length.
-            let filled = min(target, 0xffff, room / alignment * alignment - TunnelOverhead.trailer)
+            let filled = min(target, 0xffff, room / alignment * alignment - ESPOverhead.trailer)
             if filled > count {
                 (inner + count).initializeMemory(as: UInt8.self, repeating: 0, count: filled - count)
                 count = filled
@@ -187,7 +217,7 @@ public struct OutboundSA: ~Copyable, Sendable {
         }
         let payload = aligned(count)
         guard payload <= room else { return nil }
-        let padding = payload - TunnelOverhead.trailer - count
+        let padding = payload - ESPOverhead.trailer - count
         for index in 0..<padding {
             inner.storeOctet(UInt8(truncatingIfNeeded: index + 1), at: count + index)
         }

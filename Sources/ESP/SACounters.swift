@@ -8,7 +8,7 @@ public struct SACounters: Sendable {
     public internal(set) var dummiesSent: UInt64 = 0
     /// Packets passed on though inner and outer ECN fields made a combination that is suspicious (RFC 6040, figure 4).
     public internal(set) var suspiciousCongestionMarks: UInt64 = 0
-    private var drops = InlineArray<16, UInt64>(repeating: 0)
+    private var drops = InlineArray<24, UInt64>(repeating: 0)
 
     public init() {}
 

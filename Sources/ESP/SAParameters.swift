@@ -16,6 +16,7 @@ public struct SAParameters: Sendable {
     public var extendedSequenceNumbers: Bool
     /// Packets that may come late, 0 to ``ReplayWindow/maximumSize``; 0 turns replay protection off. Inbound only.
     public var replayWindow: Int
+    public var mode: SAMode
     public var encapsulation: Encapsulation
     /// The outer addresses; the ports count with ``Encapsulation/udp``.
     public var local: SocketAddress
@@ -28,8 +29,8 @@ public struct SAParameters: Sendable {
     public init(
         spi: UInt32, encryption: EncryptionAlgorithm, encryptionKey: SecretOctets,
         integrity: IntegrityAlgorithm? = nil, integrityKey: SecretOctets? = nil, extendedSequenceNumbers: Bool = true,
-        replayWindow: Int = 1024, encapsulation: Encapsulation, local: SocketAddress, remote: SocketAddress,
-        localSelectors: [TrafficSelector], remoteSelectors: [TrafficSelector], lifetime: SALifetime = SALifetime(),
+        replayWindow: Int = 1024, mode: SAMode = .tunnel, encapsulation: Encapsulation, local: SocketAddress,
+        remote: SocketAddress, localSelectors: [TrafficSelector], remoteSelectors: [TrafficSelector], lifetime: SALifetime = SALifetime(),
         options: SAOptions = SAOptions()
     ) {
         self.spi = spi
@@ -39,6 +40,7 @@ public struct SAParameters: Sendable {
         self.integrityKey = integrityKey
         self.extendedSequenceNumbers = extendedSequenceNumbers
         self.replayWindow = replayWindow
+        self.mode = mode
         self.encapsulation = encapsulation
         self.local = local
         self.remote = remote

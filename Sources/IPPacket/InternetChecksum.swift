@@ -85,4 +85,15 @@ public enum InternetChecksum {
         sum = (sum & 0xffff) &+ (sum >> 16)
         return ~UInt16(truncatingIfNeeded: sum)
     }
+
+    /// The checksum after an address under it, or in its pseudo-header, has been replaced by another of the same family.
+    public static func updated(_ checksum: UInt16, replacing old: IPAddress, with new: IPAddress) -> UInt16 {
+        var checksum = checksum
+        for shift in stride(from: 0, to: old.family.bitWidth, by: 16) {
+            checksum = updated(
+                checksum, replacing: UInt16(truncatingIfNeeded: old.value >> shift),
+                with: UInt16(truncatingIfNeeded: new.value >> shift))
+        }
+        return checksum
+    }
 }

@@ -108,7 +108,8 @@ struct StatusTable {
                 sa.instance.map { child.name == connection ? $0 : "\($0)/\(child.name)" } ?? name, sa.state,
                 "\(sa.localSelectors) === \(sa.remoteSelectors)", sa.inboundSPI, sa.outboundSPI,
                 "\(sa.packetsIn) / \(octets(sa.octetsIn))", "\(sa.packetsOut) / \(octets(sa.octetsOut))",
-                "\(sa.drops.values.reduce(0, +))", sa.rekeyIn.map(time) ?? "–", "\(sa.suite), \(sa.encapsulation)",
+                "\(sa.drops.values.reduce(0, +))", sa.rekeyIn.map(time) ?? "–",
+                "\(sa.suite), \(sa.encapsulation), \(sa.mode)",
             ]
         }
     }

@@ -8,7 +8,7 @@ struct PathTests {
     func largest(transform: Transform) {
         for outer in IPFamily.allCases {
             for encapsulation in [Encapsulation.ip, .udp] {
-                let overhead = TunnelOverhead(
+                let overhead = ESPOverhead(
                     outer: outer, encapsulation: encapsulation, encryption: transform.encryption,
                     integrity: transform.integrity)
                 for mtu in 576...1600 {
@@ -22,22 +22,22 @@ struct PathTests {
 
     @Test("AES-GCM in UDP over IPv4 leaves 1438 of 1500 octets")
     func example() {
-        let overhead = TunnelOverhead(outer: .v4, encapsulation: .udp, encryption: .aesGCM16(256), integrity: nil)
+        let overhead = ESPOverhead(outer: .v4, encapsulation: .udp, encryption: .aesGCM16(256), integrity: nil)
         #expect(overhead.maximumInnerSize(outerMTU: 1500) == 1438)
     }
 
     @Test("A path too small for anything leaves nothing")
     func nothing() {
-        let overhead = TunnelOverhead(outer: .v6, encapsulation: .udp, encryption: .aesGCM16(256), integrity: nil)
+        let overhead = ESPOverhead(outer: .v6, encapsulation: .udp, encryption: .aesGCM16(256), integrity: nil)
         for mtu in [0, 40, 80] { #expect(overhead.maximumInnerSize(outerMTU: mtu) == 0) }
     }
 
     @Test("Moving to another family or encapsulation changes the overhead")
     func move() throws {
         var out = try OutboundSA(Transform.all[1].parameters())
-        let before = out.maximumInnerSize(outerMTU: 1500)
+        let before = out.maximumSize(outerMTU: 1500, front: 20)
         out.move(outer: .v6, encapsulation: .udp)
-        #expect(out.maximumInnerSize(outerMTU: 1500) == before - 28)
+        #expect(out.maximumSize(outerMTU: 1500, front: 20) == before - 28)
     }
 
     private let now = Instant(nanoseconds: 5_000_000_000)

@@ -118,7 +118,7 @@ extension InboundSA {
     mutating func open(_ packet: [UInt8], outer: UInt8 = 0) -> Opened {
         var buffer = [0xdd, 0xdd, 0xdd] + packet + [0xdd, 0xdd]
         let result = buffer.withUnsafeMutableBytes {
-            open($0, offset: 3, count: packet.count, outerTrafficClass: outer)
+            open($0, offset: 3, count: packet.count, outer: ReceivedHeader(trafficClass: outer))
         }
         return Opened(
             result: result,

@@ -5,9 +5,10 @@ import Octets
 import Testing
 
 /// Seals and opens with scapy's codec, which shares no line with ours. The program is Debian's python3-scapy.
-private struct ScapyPeer {
+struct ScapyPeer {
     struct Request: Encodable {
         let seal: Bool
+        let transport: Bool
         let encryption: String
         /// Octets of the tag of an AEAD.
         let tag: Int
@@ -23,6 +24,7 @@ private struct ScapyPeer {
 
         init(_ parameters: SAParameters, seal: Bool, sequence: UInt64, outer: Int, octets: [UInt8]) {
             self.seal = seal
+            transport = parameters.mode.isTransport
             (encryption, tag, hasImplicitIV) = Self.words(for: parameters.encryption)
             encryptionKey = parameters.encryptionKey.unprotected.hexadecimal
             integrity =
@@ -61,6 +63,7 @@ private struct ScapyPeer {
         func encode(to encoder: any Encoder) throws {
             var container = encoder.container(keyedBy: CodingKeys.self)
             try container.encode(seal, forKey: .seal)
+            try container.encode(transport, forKey: .transport)
             try container.encode(encryption, forKey: .encryption)
             try container.encode(tag, forKey: .tag)
             try container.encode(hasImplicitIV, forKey: .hasImplicitIV)
@@ -75,7 +78,7 @@ private struct ScapyPeer {
         }
 
         enum CodingKeys: CodingKey {
-            case seal, encryption, tag, hasImplicitIV, encryptionKey, integrity, integrityKey, spi, sequence
+            case seal, transport, encryption, tag, hasImplicitIV, encryptionKey, integrity, integrityKey, spi, sequence
             case sequenceHigh, outer, octets
         }
     }

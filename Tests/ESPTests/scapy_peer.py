@@ -1,6 +1,7 @@
-"""An independent codec of ESP in tunnel mode: scapy seals and opens what the test asks for.
+"""An independent codec of ESP: scapy seals and opens what the test asks for.
 
-Reads a JSON list of requests from standard input and writes a JSON list of answers. Scapy takes the high 32 bits of an
+Reads a JSON list of requests from standard input and writes a JSON list of answers. In transport mode, these have whole
+packets on both sides. Scapy takes the high 32 bits of an
 extended sequence number into AEADs only; for separate codes the standard library and cryptography compute it here (RFC 4303,
 section 2.2.1). What scapy lacks is written out here: AES-XCBC (RFC 3566), AES-GCM with short tags, AES-GMAC (RFC 4543) and
 implicit IVs (RFC 8750).
@@ -150,11 +151,14 @@ def answer(request):
         crypt_icv_size=request["tag"] or None,
         auth_algo=request["integrity"] if separate and not own_code else None,
         auth_key=bytes.fromhex(request["integrityKey"]) if separate and not own_code else None,
-        tunnel_header=outer_header(request),
+        tunnel_header=None if request["transport"] else outer_header(request),
         esn_en=extended,
         esn=request["sequenceHigh"] or 0,
     )
     octets = bytes.fromhex(request["octets"])
+    if request["transport"]:
+        packet = IP(octets) if octets[0] >> 4 == 4 else IPv6(octets)
+        return bytes(association.encrypt(packet) if request["seal"] else association.decrypt(packet))
     if request["seal"]:
         inner = IP(octets) if octets[0] >> 4 == 4 else IPv6(octets)
         esp = bytes(association.encrypt(inner)[ESP])

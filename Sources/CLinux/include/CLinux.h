@@ -20,6 +20,9 @@ typedef struct {
     uint8_t traffic_class;  // TOS or traffic class
     uint8_t has_local;      // whether `local` is known (receiving) or to be used as the source (sending)
     uint8_t truncated;
+    uint8_t hop_limit;      // time to live or hop limit received, 0 if not known; to send with, 0 for the system's
+    uint8_t options_count;  // octets at `options`
+    const uint8_t *options; // to send with: IPv4 options (at most 40), or a hop-by-hop header of IPv6 (at most 128)
     uint8_t remote[16];
     uint8_t local[16];
 } cygnet_datagram;

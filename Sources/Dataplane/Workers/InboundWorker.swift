@@ -38,6 +38,8 @@ struct InboundWorker: ~Copyable {
 
     /// The largest datagram there is.
     private static let slotSize = 1 << 16
+    /// Room before a datagram for the header that transport mode puts before its payload.
+    private static let headroom = 64
     private static let tableSize = 1 << 16
 
     init?(
@@ -54,9 +56,9 @@ struct InboundWorker: ~Copyable {
         self.events = events
         clampsSegmentSize = configuration.clampsSegmentSize
         deviceMTU = configuration.mtu
-        arena = Arena(capacity: configuration.batchSize, slotSize: Self.slotSize)
+        arena = Arena(capacity: configuration.batchSize, slotSize: Self.headroom + Self.slotSize)
         for index in 0..<arena.capacity {
-            let slot = arena.slot(index)
+            let slot = UnsafeMutableRawBufferPointer(rebasing: arena.slot(index)[Self.headroom...])
             arena.datagrams[index].octets = slot.baseAddress?.assumingMemoryBound(to: UInt8.self)
             arena.datagrams[index].capacity = UInt32(slot.count)
         }
@@ -108,7 +110,7 @@ struct InboundWorker: ~Copyable {
         let count = Int(arena.datagrams[index].count)
         let slot = arena.slot(index)
         guard arena.datagrams[index].truncated == 0 else { return counters.count(.truncated) }
-        guard let base = slot.baseAddress else { return }
+        guard let base = slot.baseAddress.map({ $0 + Self.headroom }) else { return }
         switch socket.kind {
         case .ike:
             handUp(index, socket, from: 0, count: count, nonESPMarker: false)
@@ -118,7 +120,7 @@ struct InboundWorker: ~Copyable {
             if UnsafeRawPointer(base).networkUInt32(at: 0) == 0 {
                 handUp(index, socket, from: 4, count: count, nonESPMarker: true)
             } else {
-                open(index, socket, slot, offset: 0, count: count)
+                open(index, socket, slot, offset: Self.headroom, count: count, header: 0)
             }
         case .plainESP:
             // A raw socket of IPv4 gives the IP header as well.
@@ -128,12 +130,13 @@ struct InboundWorker: ~Copyable {
                 offset = Int(UnsafeRawPointer(base).octet(at: 0) & 0x0f) * 4
             }
             guard count - offset >= 8 else { return counters.count(.shortDatagram) }
-            open(index, socket, slot, offset: offset, count: count - offset)
+            open(
+                index, socket, slot, offset: Self.headroom + offset, count: count - offset, header: offset)
         }
     }
 
     private func handUp(_ index: Int, _ socket: OuterSocket, from offset: Int, count: Int, nonESPMarker: Bool) {
-        let octets = Array(UnsafeRawBufferPointer(arena.slot(index))[offset..<count])
+        let octets = Array(UnsafeRawBufferPointer(arena.slot(index))[Self.headroom + offset..<Self.headroom + count])
         events.emit(
             .ike(
                 octets: octets, local: SocketAddress(arena.datagrams[index].localAddress, port: socket.port),
@@ -142,7 +145,7 @@ struct InboundWorker: ~Copyable {
 
     @inline(__always)
     private mutating func open(
-        _ index: Int, _ socket: OuterSocket, _ slot: UnsafeMutableRawBufferPointer, offset: Int, count: Int
+        _ index: Int, _ socket: OuterSocket, _ slot: UnsafeMutableRawBufferPointer, offset: Int, count: Int, header: Int
     ) {
         guard let base = slot.baseAddress else { return }
         let spi = UnsafeRawPointer(base).networkUInt32(at: offset)
@@ -157,7 +160,10 @@ struct InboundWorker: ~Copyable {
             return
         }
         let result = entry.pointee.sa.open(
-            slot, offset: offset, count: count, outerTrafficClass: arena.datagrams[index].traffic_class)
+            slot, offset: offset, count: count,
+            outer: ReceivedHeader(
+                trafficClass: arena.datagrams[index].traffic_class,
+                hopLimit: arena.datagrams[index].hop_limit == 0 ? 64 : arena.datagrams[index].hop_limit, count: header))
         if !result.notices.isEmpty { tell(result.notices, spi) }
         if result.isNewest, socket.kind == .nat, entry.pointee.encapsulation == .udp { watch(index, entry) }
         guard result.drop == nil else { return }

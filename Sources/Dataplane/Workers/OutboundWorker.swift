@@ -44,6 +44,8 @@ struct OutboundWorker: ~Copyable {
     private let batch: OpaquePointer
     /// How each datagram of the batch leaves.
     private let exits: UnsafeMutablePointer<Exit>
+    /// Options of the IP headers that transport mode leaves in front, a place for each datagram.
+    private let options: UnsafeMutableRawBufferPointer
     private let reply: UnsafeMutableRawBufferPointer
 
     private var policies: UnsafeMutablePointer<PolicyTable>
@@ -72,14 +74,19 @@ struct OutboundWorker: ~Copyable {
             capacity: configuration.batchSize,
             slotSize: OutboundSA.headroom + max(configuration.mtu, configuration.outerMTU) + OutboundSA.tailroom)
         exits = .allocate(capacity: configuration.batchSize)
+        options = .allocate(byteCount: configuration.batchSize * Self.optionsSize, alignment: 16)
         reply = .allocate(byteCount: ICMPError.maximumLength, alignment: 16)
     }
 
     deinit {
         cygnet_batch_free(batch)
         exits.deallocate()
+        options.deallocate()
         reply.deallocate()
     }
+
+    /// Octets of options that a packet can have.
+    private static let optionsSize = 128
 
     /// Works until told to stop.
     mutating func run() {
@@ -160,8 +167,12 @@ struct OutboundWorker: ~Copyable {
             acquire(row, selector)
             return drop(.noAssociation)
         }
+        let front =
+            entry.pointee.sa.mode.isTransport
+            ? (try? TransportFront(header, in: UnsafeRawBufferPointer(packet)))?.count ?? header.headerLength : 0
         let largest = min(
-            entry.pointee.sa.maximumInnerSize(outerMTU: entry.pointee.path.value(at: Instant(nanoseconds: now))),
+            entry.pointee.sa.maximumSize(
+                outerMTU: entry.pointee.path.value(at: Instant(nanoseconds: now)), front: front),
             deviceMTU)
         let fits = count <= largest
         // Whoever sends IPv4 without DF, or IPv6 up to the 1280 octets every link takes, does not hear of a smaller path: the
@@ -171,7 +182,25 @@ struct OutboundWorker: ~Copyable {
             return drop(.tooBig)
         }
         if clampsSegmentSize { _ = SegmentSize.clamp(packet, toMTU: largest) }
+        arena.datagrams[index].hop_limit = 0
+        arena.datagrams[index].options_count = 0
+        if front > 0 { keepFront(packet, header, count: front, at: index) }
         return seal(slot, count: count, with: entry, fragments: !fits, at: index)
+    }
+
+    /// In transport mode the packet's own header is the outer one: what the kernel does not fill in like that goes along with
+    /// the datagram. Sealing writes over it.
+    private func keepFront(
+        _ packet: UnsafeMutableRawBufferPointer, _ header: IPHeader, count: Int, at index: Int
+    ) {
+        let plain = IPHeader.minimumLength(header.family)
+        let place = UnsafeMutableRawBufferPointer(
+            rebasing: options[index * Self.optionsSize..<(index + 1) * Self.optionsSize])
+        arena.datagrams[index].hop_limit = header.hopLimit
+        guard count > plain, count - plain <= place.count, let base = place.baseAddress else { return }
+        place.copyMemory(from: UnsafeRawBufferPointer(rebasing: packet[plain..<count]))
+        arena.datagrams[index].options = UnsafePointer(base.assumingMemoryBound(to: UInt8.self))
+        arena.datagrams[index].options_count = UInt8(truncatingIfNeeded: count - plain)
     }
 
     @inline(__always)

@@ -14,9 +14,7 @@ enum SequenceNumberWord: String, ConfigurationKey {
     }
 }
 
-enum ModeWord: String, ConfigurationKey {
-    case tunnel
-}
+extension ModeWish: ConfigurationKey {}
 
 /// Reads the children of a connection: those under `children`, or a single one named like the connection when its
 /// subnets stand under `local` and `remote`.
@@ -57,16 +55,29 @@ struct ChildReader {
         func value(_ key: ChildKey) -> ConfigurationNode? {
             own?[key] ?? ConnectionKey(rawValue: key.rawValue).flatMap { settings[$0] }
         }
-        let local = selectors(
-            own?[.local] ?? connection.local[.subnets], .local, origin,
-            assigned: connection.virtualAddresses.map { wanted in wanted.map { TrafficSelector(.all($0.family)) } })
-        let remote = selectors(
-            own?[.remote] ?? connection.remote[.subnets], .remote, origin,
-            assigned: connection.addressPools.map { pools in
-                pools.flatMap(\.ranges).compactMap { TrafficSelector(first: $0.first, last: $0.last) }
-            })
+        let written = value(.mode)
+        let read = written?.word(ModeWish.self, what: "mode")
+        let mode = read ?? .tunnel
+        let local: [TrafficSelector]?
+        let remote: [TrafficSelector]?
+        if written != nil, read == nil {
+            // What subnets there should be depends on the mode that is meant.
+            (local, remote) = (nil, nil)
+        } else if mode == .tunnel {
+            local = selectors(
+                own?[.local] ?? connection.local[.subnets], .local, origin,
+                assigned: connection.virtualAddresses.map { wanted in wanted.map { TrafficSelector(.all($0.family)) } })
+            remote = selectors(
+                own?[.remote] ?? connection.remote[.subnets], .remote, origin,
+                assigned: connection.addressPools.map { pools in
+                    pools.flatMap(\.ranges).compactMap { TrafficSelector(first: $0.first, last: $0.last) }
+                })
+        } else {
+            let hosts = TransportHostsReader(connection: connection, origin: origin)
+            local = hosts.local(own?[.local] ?? connection.local[.subnets])
+            remote = hosts.remote(own?[.remote] ?? connection.remote[.subnets])
+        }
         let proposals = proposals(value)
-        _ = value(.mode)?.word(ModeWord.self, what: "mode")
         let start = own?[.start]?.word(StartPolicy.self, what: "start")
         let lifetime = lifetime(own)
         let window = value(.replayWindow)?.integer(in: 0...4096)
@@ -76,6 +87,10 @@ struct ChildReader {
         checkFamilies(local, remote, at: origin)
         var child = ChildConfiguration(
             name: name, origin: origin, policyID: policyID(name), localSelectors: local, remoteSelectors: remote)
+        child.mode = mode
+        if mode != .tunnel, let padding, padding > 0 {
+            value(.tfc)?.warning("tfc needs tunnel mode: packets in transport mode are not padded")
+        }
         if let proposals { child.espProposals = proposals }
         child.start = start
         child.lifetime = lifetime

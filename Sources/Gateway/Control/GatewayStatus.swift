@@ -109,6 +109,8 @@ public struct ChildSAReport: Codable, Hashable, Sendable {
     public var suite: String
     /// `esp` or `udp`.
     public var encapsulation: String
+    /// `tunnel` or `transport`.
+    public var mode: String
     /// The traffic agreed upon.
     public var localSelectors: String
     public var remoteSelectors: String

@@ -81,7 +81,7 @@ extension Daemon {
         var report = ChildSAReport(
             inboundSPI: hex(child.inboundSPI), outboundSPI: hex(child.outboundSPI), state: child.state,
             suite: child.suite.description, encapsulation: child.isEncapsulatedInUDP ? "udp" : "esp",
-            localSelectors: child.localSelectors, remoteSelectors: child.remoteSelectors,
+            mode: child.mode.name, localSelectors: child.localSelectors, remoteSelectors: child.remoteSelectors,
             age: seconds(now - child.establishedAt), rekeyIn: child.rekeyAt.map { max(0, seconds($0 - now)) },
             instance: child.instance.map { InstanceName(connection, $0).description })
         for entry in counters {

@@ -10,6 +10,7 @@ public struct ChildConfiguration: Sendable {
     public var localSelectors: [TrafficSelector]
     public var remoteSelectors: [TrafficSelector]
     public var espProposals: [ESPProposal] = ESPProposal.defaults
+    public var mode = ModeWish.tunnel
     /// `nil`: as the connection.
     public var start: StartPolicy?
     public var lifetime = ChildLifetime()

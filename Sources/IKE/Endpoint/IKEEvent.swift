@@ -66,6 +66,7 @@ public struct ChildSAStatus: Sendable {
     public var inboundSPI: UInt32
     public var outboundSPI: UInt32
     public var suite: ChildSuite
+    public var mode: ChildMode
     public var localSelectors: String
     public var remoteSelectors: String
     public var isEncapsulatedInUDP: Bool

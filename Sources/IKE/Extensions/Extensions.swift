@@ -8,6 +8,7 @@ enum Extensions {
         SignatureAuthentication.self,
         NullAuthentication.self,
         ChildlessInitiation.self,
+        TransportMode.self,
         RepeatedAuthentication.self,
         QuickCrashDetection.self,
         SessionResumption.self,
@@ -56,6 +57,20 @@ extension IKESA {
         var child = child
         for owner in Extensions.all { owner.adapt(&child, of: self) }
         return child
+    }
+
+    /// The peer's selectors, of its offer or answer, as they are for a configured child; `nil` if either payload is missing.
+    ///
+    /// - Parameter isOffer: the peer is the initiator of the exchange.
+    func selectors(
+        in payloads: [Payload], for child: ChildConfiguration, isOffer: Bool
+    ) -> SelectorPair? {
+        guard let local = payloads.trafficSelectors(ofInitiator: !isOffer)?.policySelectors,
+            let remote = payloads.trafficSelectors(ofInitiator: isOffer)?.policySelectors
+        else { return nil }
+        var pair = SelectorPair(local: local, remote: remote)
+        for owner in Extensions.all { owner.translate(&pair, of: child, by: payloads, of: self) }
+        return pair
     }
 
     func extensionPayloads(offering child: ChildConfiguration) -> [Payload] {

@@ -30,6 +30,11 @@ protocol IKEExtension: SendableMetatype {
     /// Gives a configured child the form it has for this SA and this peer, for example selectors that were assigned.
     static func adapt(_ child: inout ChildConfiguration, of sa: IKESA)
 
+    /// Puts the peer's selectors, of its offer or answer, into the form in which they are compared with a configured child's.
+    static func translate(
+        _ selectors: inout SelectorPair, of child: ChildConfiguration, by payloads: [Payload], of sa: IKESA
+    )
+
     /// Payloads beside our offer of a child.
     static func payloads(offering child: ChildConfiguration, of sa: IKESA) -> [Payload]
 
@@ -146,6 +151,9 @@ extension IKEExtension {
     static func receive(_ payloads: [Payload], at stage: MessageStage, of sa: IKESA) throws(Refusal) {}
     static func omitsFirstChild(of sa: IKESA) throws(Refusal) -> Bool { false }
     static func adapt(_ child: inout ChildConfiguration, of sa: IKESA) {}
+    static func translate(
+        _ selectors: inout SelectorPair, of child: ChildConfiguration, by payloads: [Payload], of sa: IKESA
+    ) {}
     static func payloads(offering child: ChildConfiguration, of sa: IKESA) -> [Payload] { [] }
     static func settle(
         _ terms: inout ChildTerms, of child: ChildConfiguration, by payloads: [Payload], isOffer: Bool, of sa: IKESA

@@ -10,6 +10,13 @@ struct ChildTerms {
     var remoteSelectors: [TrafficSelector]
     /// The peer takes packets padded beyond what the cipher needs (RFC 7296 section 1.3.1).
     var takesTFCPadding: Bool
+    var mode = ChildMode.tunnel
+}
+
+/// Traffic selectors of both sides.
+struct SelectorPair: Hashable {
+    var local: [TrafficSelector]
+    var remote: [TrafficSelector]
 }
 
 /// What a responder selected for a child SA.
@@ -54,8 +61,9 @@ extension IKESA {
         guard let spi = Self.spi(choice.spi) else {
             throw Refusal(.protocolViolation, "the peer's child SA has the reserved SPI \(choice.spi.hexadecimal)")
         }
-        let local = payloads.trafficSelectors(ofInitiator: true)?.policySelectors ?? []
-        let remote = payloads.trafficSelectors(ofInitiator: false)?.policySelectors ?? []
+        let answered = selectors(in: payloads, for: child, isOffer: false)
+        let local = answered?.local ?? []
+        let remote = answered?.remote ?? []
         guard Narrowing.isSubset(local, of: child.localSelectors),
             Narrowing.isSubset(remote, of: child.remoteSelectors)
         else {
@@ -98,11 +106,9 @@ extension IKESA {
     func narrowed(
         _ child: ChildConfiguration, _ payloads: [Payload]
     ) -> (local: [TrafficSelector], remote: [TrafficSelector])? {
-        guard let initiator = payloads.trafficSelectors(ofInitiator: true)?.policySelectors,
-            let responder = payloads.trafficSelectors(ofInitiator: false)?.policySelectors
-        else { return nil }
-        let local = Narrowing.narrow(responder, to: child.localSelectors)
-        let remote = Narrowing.narrow(initiator, to: child.remoteSelectors)
+        guard let offered = selectors(in: payloads, for: child, isOffer: true) else { return nil }
+        let local = Narrowing.narrow(offered.local, to: child.localSelectors)
+        let remote = Narrowing.narrow(offered.remote, to: child.remoteSelectors)
         return local.isEmpty || remote.isEmpty ? nil : (local, remote)
     }
 
@@ -235,7 +241,7 @@ extension IKESA {
             outboundKeys: outbound, local: path.local, remote: path.remote, isEncapsulatedInUDP: path.encapsulatesESP,
             localSelectors: terms.localSelectors, remoteSelectors: terms.remoteSelectors, lifetime: lifetime,
             replayWindow: configuration.replayWindow, tfcPadding: terms.takesTFCPadding ? configuration.tfcPadding : nil,
-            copiesDSCP: configuration.copiesDSCP)
+            copiesDSCP: configuration.copiesDSCP, mode: terms.mode)
         return ChildSA(
             configuration: configuration, description: description, establishedAt: context.now,
             rekeyAt: rekeyAfter.map { context.now + $0 },

@@ -1,9 +1,9 @@
 import IPPacket
 import IPsecCrypto
 
-/// What tunnel mode adds to a packet, in octets.
-public struct TunnelOverhead: Hashable, Sendable {
-    /// Outer IP header, UDP header where there is one, ESP header, IV, and the integrity check value.
+/// What ESP adds to a packet, in octets.
+public struct ESPOverhead: Hashable, Sendable {
+    /// In tunnel mode: outer IP header, UDP header where there is one, ESP header, IV, and the integrity check value.
     public let fixed: Int
     /// Inner packet, padding, Pad Length and Next Header together are a multiple of so many octets.
     public let alignment: Int
@@ -16,12 +16,15 @@ public struct TunnelOverhead: Hashable, Sendable {
     public init(
         outer: IPFamily, encapsulation: Encapsulation, encryption: EncryptionAlgorithm, integrity: IntegrityAlgorithm?
     ) {
+        outerHeader = IPHeader.minimumLength(outer)
         fixed =
-            IPHeader.minimumLength(outer) + (encapsulation == .udp ? Self.udpHeader : 0) + Self.espHeader
+            outerHeader + (encapsulation == .udp ? Self.udpHeader : 0) + Self.espHeader
             + encryption.ivLength + (integrity?.icvLength ?? encryption.icvLength)
         // RFC 4303, section 2.4: the ciphertext ends on a 4-octet boundary whatever the cipher.
         alignment = max(encryption.blockSize, 4)
     }
+
+    private let outerHeader: Int
 
     /// Octets of the outer IP packet for an inner packet of `inner` octets.
     public func outerSize(inner: Int) -> Int {
@@ -35,5 +38,10 @@ public struct TunnelOverhead: Hashable, Sendable {
     /// (RFC 2473, section 7.1).
     public func maximumInnerSize(outerMTU: Int) -> Int {
         max((outerMTU - fixed) / alignment * alignment - Self.trailer, 0)
+    }
+
+    /// The same in transport mode, for a packet of which `front` octets stay before the ESP header.
+    public func maximumSize(outerMTU: Int, front: Int) -> Int {
+        front + max((outerMTU - (fixed - outerHeader) - front) / alignment * alignment - Self.trailer, 0)
     }
 }
