@@ -27,10 +27,12 @@ extension TunnelPlan {
         } else if !assigned.isEmpty {
             own += ", virtual-addresses: [\(assigned.map { "\($0)".lowercased() }.joined(separator: ", "))]"
         }
+        // One that moves about has whatever address there is.
+        let local = isMobile ? String(own.dropFirst(2)) : "address: \"\(localAddress(side))\"\(own)"
         lines += [
             "connections:",
             "  \(Self.connection):",
-            "    local: { address: \"\(localAddress(side))\"\(own) }",
+            "    local: { \(local) }",
             "    remote: { address: \"\(remoteHost.map(\.description) ?? "any")\"\(other) }",
         ]
         if isAnonymous {

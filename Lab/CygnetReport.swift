@@ -14,6 +14,9 @@ package struct CygnetStatus: Decodable, Sendable {
         package let responderSPI: String
         package let isInitiator: Bool
         package let suite: String?
+        /// Addresses with ports.
+        package let local: String
+        package let remote: String
         package let instance: String?
         package let remoteIdentity: String
         package let assignedToUs: Assignment?

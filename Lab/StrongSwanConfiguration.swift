@@ -15,8 +15,8 @@ extension TunnelPlan {
             connections {
                 \(Self.connection) {
                     version = 2
-                    mobike = no
-                    local_addrs = \(localAddress(side))
+                    mobike = \(isMobile ? "yes" : "no")
+                    local_addrs = \(isMobile ? "%any" : "\(localAddress(side))")
                     remote_addrs = \(remoteAddress(side).map(\.description) ?? "%any")
                     proposals = \(ikeProposal)
                     rekey_time = \(ikeRekeySeconds[side] ?? 0)s

@@ -67,6 +67,8 @@ package struct StrongSwanIKESA: Sendable {
     package let name: String
     package let state: String
     package let isInitiator: Bool
+    package let localHost: String
+    package let remoteHost: String
     package let initiatorSPI: String
     package let responderSPI: String
     package let protection: String
@@ -80,6 +82,7 @@ package struct StrongSwanIKESA: Sendable {
         return root.sections.flatMap(\.section.sections).map { name, section in
             StrongSwanIKESA(
                 name: name, state: section.values["state"] ?? "?", isInitiator: section.values["initiator"] == "yes",
+                localHost: section.values["local-host"] ?? "?", remoteHost: section.values["remote-host"] ?? "?",
                 initiatorSPI: section.values["initiator-spi"] ?? "",
                 responderSPI: section.values["responder-spi"] ?? "",
                 protection: section.protection, pseudorandomFunction: section.values["prf-alg"] ?? "?",

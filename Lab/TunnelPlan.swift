@@ -100,6 +100,8 @@ package struct TunnelPlan: Sendable {
     package var rsaKeyBits = 2048
     /// Whether ESP goes in UDP though no NAT asks for it.
     package var isUDPEncapsulated = false
+    /// Whether addresses may change (MOBIKE); the left end then uses whatever address it has.
+    package var isMobile = false
     /// Whether extended sequence numbers are insisted on; `nil` where nothing is said of them.
     package var hasESN: Bool?
     /// The left side asks the right one for addresses of these families, and both networks of the right are behind it; the right

@@ -296,6 +296,21 @@ int cygnet_open_tun(const char *name) {
     return tun;
 }
 
+int cygnet_open_netlink_monitor(void) {
+    int s = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+    if (s < 0) return -errno;
+    struct sockaddr_nl at = {
+        .nl_family = AF_NETLINK,
+        .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE,
+    };
+    if (bind(s, (struct sockaddr *)&at, sizeof at)) {
+        int error = errno;
+        close(s);
+        return -error;
+    }
+    return s;
+}
+
 int cygnet_open_netlink_route(void) {
     int s = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
     if (s < 0) return -errno;

@@ -24,18 +24,13 @@ struct Control: ~Copyable {
         let entry: UnsafeMutablePointer<InboundEntry>
     }
 
-    private struct OutboundRow {
-        let encapsulation: Encapsulation
-        let entry: UnsafeMutablePointer<OutboundEntry>
-    }
-
     private(set) var running: Running?
     private var routing: KernelRouting?
     private var policies: UnsafeMutablePointer<PolicyTable>?
     /// By the low 16 bits of the SPI.
     private var inbound: [UInt16: InboundRow] = [:]
     /// By our SPI of the pair: the SPI that packets carry is the peer's choice, and need not be unlike another peer's.
-    private var outbound: [UInt32: OutboundRow] = [:]
+    private var outbound: [UInt32: UnsafeMutablePointer<OutboundEntry>] = [:]
     /// Drops of associations that are gone, by label.
     private(set) var endedDrops: [String: UInt64] = [:]
     private var hasStopped = false
@@ -146,7 +141,7 @@ struct Control: ~Copyable {
         running.inboundThread.join()
         running.outboundThread.join()
         for row in inbound.values { free(row.entry) }
-        for row in outbound.values { free(row.entry) }
+        for entry in outbound.values { free(entry) }
         inbound = [:]
         outbound = [:]
         if let policies { free(policies) }
@@ -222,7 +217,7 @@ struct Control: ~Copyable {
             entry.deallocate()
             throw error
         }
-        outbound[inboundSPI] = OutboundRow(encapsulation: sa.encapsulation, entry: entry)
+        outbound[inboundSPI] = entry
         Self.hand(.activate(entry), to: running.outboundCommands)
     }
 
@@ -249,22 +244,28 @@ struct Control: ~Copyable {
     }
 
     mutating func removeOutbound(pairedWith inboundSPI: UInt32) {
-        guard let running, let row = outbound.removeValue(forKey: inboundSPI),
-            Self.hand(.remove(row.entry), to: running.outboundCommands)
+        guard let running, let entry = outbound.removeValue(forKey: inboundSPI),
+            Self.hand(.remove(entry), to: running.outboundCommands)
         else { return }
-        remember(row.entry.pointee.report)
-        free(row.entry)
+        remember(entry.pointee.report)
+        free(entry)
     }
 
-    mutating func updateAddresses(inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress) {
+    mutating func updateAddresses(
+        inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress, encapsulation: Encapsulation
+    ) {
         guard let running else { return }
         if let row = inbound[UInt16(truncatingIfNeeded: inboundSPI)], row.spi == inboundSPI {
-            Self.hand(.move(row.entry, local: local, remote: remote), to: running.inboundCommands)
+            Self.hand(
+                .move(row.entry, local: local, remote: remote, encapsulation: encapsulation),
+                to: running.inboundCommands)
         }
-        guard let row = outbound[inboundSPI],
-            let socket = try? Self.socket(row.encapsulation, from: local.address, to: remote.address, running.sockets)
+        guard let entry = outbound[inboundSPI],
+            let socket = try? Self.socket(encapsulation, from: local.address, to: remote.address, running.sockets)
         else { return }
-        Self.hand(.move(row.entry, local: local, remote: remote, socket: socket), to: running.outboundCommands)
+        Self.hand(
+            .move(entry, local: local, remote: remote, encapsulation: encapsulation, socket: socket),
+            to: running.outboundCommands)
     }
 
     private mutating func remember(_ report: SACountersReport) {

@@ -60,8 +60,9 @@ public protocol Dataplane: Sendable {
     func removeInbound(spi: UInt32)
     func removeOutbound(pairedWith inboundSPI: UInt32)
 
-    /// Moves a pair of associations to new outer addresses (NAT rebinding, MOBIKE).
-    func updateAddresses(inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress)
+    /// Moves a pair of associations to new outer addresses (NAT rebinding, MOBIKE), on which it may be encapsulated otherwise.
+    func updateAddresses(
+        inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress, encapsulation: Encapsulation)
 
     func counters() async -> [SACountersReport]
     func statistics() async -> DataplaneStatistics

@@ -104,8 +104,12 @@ public final class UserspaceDataplane: Dataplane {
         control.withLock { $0.removeOutbound(pairedWith: inboundSPI) }
     }
 
-    public func updateAddresses(inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress) {
-        control.withLock { $0.updateAddresses(inboundSPI: inboundSPI, local: local, remote: remote) }
+    public func updateAddresses(
+        inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress, encapsulation: Encapsulation
+    ) {
+        control.withLock {
+            $0.updateAddresses(inboundSPI: inboundSPI, local: local, remote: remote, encapsulation: encapsulation)
+        }
     }
 
     public func counters() async -> [SACountersReport] {

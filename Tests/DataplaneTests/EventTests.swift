@@ -140,7 +140,7 @@ struct EventTests {
         _ = try ping(sides.left, inner: .v4)
         let local = SocketAddress(try #require(IPAddress("192.0.2.2")), port: 4500)
         let remote = SocketAddress(try #require(IPAddress("192.0.2.1")), port: 40000)
-        tunnel.right.updateAddresses(inboundSPI: 0x1001_0001, local: local, remote: remote)
+        tunnel.right.updateAddresses(inboundSPI: 0x1001_0001, local: local, remote: remote, encapsulation: .udp)
         #expect(try ping(sides.left, inner: .v4))
     }
 }

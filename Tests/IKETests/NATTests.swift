@@ -30,7 +30,8 @@ struct NATTests {
 
     private func pairBehindNAT(seed: UInt64) async -> (Pair, Translator) {
         let pair = await Pair(
-            seed: seed, start: .none, right: { $0.acceptsAnyRemoteAddress = true; $0.remoteAddresses = [] },
+            seed: seed, start: .none, left: { $0.mobility = false },
+            right: { $0.acceptsAnyRemoteAddress = true; $0.remoteAddresses = [] },
             endpoint: { $0.exportsKeys = true })
         let translator = Translator()
         translator.install(in: pair)
@@ -40,9 +41,9 @@ struct NATTests {
         return (pair, translator)
     }
 
-    @Test("Without a NAT, IKE stays at port 500 and ESP goes without UDP")
+    @Test("Without a NAT and without MOBIKE, IKE stays at port 500 and ESP goes without UDP")
     func none() async {
-        let pair = await Pair.established(seed: 1)
+        let pair = await Pair.established(seed: 1, left: { $0.mobility = false })
         #expect(pair.world.sent.allSatisfy { $0.remote.port == 500 && !$0.nonESPMarker })
         #expect(pair.left.inbound.values.allSatisfy { !$0.isEncapsulatedInUDP })
     }

@@ -1,11 +1,26 @@
 import IKE
 import IPPacket
 import Octets
+import Synchronization
+
+/// Where a host is: its endpoint asks for it, and the world changes it.
+final class Location: Sendable {
+    private let current: Mutex<[IPAddress]>
+
+    init(_ addresses: [IPAddress]) { current = Mutex(addresses) }
+
+    var addresses: [IPAddress] {
+        get { current.withLock { $0 } }
+        set { current.withLock { $0 = newValue } }
+    }
+}
 
 /// A host of a ``World``: an endpoint, and what its outputs have done to a data plane of the mind.
 public final class Host {
     public let name: String
+    /// The address it began with.
     public let address: IPAddress
+    let location: Location
     public let endpoint: Endpoint
     /// Inbound SAs that are installed.
     public private(set) var inbound: [UInt32: ChildSADescription] = [:]
@@ -23,11 +38,15 @@ public final class Host {
     /// What went against the rules of the data plane: a test wants it empty.
     public private(set) var faults: [String] = []
 
-    init(name: String, address: IPAddress, endpoint: Endpoint) {
+    init(name: String, location: Location, endpoint: Endpoint) {
         self.name = name
-        self.address = address
+        self.location = location
+        address = location.addresses.first ?? .unspecified(.v4)
         self.endpoint = endpoint
     }
+
+    /// Where it is now; packets leave from the first.
+    public var addresses: [IPAddress] { location.addresses }
 
     func execute(_ output: Output, at now: Instant) {
         switch output {
@@ -48,15 +67,17 @@ public final class Host {
             heard.remove(spi)
         case .removeOutbound(let spi):
             for policy in outbounds.keys { outbounds[policy]?.removeAll { $0.inboundSPI == spi } }
-        case .updateAddresses(let inboundSPI, let local, let remote):
+        case .updateAddresses(let inboundSPI, let local, let remote, let isEncapsulated):
             if inbound[inboundSPI] == nil { faults.append("addresses of unknown inbound SPI \(inboundSPI) updated") }
             inbound[inboundSPI]?.local = local
             inbound[inboundSPI]?.remote = remote
+            inbound[inboundSPI]?.isEncapsulatedInUDP = isEncapsulated
             for policy in outbounds.keys {
                 for index in outbounds[policy, default: []].indices
                 where outbounds[policy, default: []][index].inboundSPI == inboundSPI {
                     outbounds[policy, default: []][index].local = local
                     outbounds[policy, default: []][index].remote = remote
+                    outbounds[policy, default: []][index].isEncapsulatedInUDP = isEncapsulated
                 }
             }
         case .sendKeepalive: keepalives += 1

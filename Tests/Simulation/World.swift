@@ -83,11 +83,11 @@ public final class World {
         settings: EndpointConfiguration = EndpointConfiguration()
     ) async -> Host {
         var configuration = settings
-        let own = IPAddress(address) ?? .unspecified(.v4)
-        configuration.sourceAddress = { _ in own }
+        let location = Location([IPAddress(address) ?? .unspecified(.v4)])
+        configuration.sourceAddress = { remote in location.addresses.first { $0.family == remote.family } }
         if settings.unixTimeAtOrigin == .zero { configuration.unixTimeAtOrigin = .seconds(1_800_000_000) }
         let host = Host(
-            name: name, address: own, endpoint: Endpoint(configuration: configuration, random: SeededGenerator(seed: random.next())))
+            name: name, location: location, endpoint: Endpoint(configuration: configuration, random: SeededGenerator(seed: random.next())))
         hosts[name] = host
         host.endpoint.apply(connections, at: now)
         await drain(host)
@@ -102,6 +102,15 @@ public final class World {
         await drain(host)
         await carryTraffic()
         return result
+    }
+
+    /// Gives a host other addresses, of which the first is the one packets leave from, and tells its endpoint. None: it is off
+    /// the network.
+    public func move(_ name: String, to addresses: [String]) async {
+        guard let host = hosts[name] else { return }
+        host.location.addresses = addresses.compactMap { IPAddress($0) }
+        host.endpoint.updateOwnAddresses(host.addresses, at: now)
+        await drain(host)
     }
 
     /// Ends a host at once, without a word to anybody: a crash.
@@ -168,7 +177,7 @@ public final class World {
     private var inOrder: [Host] { hosts.values.sorted { $0.name < $1.name } }
 
     private func deliver(_ datagram: IKEDatagram) async {
-        guard let host = inOrder.first(where: { $0.address == datagram.remote.address }) else { return }
+        guard let host = inOrder.first(where: { $0.addresses.contains(datagram.remote.address) }) else { return }
         var datagram = datagram
         (datagram.local, datagram.remote) = (datagram.remote, datagram.local)
         host.endpoint.receive(datagram, at: now)
@@ -191,7 +200,8 @@ public final class World {
     private func drain(_ host: Host) async {
         while let output = host.endpoint.nextOutput() {
             switch output {
-            case .send(let datagram): post(datagram)
+            // Nobody sends from an address that is not there.
+            case .send(let datagram) where host.addresses.contains(datagram.local.address): post(datagram)
             case .compute(let job):
                 defer { jobCount += 1 }
                 guard !lostJobs.contains(jobCount) else { continue }
@@ -211,6 +221,7 @@ public final class World {
                     documents(request).map { StatusAnswer(to: request, octets: $0) }
                 }
                 host.endpoint.complete(id, with: inquiry.answered(with: answers), at: now)
+            case .send: continue
             default: host.execute(output, at: now)
             }
         }

@@ -64,6 +64,8 @@ uint16_t cygnet_socket_port(int socket);
 // Opens or makes a TUN device that is gone with its descriptor. Returns the descriptor or -errno.
 int cygnet_open_tun(const char *name);
 int cygnet_open_netlink_route(void);
+// A socket that never waits, to which the kernel tells changes of links, addresses and routes. Returns the descriptor or -errno.
+int cygnet_open_netlink_monitor(void);
 int cygnet_make_event(void);
 int cygnet_set_network_namespace(const char *path);
 void cygnet_name_thread(const char *name);

@@ -9,7 +9,7 @@ struct OutboundEntry: ~Copyable {
     /// Our SPI of the pair.
     let pair: UInt32
     let policy: UInt32
-    let encapsulation: Encapsulation
+    var encapsulation: Encapsulation
     var local: SocketAddress
     var remote: SocketAddress
     /// Descriptor of the socket to send by.
@@ -46,7 +46,7 @@ struct OutboundEntry: ~Copyable {
 struct InboundEntry: ~Copyable {
     var sa: InboundSA
     let policy: UInt32
-    let encapsulation: Encapsulation
+    var encapsulation: Encapsulation
     var local: SocketAddress
     var remote: SocketAddress
     /// Where the peer was last reported to have moved to, so that it is reported once.

@@ -8,7 +8,8 @@ import IPsecPolicy
 enum InboundCommand {
     case install(UnsafeMutablePointer<InboundEntry>)
     case remove(UnsafeMutablePointer<InboundEntry>)
-    case move(UnsafeMutablePointer<InboundEntry>, local: SocketAddress, remote: SocketAddress)
+    case move(
+        UnsafeMutablePointer<InboundEntry>, local: SocketAddress, remote: SocketAddress, encapsulation: Encapsulation)
     case snapshot(Unmanaged<WorkerSnapshot>)
     case stop
 }
@@ -222,9 +223,10 @@ struct InboundWorker: ~Copyable {
                 table[Int(entry.pointee.sa.spi & 0xffff)] = entry
             case .remove(let entry):
                 table[Int(entry.pointee.sa.spi & 0xffff)] = nil
-            case .move(let entry, let local, let remote):
+            case .move(let entry, let local, let remote, let encapsulation):
                 entry.pointee.local = local
                 entry.pointee.remote = remote
+                entry.pointee.encapsulation = encapsulation
                 entry.pointee.reported = nil
             case .snapshot(let snapshot):
                 let snapshot = snapshot.takeRetainedValue()

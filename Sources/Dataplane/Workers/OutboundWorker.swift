@@ -10,7 +10,9 @@ enum OutboundCommand {
     case policies(UnsafeMutablePointer<PolicyTable>)
     case activate(UnsafeMutablePointer<OutboundEntry>)
     case remove(UnsafeMutablePointer<OutboundEntry>)
-    case move(UnsafeMutablePointer<OutboundEntry>, local: SocketAddress, remote: SocketAddress, socket: Int32)
+    case move(
+        UnsafeMutablePointer<OutboundEntry>, local: SocketAddress, remote: SocketAddress, encapsulation: Encapsulation,
+        socket: Int32)
     case snapshot(Unmanaged<WorkerSnapshot>)
     case stop
 }
@@ -322,14 +324,15 @@ struct OutboundWorker: ~Copyable {
             case .remove(let entry):
                 associations.removeAll { $0 == entry }
                 policies.pointee.link(associations)
-            case .move(let entry, let local, let remote, let socket):
+            case .move(let entry, let local, let remote, let encapsulation, let socket):
                 if remote.address.family != entry.pointee.remote.address.family {
                     entry.pointee.path = PathMTU(remote.address.family, linkMTU: entry.pointee.path.linkMTU)
                 }
                 entry.pointee.local = local
                 entry.pointee.remote = remote
                 entry.pointee.socket = socket
-                entry.pointee.sa.move(outer: remote.address.family, encapsulation: entry.pointee.encapsulation)
+                entry.pointee.encapsulation = encapsulation
+                entry.pointee.sa.move(outer: remote.address.family, encapsulation: encapsulation)
             case .snapshot(let snapshot):
                 let snapshot = snapshot.takeRetainedValue()
                 snapshot.counters = counters

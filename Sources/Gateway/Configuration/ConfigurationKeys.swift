@@ -37,7 +37,9 @@ enum ConnectionKey: String, ConfigurationKey {
     case local, remote
     case auth, secret, certificate, authorities, revocation
     case ike, esp, pfs, esn, mode
-    case children, childless, resumption, start, lifetimes
+    case children, childless, resumption, mobike
+    case returnRoutability = "return-routability"
+    case start, lifetimes
     case deadPeer = "dead-peer"
     case retry, retransmission
     case encapsulation, fragmentation

@@ -9,6 +9,8 @@ struct ConnectionOptions {
     private let childless: ChildlessPolicy?
     private let resumption: Bool?
     private let revocation: RevocationPolicy?
+    private let mobility: Bool?
+    private let returnRoutability: Bool?
     private let deadPeerAction: DeadPeerAction?
     private let encapsulation: EncapsulationPolicy?
     private let fragmentation: Bool?
@@ -24,6 +26,8 @@ struct ConnectionOptions {
         start = settings[.start]?.word(StartPolicy.self, what: "start")
         resumption = settings[.resumption]?.bool()
         revocation = settings[.revocation]?.word(RevocationPolicy.self, what: "revocation")
+        mobility = settings[.mobike]?.bool()
+        returnRoutability = settings[.returnRoutability]?.bool()
         childless = settings[.childless]?.word(ChildlessPolicy.self, what: "childless")
         encapsulation = settings[.encapsulation]?.word(EncapsulationPolicy.self, what: "encapsulation")
         fragmentation = settings[.fragmentation]?.bool()
@@ -82,6 +86,8 @@ struct ConnectionOptions {
         if let start { connection.start = start }
         if let resumption { connection.resumption = resumption }
         if let revocation { connection.revocation = revocation }
+        if let mobility { connection.mobility = mobility }
+        if let returnRoutability { connection.checksReturnRoutability = returnRoutability }
         if let childless { connection.childless = childless }
         if let deadPeerAction { connection.deadPeerAction = deadPeerAction }
         if let encapsulation { connection.encapsulation = encapsulation }

@@ -16,7 +16,7 @@ public struct GatewayEvent: Codable, Hashable, Sendable {
         case callerRefused = "caller-refused"
         case configurationReceived = "configuration-received"
         case peerDead = "peer-dead"
-        case peerMoved = "peer-moved"
+        case pathChanged = "path-changed"
         case resolved, unresolved
         case ikeWarning = "ike-warning"
         case attention

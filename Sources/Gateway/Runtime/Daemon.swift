@@ -95,6 +95,7 @@ public actor Daemon {
             warn("keys of all SAs are written to \(keyLog.directory): whoever can read them can read the traffic")
         }
         giveStatusDocuments()
+        takeAddresses()
         endpoint.apply(configuration.connections.map { $0.resolved(resolved) }, at: clock.now)
         drain()
         report(
@@ -109,6 +110,7 @@ public actor Daemon {
         let outcome = await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.followDataplane() }
             group.addTask { await self.followSignals() }
+            group.addTask { await self.followAddresses() }
             // Names may take long to look up; peers with addresses need not wait for them.
             group.addTask { await self.resolveNames() }
             group.addTask { await self.repeatedly(every: .seconds(5)) { await self.reportActivity() } }
@@ -247,8 +249,9 @@ public actor Daemon {
             }
         case .removeInbound(let spi): dataplane.removeInbound(spi: spi)
         case .removeOutbound(let inboundSPI): dataplane.removeOutbound(pairedWith: inboundSPI)
-        case .updateAddresses(let inboundSPI, let local, let remote):
-            dataplane.updateAddresses(inboundSPI: inboundSPI, local: local, remote: remote)
+        case .updateAddresses(let inboundSPI, let local, let remote, let isEncapsulatedInUDP):
+            dataplane.updateAddresses(
+                inboundSPI: inboundSPI, local: local, remote: remote, encapsulation: isEncapsulatedInUDP ? .udp : .ip)
         case .assignAddresses(let connection, let addresses): assign(addresses, to: connection)
         case .compute(let job):
             if let jobs { Task { await jobs.submit(job) } }

@@ -50,9 +50,10 @@ extension Daemon {
             var fields = ["state": state.rawValue, "reason": reason]
             if let deadline { fields["until"] = clock.date(of: deadline) }
             report(.connectionState, .debug, connection: connection, fields)
-        case .peerMoved(let connection, let localSPI, let from, let to):
+        case .pathChanged(let connection, let localSPI, let local, let remote):
             report(
-                .peerMoved, connection: connection, ["spi": hexadecimal(localSPI), "from": "\(from)", "to": "\(to)"])
+                .pathChanged, connection: connection,
+                ["spi": hexadecimal(localSPI), "local": "\(local)", "remote": "\(remote)"])
         case .configurationReceived(let connection, let assigned):
             report(.configurationReceived, connection: connection, ["given": assigned.summary])
         case .negotiated(let connection, let narrative):

@@ -74,6 +74,11 @@ public struct ConnectionConfiguration: Sendable {
     public var virtualAddresses: [VirtualAddress] = []
     /// Whether tickets are asked for, given and used (RFC 5723).
     public var resumption = false
+    /// Whether addresses may change while the SA is up (RFC 4555).
+    public var mobility = true
+    /// Whether a peer that says it has moved must answer at its new address before packets are sent there (RFC 4555
+    /// section 3.7).
+    public var checksReturnRoutability = true
     /// Whether the first child SA comes with IKE_AUTH (RFC 6023).
     public var childless: ChildlessPolicy = .accept
     /// Equal for two configurations exactly when nothing in them differs: whoever reads the configuration makes it. A

@@ -1,4 +1,5 @@
 import Credentials
+import IPPacket
 import IPsecCrypto
 import Octets
 
@@ -23,6 +24,8 @@ final class EndpointContext {
     /// What is known of the status of certificates.
     var statusStore = StatusStore()
     var instances = PeerInstances()
+    /// The addresses this host has, as it was last told; empty if it never was.
+    var ownAddresses: [IPAddress] = []
 
     /// What an IKE SA tells the endpoint that owns it.
     enum Signal {

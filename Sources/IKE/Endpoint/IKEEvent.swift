@@ -22,8 +22,8 @@ public enum IKEEvent: Sendable {
     case configurationReceived(connection: String, AssignedConfiguration)
     /// The peer did not answer and counts as dead.
     case peerDead(connection: String)
-    /// The peer, or a NAT before it, is at another address.
-    case peerMoved(connection: String, localSPI: UInt64, from: SocketAddress, to: SocketAddress)
+    /// An IKE SA goes on between these addresses: this host, the peer, or a NAT between them is elsewhere.
+    case pathChanged(connection: String, localSPI: UInt64, local: SocketAddress, remote: SocketAddress)
     /// Something was ignored that an operator may want to know of.
     case warning(connection: String?, String)
     /// Keys, for an analyser of captures; only if the configuration exports them.

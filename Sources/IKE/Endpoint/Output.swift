@@ -12,8 +12,8 @@ public enum Output: Sendable {
     case removeInbound(spi: UInt32)
     /// The pair is named by the SPI we chose. Peers choose the ones we send with, and two may have chosen the same.
     case removeOutbound(inboundSPI: UInt32)
-    /// The peer, or a NAT before it, is now at another address.
-    case updateAddresses(inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress)
+    /// The peer, a NAT before it, or this host is now at another address, and packets may go in UDP or no longer.
+    case updateAddresses(inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress, isEncapsulatedInUDP: Bool)
     /// One octet 0xFF that keeps a NAT's mapping alive (RFC 3948 section 2.3).
     case sendKeepalive(from: SocketAddress, to: SocketAddress)
     /// Makes these the addresses of ours that the connection's peer has given us; none: there are no more.

@@ -78,6 +78,17 @@ extension Endpoint {
         settle(nil)
     }
 
+    /// Takes in the addresses this host has now, its own devices' excepted; routes may have changed as well. SAs whose peers
+    /// take part go over to what there is (RFC 4555).
+    public func updateOwnAddresses(_ addresses: [IPAddress], at now: Instant) {
+        context.now = now
+        context.ownAddresses = addresses
+        for sa in sas.values.sorted(by: { $0.localSPI < $1.localSPI }) where sa.isEstablished {
+            for owner in Extensions.all { owner.addressesChanged(of: sa) }
+            settle(sa)
+        }
+    }
+
     /// Brings a connection, or one child of it, up.
     public func initiate(_ name: String, child: String? = nil, at now: Instant) throws(ControlError) {
         context.now = now

@@ -318,12 +318,15 @@ extension IKESA {
                     skEr: keys.skEr, skAi: keys.skAi, skAr: keys.skAr)))
     }
 
-    /// A NAT was found: IKE and ESP go by UDP 4500 (RFC 7296 section 2.23).
+    /// A NAT was found, or may come between: IKE and ESP go by UDP 4500 (RFC 7296 section 2.23).
     func floatToNATPortIfNeeded() {
-        guard path.encapsulatesESP, !path.usesNATPort, let connection else { return }
+        guard !path.usesNATPort, let connection else { return }
+        let isAskedFor = path.traversesNATs && Extensions.all.contains { $0.prefersNATPort(of: self) }
+        guard path.encapsulatesESP || isAskedFor else { return }
         path.usesNATPort = true
         path.local.port = context.configuration.natPort
         path.remote.port = connection.remoteNATPort
+        guard path.encapsulatesESP else { return }
         let who = path.isBehindNAT ? (path.isPeerBehindNAT ? "both sides are" : "we are") : "the peer is"
         tell(.note, "\(who) behind a NAT: going on at port \(path.remote.port), ESP in UDP")
     }

@@ -26,7 +26,7 @@ extension IKESA {
 
     func beginLivenessCheck() {
         _ = withEstablished { $0.outgoing = .liveness }
-        request(.informational, [])
+        request(.informational, Extensions.all.flatMap { $0.payloads(askingForLifeOf: self) })
     }
 
     /// The answer to our exchange, whichever is under way.
@@ -59,6 +59,7 @@ extension IKESA {
             close(nil, reason: reason, tellPeer: false)
         case (.liveness, .informational):
             endOutgoing()
+            for owner in Extensions.all { owner.receive(signOfLife: message, of: self) }
             runNextTask()
         case (.notice(let notice), .informational):
             endOutgoing()
@@ -199,6 +200,12 @@ extension IKESA {
         case .notice(let notice): begin(notice)
         }
         if self.established?.outgoing == nil { runNextTask() }
+    }
+
+    /// Puts something to be done before all else that waits.
+    func hasten(_ task: Established.Task) {
+        _ = withEstablished { $0.tasks.insert(task, at: 0) }
+        runNextTask()
     }
 
     /// Puts something to be done behind what is under way.

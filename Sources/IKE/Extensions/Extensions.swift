@@ -16,6 +16,7 @@ enum Extensions {
         ConfigurationPayloads.self,
         DistinctPeers.self,
         ClientPuzzles.self,
+        Mobility.self,
     ]
 }
 

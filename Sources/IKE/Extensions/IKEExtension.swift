@@ -1,4 +1,5 @@
 import IKEMessage
+import IPPacket
 import Octets
 
 /// A document beyond RFC 7296: the few places at which it can touch an IKE SA.
@@ -125,6 +126,38 @@ protocol IKEExtension: SendableMetatype {
     /// A message with the SPIs of an SA that should have been protected and is not: anybody may have sent it.
     static func receive(unprotected message: Message, of sa: IKESA)
 
+    // MARK: Ways
+
+    /// Whether IKE moves to the NAT traversal port although no NAT has been seen, if the peer supports that.
+    static func prefersNATPort(of sa: IKESA) -> Bool
+
+    /// The way of a request of ours that has been sent `attempt` times; `nil` for the SA's own.
+    static func wayOfRequest(attempt: Int, of sa: IKESA) -> Path?
+
+    /// A request of ours has had no answer to any of its repetitions.
+    ///
+    /// - Returns: whether it is to be repeated once more from the beginning, as there is another way to try.
+    static func findOtherWay(for sa: IKESA) -> Bool
+
+    /// A new and authentic message came by another way than the SA's.
+    ///
+    /// - Returns: whether the extension sees to it; otherwise a peer behind a NAT is followed (RFC 7296 section 2.23).
+    static func follow(_ datagram: IKEDatagram, isResponse: Bool, of sa: IKESA) -> Bool
+
+    /// Authentic ESP of a peer behind a NAT came from another address or port.
+    ///
+    /// - Returns: whether the extension sees to it; otherwise the peer is followed.
+    static func follow(espFrom remote: SocketAddress, of sa: IKESA) -> Bool
+
+    /// This host's addresses or routes have changed. Called for established SAs.
+    static func addressesChanged(of sa: IKESA)
+
+    /// What goes into a request that only asks whether the peer lives.
+    static func payloads(askingForLifeOf sa: IKESA) -> [Payload]
+
+    /// The answer to such a request.
+    static func receive(signOfLife answer: Authenticated, of sa: IKESA)
+
     // MARK: Life
 
     /// Both sides are authenticated, and what IKE_AUTH said has been received.
@@ -185,6 +218,14 @@ extension IKEExtension {
     static func divert(initial response: Message, of sa: IKESA) -> Bool { false }
     static func payloads(forUnknownSA header: IKEHeader, context: EndpointContext) -> [Payload] { [] }
     static func receive(unprotected message: Message, of sa: IKESA) {}
+    static func prefersNATPort(of sa: IKESA) -> Bool { false }
+    static func wayOfRequest(attempt: Int, of sa: IKESA) -> Path? { nil }
+    static func findOtherWay(for sa: IKESA) -> Bool { false }
+    static func follow(_ datagram: IKEDatagram, isResponse: Bool, of sa: IKESA) -> Bool { false }
+    static func follow(espFrom remote: SocketAddress, of sa: IKESA) -> Bool { false }
+    static func addressesChanged(of sa: IKESA) {}
+    static func payloads(askingForLifeOf sa: IKESA) -> [Payload] { [] }
+    static func receive(signOfLife answer: Authenticated, of sa: IKESA) {}
     static func established(_ sa: IKESA) {}
     static func replaced(_ old: IKESA, by new: IKESA) {}
     static func ended(_ sa: IKESA) {}

@@ -140,14 +140,13 @@ final class IKESA {
             initiatorSPI: initiatorSPI, responderSPI: responderSPI, exchangeType: exchange, flags: flags, messageID: id)
     }
 
-    /// - Parameter request: what is answered, if the answer goes where that came from and not to the peer's known address.
-    func transmit(_ datagrams: [[UInt8]], backTo request: IKEDatagram? = nil) {
+    /// - Parameter way: the addresses, if they are not those of the SA.
+    func transmit(_ datagrams: [[UInt8]], along way: Path? = nil) {
+        let way = way ?? path
         for octets in datagrams {
             context.emit(
                 .send(
-                    IKEDatagram(
-                        octets: octets, local: request?.local ?? path.local, remote: request?.remote ?? path.remote,
-                        nonESPMarker: request?.nonESPMarker ?? path.usesNATPort)))
+                    IKEDatagram(octets: octets, local: way.local, remote: way.remote, nonESPMarker: way.usesNATPort)))
         }
         lastSent = context.now
     }
@@ -177,15 +176,16 @@ final class IKESA {
         window.outstanding = RequestWindow.Outstanding(
             messageID: id, exchange: exchange, datagrams: datagrams,
             resendAt: context.now + timing.retransmission.wait(afterAttempt: 0))
-        transmit(datagrams)
+        transmit(datagrams, along: wayOfRequest(attempt: 0))
     }
 
-    /// Answers the request that is being processed.
+    /// Answers the request that is being processed, to where that came from (RFC 7296 section 2.11).
     func answer(_ exchange: ExchangeType, _ payloads: [Payload]) {
         let id = window.expectedID
         guard let datagrams = sealed(exchange, payloads, id: id, isResponse: true) else { return }
+        let way = window.answering
         window.answered(with: datagrams)
-        transmit(datagrams)
+        transmit(datagrams, along: way)
         tell(.sent, "\(exchange) response \(id): \(payloads.isEmpty ? "empty" : payloads.summary)")
     }
 
@@ -225,7 +225,7 @@ final class IKESA {
                 // The answer goes where the request came from (RFC 7296 section 2.11); nothing else follows from it, as
                 // anybody on the way can repeat a message.
                 guard protection?.asksAgain(message, octets: datagram.octets) ?? false else { return }
-                transmit(window.lastAnswer, backTo: datagram)
+                transmit(window.lastAnswer, along: datagram.way)
                 return
             case .new, .outside: return context.counters.count(.unexpected)
             }
@@ -235,7 +235,7 @@ final class IKESA {
             guard let result = try protection?.open(message, datagram, at: context.now) else { return }
             opened = result
         } catch let error as MessageError {
-            malformed(error, isResponse: isResponse, exchange: message.header.exchangeType)
+            malformed(error, datagram, isResponse: isResponse, exchange: message.header.exchangeType)
             return
         } catch {
             // Not authentic: it is nobody's business but the counter's.
@@ -244,13 +244,13 @@ final class IKESA {
         guard case .message(let authenticated) = opened else { return }
         // New, whole and authentic: only such a message tells where the peer is, and that it is alive.
         lastHeard = context.now
-        follow(datagram)
+        if isResponse { window.outstanding = nil }
+        follow(datagram, isResponse: isResponse)
         if isResponse {
-            window.outstanding = nil
             tell(.received, "\(message.header.exchangeType) response \(message.header.messageID): \(authenticated.payloads.summary)")
             handleResponse(authenticated)
         } else {
-            window.isAnswering = true
+            window.answering = datagram.way
             tell(.received, "\(message.header.exchangeType) request \(message.header.messageID): \(authenticated.payloads.summary)")
             handleRequest(authenticated)
         }
@@ -266,7 +266,9 @@ final class IKESA {
     }
 
     /// The peer is authentic but its message cannot be read.
-    private func malformed(_ error: MessageError, isResponse: Bool, exchange: ExchangeType) {
+    private func malformed(
+        _ error: MessageError, _ datagram: IKEDatagram, isResponse: Bool, exchange: ExchangeType
+    ) {
         context.counters.count(.malformed)
         tell(.refused, "\(exchange): \(error)")
         context.emit(.warning(connection: connection?.name, "malformed \(exchange) from \(path.remote): \(error)"))
@@ -276,7 +278,7 @@ final class IKESA {
                 Refusal(.protocolViolation, "the peer's \(exchange) response cannot be read: \(error)"), tellPeer: true)
             return
         }
-        window.isAnswering = true
+        window.answering = datagram.way
         switch error.code {
         case .unsupportedCriticalPayload(let type):
             answer(exchange, [.notify(NotifyPayload(type: .unsupportedCriticalPayload, data: [type.rawValue]))])
@@ -291,51 +293,13 @@ final class IKESA {
         close(Refusal(.protocolViolation, reason), tellPeer: false, repeatsAnswer: true)
     }
 
-    /// A peer behind a NAT is followed to where its authentic messages come from (RFC 7296 section 2.23).
-    private func follow(_ datagram: IKEDatagram) {
-        guard datagram.remote != path.remote || datagram.nonESPMarker != path.usesNATPort else { return }
-        // A responder also follows the initiator's change to the NAT traversal port.
-        guard path.isPeerBehindNAT || (!isEstablished && !isInitiator) else { return }
-        let before = path.remote
-        path.remote = datagram.remote
-        path.local = datagram.local
-        path.usesNATPort = datagram.nonESPMarker
-        moveChildren(from: before)
-    }
-
-    /// Authentic ESP came from elsewhere: the NAT's mapping, which IKE shares, has changed.
-    func follow(espFrom remote: SocketAddress) {
-        guard path.isPeerBehindNAT, path.usesNATPort, remote != path.remote else { return }
-        let before = path.remote
-        path.remote = remote
-        moveChildren(from: before)
-    }
-
-    private func moveChildren(from before: SocketAddress) {
-        let path = path
-        if let connection, isEstablished, path.remote != before {
-            context.emit(.peerMoved(connection: connection.name, localSPI: localSPI, from: before, to: path.remote))
-        }
-        let children = withEstablished { established in
-            for index in established.children.indices {
-                established.children[index].description.local = path.local
-                established.children[index].description.remote = path.remote
-            }
-            return established.children
-        }
-        for child in children ?? [] {
-            context.emit(
-                .updateAddresses(inboundSPI: child.inboundSPI, local: path.local, remote: path.remote))
-        }
-    }
-
     private func handleRequest(_ message: Authenticated) {
         switch (message.header.exchangeType, state) {
         case (.ikeAuth, .answering(let answering)): admit(message, answering)
         case (.createChildSA, .established): handleCreateChildSARequest(message)
         case (.informational, .established): handleInformationalRequest(message)
         case (.informational, .closing): answer(.informational, [])
-        case (_, .closing): window.isAnswering = false
+        case (_, .closing): window.answering = nil
         case (let exchange, _):
             endForInvalidSyntax(exchange, "the peer sent \(exchange) out of place")
         }

@@ -12,7 +12,24 @@ struct Path: Sendable, Hashable {
     var isBehindNAT = false
     var isPeerBehindNAT = false
 
+    /// The peer has sent NAT detection notifications: it supports NAT traversal.
+    var traversesNATs = false
+
     var encapsulatesESP: Bool { isBehindNAT || isPeerBehindNAT }
+
+    /// Whether messages go from and to the same addresses and ports, whatever is known of NATs.
+    func hasSameEnds(as other: Path) -> Bool {
+        local == other.local && remote == other.remote && usesNATPort == other.usesNATPort
+    }
+
+    /// The same path, for what is known of NATs, with other ends.
+    func moved(to other: Path) -> Path {
+        var result = self
+        result.local = other.local
+        result.remote = other.remote
+        result.usesNATPort = other.usesNATPort
+        return result
+    }
 
     /// The hash of RFC 7296 section 2.23: SHA-1 of both SPIs, address and port.
     static func natHash(_ initiatorSPI: UInt64, _ responderSPI: UInt64, _ address: SocketAddress) -> [UInt8] {
@@ -44,10 +61,16 @@ struct Path: Sendable, Hashable {
         let sources = payloads.notifications(.natDetectionSourceIP).map(\.data)
         let destinations = payloads.notifications(.natDetectionDestinationIP).map(\.data)
         guard !sources.isEmpty, !destinations.isEmpty else { return false }
+        traversesNATs = true
         isPeerBehindNAT = !sources.contains(Self.natHash(initiatorSPI, responderSPI, remote))
         isBehindNAT = !destinations.contains(Self.natHash(initiatorSPI, responderSPI, local))
         return true
     }
+}
+
+extension IKEDatagram {
+    /// The way it came by, seen from here: that of its answer.
+    var way: Path { Path(local: local, remote: remote, usesNATPort: nonESPMarker) }
 }
 
 extension [Payload] {

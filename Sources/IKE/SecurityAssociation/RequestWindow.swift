@@ -20,8 +20,8 @@ struct RequestWindow {
     var outstanding: Outstanding?
     /// What we answered to the request before ``expectedID``.
     private(set) var lastAnswer: [[UInt8]] = []
-    /// The request with ``expectedID`` has arrived and its answer is being computed.
-    var isAnswering = false
+    /// Where the answer to the request with ``expectedID`` goes, while it is being computed.
+    var answering: Path?
 
     enum Arrival {
         case new
@@ -31,7 +31,7 @@ struct RequestWindow {
 
     /// What a request with this ID is to us.
     func classify(request id: UInt32) -> Arrival {
-        if id == expectedID { return isAnswering ? .outside : .new }
+        if id == expectedID { return answering == nil ? .new : .outside }
         if expectedID > 0, id == expectedID - 1, !lastAnswer.isEmpty { return .repeated }
         return .outside
     }
@@ -39,6 +39,6 @@ struct RequestWindow {
     mutating func answered(with datagrams: [[UInt8]]) {
         lastAnswer = datagrams
         expectedID &+= 1
-        isAnswering = false
+        answering = nil
     }
 }

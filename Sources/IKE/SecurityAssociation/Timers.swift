@@ -75,6 +75,7 @@ extension IKESA {
     private func resend(_ outstanding: RequestWindow.Outstanding) {
         let policy = timing.retransmission
         guard outstanding.attempt < policy.tries else {
+            if Extensions.all.contains(where: { $0.findOtherWay(for: self) }) { return relaunch() }
             if case .initiating(let initial) = state, let doubt = initial.doubt {
                 close(doubt.refusal, tellPeer: false)
                 return
@@ -104,7 +105,7 @@ extension IKESA {
         window.outstanding?.attempt = attempt
         window.outstanding?.resendAt = context.now + policy.wait(afterAttempt: attempt)
         tell(.sent, "\(outstanding.exchange) request \(outstanding.messageID) again (\(attempt) of \(policy.tries))")
-        transmit(outstanding.datagrams)
+        transmit(outstanding.datagrams, along: wayOfRequest(attempt: attempt))
     }
 
     private func handleEstablishedTimeout() {

@@ -1,0 +1,104 @@
+import IKEMessage
+import IPPacket
+import Octets
+
+// Where the peer is, and what changes when that is elsewhere.
+extension IKESA {
+    /// The way of a request of ours; extensions may know another than the SA's.
+    ///
+    /// - Parameter attempt: how often it has been sent already.
+    func wayOfRequest(attempt: Int) -> Path {
+        for owner in Extensions.all {
+            if let way = owner.wayOfRequest(attempt: attempt, of: self) { return way }
+        }
+        return path
+    }
+
+    /// Sends the request that waits for its answer once more, as if for the first time.
+    func relaunch() {
+        guard let outstanding = window.outstanding else { return }
+        window.outstanding?.attempt = 0
+        window.outstanding?.resendAt = context.now + timing.retransmission.wait(afterAttempt: 0)
+        transmit(outstanding.datagrams, along: wayOfRequest(attempt: 0))
+    }
+
+    /// Takes in the way that a new and authentic message came by. A peer behind a NAT is followed to where it is now
+    /// (RFC 7296 section 2.23).
+    func follow(_ datagram: IKEDatagram, isResponse: Bool) {
+        guard !datagram.way.hasSameEnds(as: path) else { return }
+        guard !Extensions.all.contains(where: { $0.follow(datagram, isResponse: isResponse, of: self) }) else { return }
+        // A responder also follows the initiator's change to the NAT traversal port.
+        guard path.isPeerBehindNAT || (!isEstablished && !isInitiator) else { return }
+        guard datagram.remote != path.remote || datagram.nonESPMarker != path.usesNATPort else { return }
+        changePath(to: path.moved(to: datagram.way))
+    }
+
+    /// Authentic ESP came from elsewhere: the NAT's mapping, which IKE shares, has changed.
+    func follow(espFrom remote: SocketAddress) {
+        guard path.isPeerBehindNAT, path.usesNATPort, remote != path.remote else { return }
+        guard !Extensions.all.contains(where: { $0.follow(espFrom: remote, of: self) }) else { return }
+        var next = path
+        next.remote = remote
+        changePath(to: next)
+    }
+
+    /// From now on the SA uses these addresses.
+    ///
+    /// - Parameter withChildren: whether packets take that way as well, at once.
+    func changePath(to next: Path, withChildren: Bool = true) {
+        let before = path
+        path = next
+        if let connection, isEstablished, !next.hasSameEnds(as: before) {
+            context.emit(
+                .pathChanged(connection: connection.name, localSPI: localSPI, local: next.local, remote: next.remote))
+        }
+        if withChildren { moveChildren() }
+    }
+
+    /// Brings the children to the SA's own path, as far as they are not there.
+    func moveChildren() {
+        let path = path
+        let moved = withEstablished { established in
+            established.children.indices.compactMap { index -> ChildSADescription? in
+                guard established.children[index].description.take(path) else { return nil }
+                return established.children[index].description
+            }
+        }
+        for description in moved ?? [] {
+            context.emit(
+                .updateAddresses(
+                    inboundSPI: description.inboundSPI, local: description.local, remote: description.remote,
+                    isEncapsulatedInUDP: description.isEncapsulatedInUDP))
+        }
+    }
+
+    /// The two NAT detection notifications, for a message of an SA that goes that way (RFC 7296 section 2.23).
+    func natDetectionPayloads(along way: Path) -> [Payload] {
+        way.natDetectionPayloads(
+            initiatorSPI, responderSPI, pretendingNAT: forcesUDP ? context.randomOctets(20) : nil)
+    }
+
+    /// `way` with the NATs that the peer's notifications tell of; what it knew of them stays if there are none.
+    func detectingNAT(in payloads: [Payload], along way: Path) -> Path {
+        var detected = way
+        guard detected.detectNAT(in: payloads, initiatorSPI, responderSPI) else { return way }
+        // We have announced a NAT that is not there: the peer takes to UDP, and so must we.
+        if forcesUDP { detected.isBehindNAT = true }
+        return detected
+    }
+
+    private var forcesUDP: Bool { connection?.encapsulation == .udp }
+}
+
+extension ChildSADescription {
+    /// Goes over to a path; false if it is there already.
+    fileprivate mutating func take(_ path: Path) -> Bool {
+        guard local != path.local || remote != path.remote || isEncapsulatedInUDP != path.encapsulatesESP else {
+            return false
+        }
+        local = path.local
+        remote = path.remote
+        isEncapsulatedInUDP = path.encapsulatesESP
+        return true
+    }
+}
