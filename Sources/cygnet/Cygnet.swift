@@ -14,6 +14,6 @@ struct Cygnet: AsyncParsableCommand {
         version: GatewayVersion.current,
         subcommands: [
             Run.self, Check.self, Algorithms.self, Up.self, Down.self, Status.self, Events.self, Explain.self,
-            Reload.self, Leases.self, SetLogLevel.self, Stop.self, Cleanup.self, DecodeCommand.self, DemoCommand.self,
+            Redirect.self, Reload.self, Leases.self, SetLogLevel.self, Stop.self, Cleanup.self, DecodeCommand.self, DemoCommand.self,
         ])
 }

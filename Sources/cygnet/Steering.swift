@@ -34,6 +34,23 @@ struct Down: AsyncParsableCommand {
     }
 }
 
+struct Redirect: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Send the peers that have called for a connection to another gateway (RFC 5685).",
+        discussion: """
+            Peers that have said that they can be redirected set up a tunnel there and leave this one; if they have not left \
+            within half a minute, it is deleted. New callers are not affected: see `redirect` in the configuration.
+            """)
+
+    @OptionGroup var control: ControlOptions
+    @Argument(help: "The connection.") var name: String
+    @Argument(help: "The other gateway: an address or a full host name.") var gateway: String
+
+    func run() async throws {
+        try await control.tell(ControlRequest(.redirect, connection: name, gateway: gateway))
+    }
+}
+
 struct Reload: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Let the daemon read its configuration again.",

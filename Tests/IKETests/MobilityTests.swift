@@ -321,6 +321,19 @@ struct MobilityTests {
         #expect(pair.agrees())
     }
 
+    @Test("A responder that is called at an address it has not been told of yet stays there")
+    func unheardOfAddress() async {
+        let pair = await Pair(
+            seed: 23, start: .none, left: { $0.localAddresses = [] }, right: { $0.localAddresses = [] })
+        await pair.world.act("right") { endpoint, now in
+            endpoint.updateOwnAddresses([IPAddress(v4: 0xc633_6403)], at: now)
+        }
+        await pair.initiate()
+        #expect(await pair.world.run(atMost: .seconds(5)) { pair.isUp })
+        await pair.world.run(for: .seconds(1))
+        #expect(pair.right.outbound[1]?.local.address == pair.right.address)
+    }
+
     // MARK: What is not to be believed
 
     @Test("An update whose source was changed on the way diverts no packets, and the SA lives on")

@@ -84,7 +84,7 @@ public final class Host {
         case .assignAddresses(let connection, let addresses):
             virtualAddresses[connection] = addresses.isEmpty ? nil : addresses
         case .event(let event): events.append(event)
-        case .send, .compute, .inquire: break
+        case .send, .compute, .inquire, .resolve: break
         }
     }
 

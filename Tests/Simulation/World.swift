@@ -41,6 +41,8 @@ public final class World {
     /// Whether packets flow steadily through every outbound SA, so that a peer hears from a new SA as soon as it is used.
     public var carriesTraffic = true
     public private(set) var hosts: [String: Host] = [:]
+    /// What the names of hosts stand for.
+    public var names: [String: [String]] = [:]
     /// Every datagram that was sent, whether it arrived or not.
     public private(set) var sent: [IKEDatagram] = []
     /// Looks at, and may change or swallow, each datagram before the network gets it.
@@ -222,6 +224,8 @@ public final class World {
                 }
                 host.endpoint.complete(id, with: inquiry.answered(with: answers), at: now)
             case .send: continue
+            case .resolve(let name):
+                host.endpoint.resolved(name, names[name, default: []].compactMap { IPAddress($0) }, at: now)
             default: host.execute(output, at: now)
             }
         }

@@ -39,6 +39,8 @@ enum ConnectionKey: String, ConfigurationKey {
     case ike, esp, pfs, esn, mode
     case children, childless, resumption, mobike
     case returnRoutability = "return-routability"
+    case redirect
+    case followRedirect = "follow-redirect"
     case start, lifetimes
     case deadPeer = "dead-peer"
     case retry, retransmission

@@ -11,6 +11,8 @@ struct ConnectionOptions {
     private let revocation: RevocationPolicy?
     private let mobility: Bool?
     private let returnRoutability: Bool?
+    private let redirect: GatewayIdentity?
+    private let followRedirect: Bool?
     private let deadPeerAction: DeadPeerAction?
     private let encapsulation: EncapsulationPolicy?
     private let fragmentation: Bool?
@@ -28,6 +30,8 @@ struct ConnectionOptions {
         revocation = settings[.revocation]?.word(RevocationPolicy.self, what: "revocation")
         mobility = settings[.mobike]?.bool()
         returnRoutability = settings[.returnRoutability]?.bool()
+        redirect = settings[.redirect]?.gateway()
+        followRedirect = settings[.followRedirect]?.bool()
         childless = settings[.childless]?.word(ChildlessPolicy.self, what: "childless")
         encapsulation = settings[.encapsulation]?.word(EncapsulationPolicy.self, what: "encapsulation")
         fragmentation = settings[.fragmentation]?.bool()
@@ -87,6 +91,8 @@ struct ConnectionOptions {
         if let resumption { connection.resumption = resumption }
         if let revocation { connection.revocation = revocation }
         if let mobility { connection.mobility = mobility }
+        if let redirect { connection.redirect = redirect }
+        if let followRedirect { connection.followsRedirects = followRedirect }
         if let returnRoutability { connection.checksReturnRoutability = returnRoutability }
         if let childless { connection.childless = childless }
         if let deadPeerAction { connection.deadPeerAction = deadPeerAction }
@@ -96,6 +102,20 @@ struct ConnectionOptions {
         if let initialContact { connection.sendsInitialContact = initialContact }
         if let port { connection.remotePort = UInt16(port) }
         if let natPort { connection.remoteNATPort = UInt16(natPort) }
+    }
+}
+
+extension ConfigurationNode {
+    /// Another gateway; `nil` with an error if the node is none.
+    fileprivate func gateway() -> GatewayIdentity? {
+        guard let text = text(expected: "a gateway's address or name") else { return nil }
+        guard let gateway = GatewayIdentity(configured: text) else {
+            error(
+                "\(quoted(text)) is neither an address nor a full host name; expected for example 192.0.2.1, 2001:db8::1 or gw2.example.org"
+            )
+            return nil
+        }
+        return gateway
     }
 }
 

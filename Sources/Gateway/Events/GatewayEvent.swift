@@ -17,6 +17,7 @@ public struct GatewayEvent: Codable, Hashable, Sendable {
         case configurationReceived = "configuration-received"
         case peerDead = "peer-dead"
         case pathChanged = "path-changed"
+        case redirecting, redirected
         case resolved, unresolved
         case ikeWarning = "ike-warning"
         case attention

@@ -257,6 +257,12 @@ public actor Daemon {
             if let jobs { Task { await jobs.submit(job) } }
         case .inquire(let id, let inquiry):
             Task { [fetcher] in complete(id, inquiry.answered(with: await fetcher.answers(to: inquiry.requests))) }
+        case .resolve(let name):
+            Task {
+                let addresses = await HostResolver.addresses(of: name)
+                endpoint.resolved(name, addresses, at: clock.now)
+                drain()
+            }
         case .event(let event): follow(event)
         }
     }

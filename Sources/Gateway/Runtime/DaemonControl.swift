@@ -23,6 +23,7 @@ extension Daemon: ControlResponder {
         case .events: try await stream(request, reply: reply)
         case .up: try await reply(bringUp(request))
         case .down: try await reply(takeDown(request))
+        case .redirect: try await reply(redirect(request))
         case .reload: try await reply(reload())
         case .explain: try await reply(explain(request.connection))
         case .leases:
@@ -34,6 +35,23 @@ extension Daemon: ControlResponder {
             report(.stopping, .notice, ["by": "control socket"])
             try await reply(ControlReply(lines: ["stopping"]))
             stop(.success)
+        }
+    }
+
+    // MARK: redirect
+
+    private func redirect(_ request: ControlRequest) -> ControlReply {
+        guard let name = request.connection, connection(name) != nil else { return unknown(request.connection) }
+        guard let gateway = GatewayIdentity(configured: request.gateway ?? "") else {
+            return ControlReply(
+                .configuration, lines: ["\(quoted(request.gateway ?? "")) is neither an address nor a full host name"])
+        }
+        defer { drain() }
+        do throws(ControlError) {
+            let count = try endpoint.redirect(name, to: gateway, at: clock.now)
+            return ControlReply(lines: ["\(count) \(count == 1 ? "peer is" : "peers are") sent to \(gateway)"])
+        } catch {
+            return ControlReply(.configuration, lines: [error.description])
         }
     }
 

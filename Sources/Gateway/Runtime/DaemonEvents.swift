@@ -56,6 +56,10 @@ extension Daemon {
                 ["spi": hexadecimal(localSPI), "local": "\(local)", "remote": "\(remote)"])
         case .configurationReceived(let connection, let assigned):
             report(.configurationReceived, connection: connection, ["given": assigned.summary])
+        case .redirecting(let connection, let remote, let gateway):
+            report(.redirecting, connection: connection, ["remote": "\(remote)", "to": "\(gateway)"])
+        case .redirected(let connection, let remote, let gateway):
+            report(.redirected, connection: connection, ["from": "\(remote)", "to": "\(gateway)"])
         case .negotiated(let connection, let narrative):
             history.add(narrative, connection: connection)
         case .peerDead(let connection): report(.peerDead, .warning, connection: connection)

@@ -79,6 +79,10 @@ public struct ConnectionConfiguration: Sendable {
     /// Whether a peer that says it has moved must answer at its new address before packets are sent there (RFC 4555
     /// section 3.7).
     public var checksReturnRoutability = true
+    /// Where callers are sent in place of being served, if they can be redirected (RFC 5685).
+    public var redirect: GatewayIdentity?
+    /// Whether we go where the peer sends us (RFC 5685).
+    public var followsRedirects = true
     /// Whether the first child SA comes with IKE_AUTH (RFC 6023).
     public var childless: ChildlessPolicy = .accept
     /// Equal for two configurations exactly when nothing in them differs: whoever reads the configuration makes it. A

@@ -43,6 +43,8 @@ final class EndpointContext {
         case childUp(IKESA, child: String)
         /// An IKE SA that takes its place is to be set up with the same peer.
         case reauthenticate(IKESA)
+        /// An IKE SA with these children is to be set up with another gateway for the same connection.
+        case callElsewhere(IKESA, at: IPAddress, [ChildConfiguration])
     }
 
     init(configuration: EndpointConfiguration, random: any RandomNumberGenerator) {

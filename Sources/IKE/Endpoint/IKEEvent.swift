@@ -24,6 +24,10 @@ public enum IKEEvent: Sendable {
     case peerDead(connection: String)
     /// An IKE SA goes on between these addresses: this host, the peer, or a NAT between them is elsewhere.
     case pathChanged(connection: String, localSPI: UInt64, local: SocketAddress, remote: SocketAddress)
+    /// A peer that called us is sent to another gateway. `connection`: `nil` before it is known.
+    case redirecting(connection: String?, remote: SocketAddress, to: GatewayIdentity)
+    /// The gateway at `from` has sent us to another.
+    case redirected(connection: String, from: SocketAddress, to: GatewayIdentity)
     /// Something was ignored that an operator may want to know of.
     case warning(connection: String?, String)
     /// Keys, for an analyser of captures; only if the configuration exports them.

@@ -21,6 +21,8 @@ public enum Output: Sendable {
     case compute(Job)
     /// Fetch documents, and complete the job with what came of it.
     case inquire(Job.ID, StatusInquiry)
+    /// Look a host name up, and tell ``Endpoint/resolved(_:_:at:)`` what came of it.
+    case resolve(String)
     case event(IKEEvent)
 }
 

@@ -8,6 +8,8 @@ public enum ControlError: Error, Hashable, Sendable, CustomStringConvertible {
     case unknownChild(String, connection: String)
     case unknownInstance(Int, connection: String)
     case notUp(String)
+    /// None of the connection's peers has said that it can be redirected.
+    case noRedirection(String)
     /// The connection has no address of the peer to send to.
     case noRemoteAddress(String)
 
@@ -17,6 +19,8 @@ public enum ControlError: Error, Hashable, Sendable, CustomStringConvertible {
         case .unknownChild(let name, let connection): "connection \(connection) has no child named \"\(name)\""
         case .unknownInstance(let number, let name): "connection \(name) has no peer number \(number)"
         case .notUp(let name): "connection \(name) is not up"
+        case .noRedirection(let name):
+            "connection \(name) has no peer that has called us and can be redirected (RFC 5685)"
         case .noRemoteAddress(let name): "connection \(name) has no remote address to call; it can only be called"
         }
     }
@@ -194,6 +198,28 @@ extension Endpoint {
         settle(sa)
     }
 
+    /// Sends the peers that have called us for a connection to another gateway (RFC 5685).
+    ///
+    /// - Returns: how many are sent there.
+    public func redirect(_ name: String, to gateway: GatewayIdentity, at now: Instant) throws(ControlError) -> Int {
+        context.now = now
+        guard let record = connections[name] else { throw .unknownConnection(name) }
+        var count = 0
+        for sa in record.sas.compactMap({ sas[$0] }) where Redirection.redirect(sa, to: gateway) {
+            count += 1
+            settle(sa)
+        }
+        guard count > 0 else { throw .noRedirection(name) }
+        return count
+    }
+
+    /// Takes in the addresses of a name that an output asked for; none if it has none.
+    public func resolved(_ name: String, _ addresses: [IPAddress], at now: Instant) {
+        context.now = now
+        for owner in Extensions.all { owner.resolved(name, addresses, context: context) }
+        settle(nil)
+    }
+
     /// Ends everything, telling peers once.
     public func shutDown(at now: Instant) {
         context.now = now
@@ -323,9 +349,7 @@ extension Endpoint {
             return
         }
         let remote = configuration.remoteAddresses[record.addressIndex % configuration.remoteAddresses.count]
-        let local = configuration.localAddresses.first { $0.family == remote.family }
-            ?? (configuration.localAddresses.isEmpty ? context.configuration.sourceAddress(remote) : nil)
-        guard let local else {
+        guard let local = sourceAddress(configuration, towards: remote) else {
             connections[name] = record
             failed(
                 name,
@@ -340,6 +364,13 @@ extension Endpoint {
         enterConnecting(&record, "calling \(remote)" + (packet.map { ", asked for by \($0)" } ?? ""))
         connections[name] = record
         call(name, at: remote, from: local, for: children.isEmpty ? configuration.children : children, mayResume: true)
+    }
+
+    /// The address of ours from which a connection's peer is called; `nil` if there is none.
+    private func sourceAddress(_ configuration: ConnectionConfiguration, towards remote: IPAddress) -> IPAddress? {
+        configuration.localAddresses.isEmpty
+            ? context.configuration.sourceAddress(remote)
+            : configuration.localAddresses.first { $0.family == remote.family }
     }
 
     /// Begins an IKE SA.
@@ -507,6 +538,9 @@ extension Endpoint {
         case .reauthenticate(let sa):
             reauthenticate(sa)
             return [sa]
+        case .callElsewhere(let sa, let address, let children):
+            callElsewhere(sa, address, children)
+            return [sa]
         case .forgotten(let sa):
             forget(sa)
             return [sa]
@@ -521,6 +555,15 @@ extension Endpoint {
         let names = Set(sa.established?.children.map(\.configuration.name) ?? [])
         let children = record.configuration.children.filter { names.contains($0.name) }
         call(name, at: sa.path.remote.address, from: sa.path.local.address, for: children, mayResume: false)
+    }
+
+    /// Sets up an IKE SA with another gateway for the connection of `sa`.
+    private func callElsewhere(_ sa: IKESA, _ address: IPAddress, _ children: [ChildConfiguration]) {
+        guard let name = sa.connection?.name, let record = connections[name], !record.isHeldDown,
+            !record.sas.contains(where: { $0 != sa.localSPI && sas[$0]?.isBeingSetUp ?? false }),
+            let local = sourceAddress(record.configuration, towards: address)
+        else { return }
+        call(name, at: address, from: local, for: children, mayResume: false)
     }
 
     private func established(_ sa: IKESA) {

@@ -242,6 +242,11 @@ extension IKESA {
         guard let connection else { return }
         tell(.chosen, "the peer is \(identity)", origin: connection.origin(of: "remote.id"))
         establish(remote: identity)
+        let children = proving.foundation.children
+        if Extensions.all.contains(where: { $0.divert(authenticated: answer.payloads, children: children, of: self) }) {
+            if let child = proving.child { context.childSPIs.release(child.inboundSPI) }
+            return finishNarrative(nil)
+        }
         var refusal: Refusal?
         do {
             try letExtensionsReceive(answer.payloads, at: .authResponse)

@@ -192,7 +192,9 @@ extension IKESA {
         var refusal: Refusal?
         do {
             try letExtensionsReceive(admitting.request.payloads, at: .authRequest)
-            if admitting.request.payloads.securityAssociation != nil {
+            if let others = payloadsInPlaceOfChild() {
+                payloads += others
+            } else if admitting.request.payloads.securityAssociation != nil {
                 let (child, answer) = try answerFirstChild(admitting)
                 payloads += answer
                 add(child)

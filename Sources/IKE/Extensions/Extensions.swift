@@ -17,6 +17,7 @@ enum Extensions {
         DistinctPeers.self,
         ClientPuzzles.self,
         Mobility.self,
+        Redirection.self,
     ]
 }
 
@@ -72,6 +73,14 @@ extension IKESA {
         var pair = SelectorPair(local: local, remote: remote)
         for owner in Extensions.all { owner.translate(&pair, of: child, by: payloads, of: self) }
         return pair
+    }
+
+    /// What takes the first child's place in our IKE_AUTH response.
+    func payloadsInPlaceOfChild() -> [Payload]? {
+        for owner in Extensions.all {
+            if let payloads = owner.payloadsInPlaceOfChild(of: self) { return payloads }
+        }
+        return nil
     }
 
     func extensionPayloads(offering child: ChildConfiguration) -> [Payload] {

@@ -46,6 +46,14 @@ protocol IKEExtension: SendableMetatype {
         _ terms: inout ChildTerms, of child: ChildConfiguration, by payloads: [Payload], isOffer: Bool, of sa: IKESA
     ) throws(Refusal)
 
+    /// As a responder: what goes into IKE_AUTH in place of the first child, which is then not made.
+    static func payloadsInPlaceOfChild(of sa: IKESA) -> [Payload]?
+
+    /// As an initiator: looks at the peer's IKE_AUTH response before anything of it is taken. `children`: what was asked for.
+    ///
+    /// - Returns: whether the SA comes to nothing, and the extension sees to what does.
+    static func divert(authenticated answer: [Payload], children: [ChildConfiguration], of sa: IKESA) -> Bool
+
     /// Payloads beside our acceptance of a child.
     static func payloads(accepting child: SelectedChild, of sa: IKESA) -> [Payload]
 
@@ -120,6 +128,9 @@ protocol IKEExtension: SendableMetatype {
     /// - Returns: whether it is dealt with.
     static func divert(initial response: Message, of sa: IKESA) -> Bool
 
+    /// The addresses of a name that was to be looked up; none if it has none.
+    static func resolved(_ name: String, _ addresses: [IPAddress], context: EndpointContext)
+
     /// Payloads beside the INVALID_IKE_SPI that answers a message of no SA here.
     static func payloads(forUnknownSA header: IKEHeader, context: EndpointContext) -> [Payload]
 
@@ -191,6 +202,9 @@ extension IKEExtension {
     static func settle(
         _ terms: inout ChildTerms, of child: ChildConfiguration, by payloads: [Payload], isOffer: Bool, of sa: IKESA
     ) throws(Refusal) {}
+    static func payloadsInPlaceOfChild(of sa: IKESA) -> [Payload]? { nil }
+    static func divert(authenticated answer: [Payload], children: [ChildConfiguration], of sa: IKESA) -> Bool { false }
+    static func resolved(_ name: String, _ addresses: [IPAddress], context: EndpointContext) {}
     static func payloads(accepting child: SelectedChild, of sa: IKESA) -> [Payload] { [] }
     static func added(_ child: ChildSA, to sa: IKESA) {}
     static func removed(_ child: ChildSA, from sa: IKESA) {}

@@ -104,7 +104,8 @@ enum Mobility: IKEExtension {
         if state.mustEnd {
             sa.enqueue(.deleteIKE(reason: "the peer allows no NAT, and there is one"))
         } else {
-            addressesChanged(of: sa)
+            // Addresses may have changed since IKE_AUTH began. The SA's own is there, or nothing would have come by it.
+            review(sa)
         }
     }
 
@@ -262,8 +263,13 @@ enum Mobility: IKEExtension {
     static func addressesChanged(of sa: IKESA) {
         guard sa.slots[Self.self] != nil, sa.established?.isReplaced == false else { return }
         sa.slots[Self.self]?.refused = []
-        chooseWay(for: sa)
         leaveLostAddress(of: sa)
+        review(sa)
+    }
+
+    /// Goes over to a better way, and tells the peer what addresses there are, where that is not done.
+    private static func review(_ sa: IKESA) {
+        chooseWay(for: sa)
         guard let state = sa.slots[Self.self], reachableAddresses(of: sa) != state.announced else { return }
         // An update tells them as well.
         if !isQueued(.update, of: sa), !isQueued(.announce, of: sa) { sa.enqueue(notice(.announce)) }
