@@ -94,10 +94,9 @@ extension Endpoint {
 
     /// The connections that fit two addresses, those that name the peer's address first.
     private func candidates(local: IPAddress, remote: IPAddress) -> [ConnectionConfiguration] {
-        let fitting = order.compactMap { connections[$0]?.configuration }.filter { configuration in
-            configuration.localAddresses.isEmpty || configuration.localAddresses.contains(local)
+        if candidateIndex == nil {
+            candidateIndex = CandidateIndex(order.compactMap { connections[$0]?.configuration })
         }
-        return fitting.filter { $0.remoteAddresses.contains(remote) }
-            + fitting.filter { $0.acceptsAnyRemoteAddress && !$0.remoteAddresses.contains(remote) }
+        return candidateIndex?.candidates(local: local, remote: remote) ?? []
     }
 }

@@ -14,6 +14,8 @@ public final class Endpoint {
     var connections: [String: ConnectionRecord] = [:]
     /// Configured order, which decides where several connections fit.
     var order: [String] = []
+    /// Made when it is first needed, and anew after the connections or their addresses have changed.
+    var candidateIndex: CandidateIndex?
     var deadlines = DeadlineQueue<DeadlineOwner>()
     var halfOpen = HalfOpenTable()
     var cookies = CookieJar()

@@ -43,6 +43,7 @@ extension Endpoint {
             connections[name] = nil
         }
         order = configurations.map(\.name)
+        candidateIndex = nil
         for configuration in configurations {
             if let record = connections[configuration.name] {
                 if record.configuration.fingerprint == configuration.fingerprint { continue }
@@ -74,6 +75,7 @@ extension Endpoint {
         context.now = now
         guard var record = connections[name], record.configuration.remoteAddresses != addresses else { return }
         record.configuration.remoteAddresses = addresses
+        candidateIndex = nil
         record.addressIndex = 0
         let waits = record.isWanted && record.sas.isEmpty
         if record.refusal?.cause == .unresolvedName { record.refusal = nil }

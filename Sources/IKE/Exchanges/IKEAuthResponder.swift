@@ -104,17 +104,8 @@ extension IKESA {
         among candidates: [ConnectionConfiguration], _ identity: Identity, _ wanted: Identity?,
         _ authentication: AuthenticationPayload, _ payloads: [Payload]
     ) throws(Refusal) -> ConnectionConfiguration {
-        var reasons: [(String, Origin)] = []
-        var fitting: [ConnectionConfiguration] = []
-        for candidate in candidates {
-            if !candidate.accepts(identity) {
-                reasons.append(
-                    ("\(candidate.name) wants the peer to be \(candidate.wantedPeer)", candidate.origin(of: "remote.id")))
-            } else if let wanted, !candidate.localIdentity.matches(wanted) {
-                reasons.append(("\(candidate.name) is ours as \(candidate.localIdentity)", candidate.origin(of: "local.id")))
-            } else {
-                fitting.append(candidate)
-            }
+        let fitting = candidates.filter { candidate in
+            (candidate.remoteIdentity?.matches(identity) ?? true) && (wanted.map(candidate.localIdentity.matches) ?? true)
         }
         let byMethod = fitting.filter {
             switch $0.remoteAuthentication {
@@ -132,13 +123,24 @@ extension IKESA {
             candidate.children.contains { narrowed($0, payloads) != nil }
         }
         if let chosen = bySelectors ?? remaining.first { return chosen }
-        for (reason, origin) in reasons { tell(.refused, reason, origin: origin) }
+        let reasons = candidates.prefix(Self.namedCandidateLimit).map { candidate in
+            if let expected = candidate.remoteIdentity, !expected.matches(identity) {
+                (text: "\(candidate.name) wants the peer to be \(expected)", origin: candidate.origin(of: "remote.id"))
+            } else {
+                (text: "\(candidate.name) is ours as \(candidate.localIdentity)", origin: candidate.origin(of: "local.id"))
+            }
+        }
+        for reason in reasons { tell(.refused, reason.text, origin: reason.origin) }
+        let others = candidates.count - reasons.count
         throw Refusal(
             .authenticationFailed,
             "no connection here is for the peer \(identity)\(wanted.map { " with us as \($0)" } ?? ""): "
-                + reasons.map(\.0).joined(separator: "; "),
-            at: reasons.map(\.1), notify: .authenticationFailed)
+                + reasons.map(\.text).joined(separator: "; ") + (others > 0 ? "; nor are \(others) others" : ""),
+            at: reasons.map(\.origin), notify: .authenticationFailed)
     }
+
+    /// How many connections a refusal names.
+    private static let namedCandidateLimit = 8
 
     private func refuseInitiator(_ refusal: Refusal) {
         answer(.ikeAuth, [.notify(NotifyPayload(type: refusal.notify ?? .authenticationFailed))])

@@ -111,10 +111,7 @@ extension IKESA {
         tell(.chosen, "\(choice.suite)", choice.origin)
 
         let localSPI = context.ikeSPIs.allocate(using: &context.random)
-        let fitting = candidates.filter { candidate in
-            ProposalSelection.selectIKE(
-                from: [choice.suite.payload(number: 1)], configured: candidate.ikeProposals, preferring: nil) != nil
-        }
+        let fitting = connections(candidates, allowing: choice.suite)
         let path = Path(local: datagram.local, remote: datagram.remote, usesNATPort: datagram.nonESPMarker)
         let sa = IKESA(
             context: context, isInitiator: false, localSPI: localSPI, remoteSPI: initiatorSPI, path: path,
@@ -139,6 +136,24 @@ extension IKESA {
         }
         sa.beginAgreement(with: exchange)
         return .begun(sa)
+    }
+
+    /// Those of the candidates whose proposals have the suite; the same list, not a copy, where all have.
+    private static func connections(
+        _ candidates: [ConnectionConfiguration], allowing suite: IKESuite
+    ) -> [ConnectionConfiguration] {
+        let offer = [suite.payload(number: 1)]
+        // Thousands of connections may share a few lists of proposals.
+        var verdicts: [[IKEProposal]: Bool] = [:]
+        func allows(_ proposals: [IKEProposal]) -> Bool {
+            if let verdict = verdicts[proposals] { return verdict }
+            let verdict =
+                ProposalSelection.selectIKE(from: offer, configured: proposals, preferring: nil) != nil
+            verdicts[proposals] = verdict
+            return verdict
+        }
+        guard !candidates.allSatisfy({ allows($0.ikeProposals) }) else { return candidates }
+        return candidates.filter { allows($0.ikeProposals) }
     }
 
     private func beginAgreement(with exchange: KeyExchangePayload) {
