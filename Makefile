@@ -58,8 +58,23 @@ bench:
 	@Benchmarks/fetch-wireguard-go >/dev/null || echo "Going on without wireguard-go." >&2
 	@$(RELEASE)/cygnet-bench --markdown >.build/benchmarks.md && cp .build/benchmarks.md docs/ && cat docs/benchmarks.md
 
+# A hundred million bad datagrams, and as much memory after as before: a quarter of an hour or more.
+SOAK_PACKETS = 100000000
+soak: build-tests
+	Lab/isolated env CYGNET_SOAK_PACKETS=$(SOAK_PACKETS) \
+	    $(SWIFT) test -c release --skip-build --disable-xctest --filter FailurePathTests.badPackets
+
+# SECONDS for each target, of which TARGET names one; goes on from where the last run ended. See Fuzz/run.
+SECONDS = 60
+TARGET =
+fuzz:
+	@Lab/install-packages build
+	CYGNET_FUZZ=1 $(SWIFT) build -c release --scratch-path .build-fuzz --product cygnet-fuzz \
+	    -Xswiftc -sanitize=fuzzer -Xswiftc -use-ld=lld
+	@Fuzz/run $(SECONDS) $(TARGET)
+
 lint:
-	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests Lab Benchmarks
+	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests Lab Benchmarks Fuzz
 
 # The installed binary carries the Swift runtime with it, so that it does not need the toolchain.
 install:
@@ -79,4 +94,4 @@ install:
 clean:
 	$(SWIFT) package clean
 
-.PHONY: all build demo build-tests test interop peers run-interop run-guests bench lint install clean
+.PHONY: all build demo build-tests test interop peers run-interop run-guests bench fuzz soak lint install clean

@@ -72,6 +72,10 @@ let package = Package(
         .target(
             name: "CertificateFixtures", dependencies: ["IPsecCrypto", crypto, cryptoExtras, x509, asn1],
             path: "Tests/CertificateFixtures"),
+        .target(
+            name: "FuzzTargets", dependencies: ["Gateway", "Decode", "ESP", "Simulation", "CertificateFixtures", x509],
+            path: "Fuzz/Targets"),
+        .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"]),
         .testTarget(name: "OctetsTests", dependencies: ["Octets"]),
         .testTarget(name: "IPPacketTests", dependencies: ["IPPacket"]),
         .testTarget(name: "IKEMessageTests", dependencies: ["IKEMessage"]),
@@ -95,3 +99,8 @@ let package = Package(
         .testTarget(name: "GuestTests", dependencies: ["Lab"]),
     ]
 )
+
+// Only what `make fuzz` builds is linked with libFuzzer.
+if Context.environment["CYGNET_FUZZ"] != nil {
+    package.targets.append(.executableTarget(name: "cygnet-fuzz", dependencies: ["FuzzTargets"], path: "Fuzz/Driver"))
+}

@@ -13,6 +13,11 @@ package struct TestAuthority {
     package let certificate: Certificate
     package let key: Certificate.PrivateKey
 
+    package init(certificate: Certificate, key: Certificate.PrivateKey) {
+        self.certificate = certificate
+        self.key = key
+    }
+
     package var der: [UInt8] { get throws { try DER.Serializer.serialized(element: certificate) } }
     package var pem: String { get throws { try certificate.serializeAsPEM().pemString } }
     package var keyPEM: String { get throws { try key.serializeAsPEM().pemString } }
