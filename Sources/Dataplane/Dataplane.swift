@@ -20,9 +20,13 @@ public protocol Dataplane: Sendable {
     ///   end that nobody asked for.
     func stop(keepsBlocking: Bool)
 
-    /// IKE datagrams and what happened to security associations. Bounded: what nobody takes in time is dropped and counted
-    /// in ``DataplaneStatistics/eventsDropped``. There is one stream for one reader.
+    /// What happened to security associations. Bounded: what nobody takes in time is dropped and counted in
+    /// ``DataplaneStatistics/eventsDropped``. There is one stream for one reader.
     var events: AsyncStream<DataplaneEvent> { get }
+
+    /// The datagrams of IKE, ``DataplaneEvent/ike(octets:local:remote:nonESPMarker:)``, bounded in the same way but apart, so
+    /// that a flood of them does not displace events. There is one stream for one reader.
+    var datagrams: AsyncStream<DataplaneEvent> { get }
 
     /// Sends an IKE datagram; a datagram that cannot be sent is lost and counted, as on any network.
     ///

@@ -39,7 +39,8 @@ public final class UserspaceDataplane: Dataplane {
         }
     }
 
-    public var events: AsyncStream<DataplaneEvent> { outlet.stream }
+    public var events: AsyncStream<DataplaneEvent> { outlet.events }
+    public var datagrams: AsyncStream<DataplaneEvent> { outlet.datagrams }
 
     public func start() throws(DataplaneError) {
         let result = control.withLock { control in

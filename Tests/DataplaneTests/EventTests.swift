@@ -14,6 +14,39 @@ struct EventTests {
         return events
     }
 
+    /// Every datagram of IKE that has come up to the stop.
+    private static func datagrams(of dataplane: UserspaceDataplane) async -> [DataplaneEvent] {
+        dataplane.stop()
+        var datagrams: [DataplaneEvent] = []
+        for await datagram in dataplane.datagrams { datagrams.append(datagram) }
+        return datagrams
+    }
+
+    @Test("A flood of IKE datagrams is cut off at its queue's end and counted, and displaces no event")
+    func flood() async throws {
+        let sides = try TestNamespace.pair()
+        let tunnel = try Tunnel(sides, eventCapacity: 4)
+        try Self.flood(tunnel, sides)
+        let events = await Self.events(of: tunnel.left)
+        let datagrams = await Self.datagrams(of: tunnel.left)
+        #expect(datagrams.count == 4)
+        #expect(await tunnel.left.statistics().eventsDropped == 16)
+        #expect(events.contains { if case .acquire = $0 { true } else { false } })
+        tunnel.stop()
+    }
+
+    @inline(never)
+    private static func flood(_ tunnel: Tunnel, _ sides: (left: TestNamespace, right: TestNamespace)) throws {
+        try tunnel.protect()
+        let (left, right) = (try #require(IPAddress("192.0.2.1")), try #require(IPAddress("192.0.2.2")))
+        for number in 0..<20 as Range<UInt8> {
+            tunnel.right.send(
+                [number], from: SocketAddress(right, port: 500), to: SocketAddress(left, port: 500), nonESPMarker: false)
+        }
+        // Later than the datagrams, and long enough for all of them to have arrived.
+        _ = try sides.left.execute("ping -q -n -c 4 -i 0.05 -W 0.1 -I 10.1.0.1 10.2.0.1")
+    }
+
     @Test("A packet that wants an association asks for it once in a second, and tells what it is")
     func acquire() async throws {
         let sides = try TestNamespace.pair()
@@ -63,7 +96,7 @@ struct EventTests {
         let sides = try TestNamespace.pair()
         let tunnel = try Tunnel(sides)
         try Self.sendDatagrams(tunnel)
-        let received = await Self.events(of: tunnel.right).compactMap { event -> String? in
+        let received = await Self.datagrams(of: tunnel.right).compactMap { event -> String? in
             guard case .ike(let octets, let local, let remote, let marker) = event else { return nil }
             return "\(octets) \(local) \(remote) \(marker)"
         }

@@ -13,8 +13,10 @@ struct Tunnel {
     let right: UserspaceDataplane
 
     /// - Parameter sides: namespaces of ``TestNamespace/pair()``.
-    init(_ sides: (left: TestNamespace, right: TestNamespace)) throws {
-        left = UserspaceDataplane(sides.left.configuration)
+    init(_ sides: (left: TestNamespace, right: TestNamespace), eventCapacity: Int = 1024) throws {
+        var configuration = sides.left.configuration
+        configuration.eventCapacity = eventCapacity
+        left = UserspaceDataplane(configuration)
         right = UserspaceDataplane(sides.right.configuration)
         try left.start()
         try right.start()

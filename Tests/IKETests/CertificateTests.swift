@@ -141,6 +141,28 @@ struct CertificateTests {
         #expect(await pair.world.run(atMost: .seconds(2)) { pair.isUp }, "\(pair.right.refusals)")
     }
 
+    @Test("When the wall clock is set, certificates are judged by the new time and no timer goes astray")
+    func wallClockSet() async throws {
+        let authority = try Authority("Root")
+        let anchors = try authority.anchors
+        let identity = try authority.identity("left.example")
+        // The host begins without a clock of its own, in 1970.
+        let pair = await Pair(
+            seed: 3, start: .none, left: { $0.localAuthentication = .certificate(identity) },
+            right: { $0.remoteAuthentication = .certificate(anchors) }, endpoint: { $0.unixTimeAtOrigin = .seconds(1) })
+        await pair.initiate()
+        await pair.world.run(for: .seconds(2))
+        #expect(!pair.isUp)
+        #expect(pair.right.refusals.first?.cause == .certificate)
+        await pair.world.act("right") { endpoint, _ in endpoint.setUnixTime(atOrigin: .seconds(Self.now)) }
+        await pair.initiate()
+        #expect(await pair.world.run(atMost: .seconds(30)) { pair.isUp }, "\(pair.right.refusals)")
+        // Back again, far before the certificate began: what is up stays up.
+        await pair.world.act("right") { endpoint, _ in endpoint.setUnixTime(atOrigin: .seconds(1)) }
+        await pair.world.run(for: .seconds(300))
+        #expect(pair.isUp && pair.faults.isEmpty)
+    }
+
     @Test("A certificate for another name does not prove the identity it is sent with")
     func wrongName() async throws {
         let authority = try Authority("Root")

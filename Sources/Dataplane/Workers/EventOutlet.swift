@@ -1,22 +1,33 @@
 import Synchronization
 
-/// Where workers put events: a bounded stream that never makes them wait.
+/// Where workers put events: bounded streams that never make them wait.
+///
+/// Datagrams of IKE, which anybody can send, have a stream of their own: a flood of them displaces nothing that is told once.
 final class EventOutlet: Sendable {
-    let stream: AsyncStream<DataplaneEvent>
-    private let continuation: AsyncStream<DataplaneEvent>.Continuation
+    let events: AsyncStream<DataplaneEvent>
+    let datagrams: AsyncStream<DataplaneEvent>
+    private let eventContinuation: AsyncStream<DataplaneEvent>.Continuation
+    private let datagramContinuation: AsyncStream<DataplaneEvent>.Continuation
     private let lost = Atomic<UInt64>(0)
 
+    /// - Parameter capacity: of each of the two.
     init(capacity: Int) {
-        (stream, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(capacity))
+        (events, eventContinuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(capacity))
+        (datagrams, datagramContinuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(capacity))
     }
 
     func emit(_ event: DataplaneEvent) {
-        if case .dropped = continuation.yield(event) { lost.wrappingAdd(1, ordering: .relaxed) }
+        let isDatagram = if case .ike = event { true } else { false }
+        let result = (isDatagram ? datagramContinuation : eventContinuation).yield(event)
+        if case .dropped = result { lost.wrappingAdd(1, ordering: .relaxed) }
     }
 
     var dropped: UInt64 { lost.load(ordering: .relaxed) }
 
-    func finish() { continuation.finish() }
+    func finish() {
+        eventContinuation.finish()
+        datagramContinuation.finish()
+    }
 }
 
 /// Lets through so many a second, and no more at once.

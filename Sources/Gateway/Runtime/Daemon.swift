@@ -109,6 +109,7 @@ public actor Daemon {
         let serving = Task { await control.run(self) }
         let outcome = await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.followDataplane() }
+            group.addTask { await self.followDatagrams() }
             group.addTask { await self.followSignals() }
             group.addTask { await self.followAddresses() }
             // Names may take long to look up; peers with addresses need not wait for them.
@@ -176,7 +177,12 @@ public actor Daemon {
         for await event in dataplane.events { handle(event) }
     }
 
+    private func followDatagrams() async {
+        for await datagram in dataplane.datagrams { handle(datagram) }
+    }
+
     private func handle(_ event: DataplaneEvent) {
+        endpoint.setUnixTime(atOrigin: .nanoseconds(clock.originInUnixTime))
         switch event {
         case .ike(let octets, let local, let remote, let nonESPMarker):
             endpoint.receive(
@@ -199,6 +205,7 @@ public actor Daemon {
     }
 
     private func complete(_ id: Job.ID, _ result: JobResult) {
+        endpoint.setUnixTime(atOrigin: .nanoseconds(clock.originInUnixTime))
         endpoint.complete(id, with: result, at: clock.now)
         drain()
     }

@@ -3,10 +3,9 @@ import Octets
 
 /// The clocks of this host: one that only goes forward, also while the host sleeps, and the wall's.
 struct GatewayClock: Sendable {
-    /// The wall clock's reading at ``Instant/origin``, in nanoseconds since 1970, as it was when the daemon began.
-    let originInUnixTime: Int64
-
-    init() { originInUnixTime = Self.read(CLOCK_REALTIME) - Self.read(CLOCK_BOOTTIME) }
+    /// What the wall clock, as it goes now, read at ``Instant/origin``, in nanoseconds since 1970. It changes when the wall
+    /// clock is set, by hand or by NTP: timers do not mind, certificates are then judged by the new time.
+    var originInUnixTime: Int64 { Self.read(CLOCK_REALTIME) - Self.read(CLOCK_BOOTTIME) }
 
     var now: Instant { Instant(nanoseconds: Self.read(CLOCK_BOOTTIME)) }
 

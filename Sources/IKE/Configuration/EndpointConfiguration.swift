@@ -32,7 +32,8 @@ public struct EndpointConfiguration: Sendable {
     public var ticketSecret: SecretOctets?
     /// The address of ours that packets to a peer leave from, where a connection names none; `nil`: no route.
     public var sourceAddress: @Sendable (IPAddress) -> IPAddress? = { _ in nil }
-    /// The wall clock's reading, as time since 1970, at ``Instant/origin``; used to judge certificates.
+    /// The wall clock's reading, as time since 1970, at ``Instant/origin``; used to judge certificates. See
+    /// ``Endpoint/setUnixTime(atOrigin:)``.
     public var unixTimeAtOrigin: Duration = .zero
     /// Whether the driver fetches what tells the status of certificates.
     public var fetchesStatus = true

@@ -107,6 +107,10 @@ public final class Endpoint {
         return deadlines.next.map { min($0, job) } ?? job
     }
 
+    /// Tells what the wall clock, as it goes now, would have read at ``Instant/origin``, as time since 1970: it may have been
+    /// set since. Certificates and tickets are judged by it; no timer follows it.
+    public func setUnixTime(atOrigin time: Duration) { context.configuration.unixTimeAtOrigin = time }
+
     // MARK: Demultiplexing
 
     /// The header of a message of version 2 that has the length it says.
