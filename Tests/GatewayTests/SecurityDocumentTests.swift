@@ -1,0 +1,95 @@
+import Foundation
+import Testing
+
+/// `docs/security.md` names what fails if a defence goes; here it is held against the tests, and the sources against its rules.
+struct SecurityDocumentTests {
+    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+
+    private static func files(_ folder: String) throws -> [(path: String, text: String)] {
+        let names = try #require(FileManager.default.enumerator(atPath: root.appending(path: folder).path))
+        return try names.compactMap { $0 as? String }.filter { $0.hasSuffix(".swift") }.map { name in
+            ("\(folder)/\(name)", try String(contentsOf: root.appending(path: "\(folder)/\(name)"), encoding: .utf8))
+        }
+    }
+
+    private static func document() throws -> String {
+        try String(contentsOf: root.appending(path: "docs/security.md"), encoding: .utf8)
+    }
+
+    /// What stands between backticks.
+    private static func quoted(_ text: some StringProtocol) -> [String] {
+        text.split(separator: "`", omittingEmptySubsequences: false).enumerated()
+            .compactMap { $0.offset.isMultiple(of: 2) ? nil : String($0.element) }
+    }
+
+    @Test("Every test and every file that the security document names exists")
+    func names() throws {
+        let document = try Self.document()
+        let tests = try Self.files("Tests").map(\.text).joined()
+        let names = document.split(separator: "\n").flatMap { Self.quoted($0) }
+        let suites = Set(names.filter { $0.hasSuffix("Tests") })
+        #expect(suites.count > 20)
+        for suite in suites.sorted()
+        where !["GuestTests", "InteropTests", "IPsecCryptoTests", "IKETests"].contains(suite) {
+            #expect(tests.contains("struct \(suite)") || tests.contains("class \(suite)"), "\(suite)")
+        }
+        let folders = ["Sources/", "Tests/", "Packaging/", "Fuzz/", "docs/"]
+        for path in Set(names.filter { name in folders.contains { name.hasPrefix($0) } && !name.contains(" ") }) {
+            #expect(FileManager.default.fileExists(atPath: Self.root.appending(path: path).path), "\(path)")
+        }
+    }
+
+    @Test("Every way to fail has its row, numbered from 1 to 40, and says what stands for it")
+    func rows() throws {
+        let rows = try Self.document().split(separator: "\n").filter {
+            $0.hasPrefix("| ") && $0.dropFirst(2).first?.isNumber == true
+        }
+        #expect(rows.compactMap { Int($0.dropFirst(2).prefix { $0.isNumber }) } == Array(1...40))
+        for row in rows {
+            let cells = row.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+            #expect(cells.count == 4 && cells.allSatisfy { !$0.isEmpty }, "\(row)")
+        }
+    }
+
+    /// What may handle memory by hand: the packet path and the bindings to C, and for one buffer each some files elsewhere.
+    private static let mayBeUnsafe: [String] = [
+        "Sources/Dataplane/", "Sources/ESP/", "Sources/IPPacket/", "Sources/IPsecCrypto/",
+        "Sources/Decode/Messages/ESPDecoder.swift",
+        "Sources/Gateway/Configuration/AuthenticationReader.swift",
+        "Sources/Gateway/Configuration/ReferencedFile.swift",
+        "Sources/Gateway/Control/ControlClient.swift",
+        "Sources/Gateway/Revocation/RevocationSettings.swift",
+        "Sources/Gateway/Runtime/CompactLogHandler.swift",
+        "Sources/Gateway/Runtime/DaemonLauncher.swift",
+        "Sources/Gateway/Runtime/HostResolver.swift",
+        "Sources/Gateway/Runtime/RouteProbe.swift",
+        "Sources/Gateway/Runtime/ServiceNotification.swift",
+        "Sources/Gateway/Runtime/StateDirectory.swift",
+        "Sources/IPsecPolicy/PacketSelector.swift",
+        "Sources/IPsecPolicy/SecurityPolicy.swift",
+        "Sources/IPsecPolicy/SelectorMatch.swift",
+        "Sources/Octets/OctetWriter.swift",
+        "Sources/Octets/SecretOctets.swift",
+    ]
+
+    @Test(
+        "Only the packet path, bindings to C and a few named files handle memory by hand; parsers and the IKE machine do not"
+    )
+    func unsafeCode() throws {
+        let words = ["Unsafe", "unsafeBitCast", "unowned(unsafe)", "unsafeAddress"]
+        for file in try Self.files("Sources") where words.contains(where: { file.text.contains($0) }) {
+            #expect(Self.mayBeUnsafe.contains { file.path.hasPrefix($0) }, "\(file.path)")
+        }
+        let parsers = ["Sources/IKE/", "Sources/IKEMessage/", "Sources/Credentials/"]
+        #expect(!Self.mayBeUnsafe.contains { path in parsers.contains { path.hasPrefix($0) } })
+    }
+
+    @Test("The daemon starts no program and no shell")
+    func programs() throws {
+        let words = ["Process()", "posix_spawn", "execv", "Glibc.system(", "popen("]
+        for file in try Self.files("Sources") where !file.path.hasPrefix("Sources/cygnet/") {
+            for word in words { #expect(!file.text.contains(word), "\(word) in \(file.path)") }
+        }
+    }
+}
