@@ -17,10 +17,18 @@ enum Driver {
         switch arguments.dropFirst().first {
         case "list": print(FuzzTarget.all.map(\.name).joined(separator: "\n"))
         case "seed" where arguments.count == 4: try await seed(arguments[2], arguments[3])
-        case let name?: try fuzz(name)
+        // libFuzzer begins this program anew to merge corpora, with its own arguments only.
+        case let option? where option.hasPrefix("-"): try fuzz(environment(variable) ?? option, arguments)
+        case let name?:
+            setenv(variable, name, 1)
+            try fuzz(name, [arguments[0]] + arguments.dropFirst(2))
         case nil: throw Usage(description: "list, seed TARGET DIRECTORY, or TARGET and libFuzzer's arguments")
         }
     }
+
+    private static let variable = "CYGNET_FUZZ_TARGET"
+
+    private static func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
     private struct Usage: Error, CustomStringConvertible { let description: String }
 
@@ -37,11 +45,13 @@ enum Driver {
         }
     }
 
-    private static func fuzz(_ name: String) throws {
-        Current.target = try target(name)
-        var arguments = CommandLine.arguments
-        arguments.remove(at: 1)
-        arguments.insert("-max_len=\(try target(name).longest)", at: 1)
+    private static func fuzz(_ name: String, _ given: [String]) throws {
+        let target = try target(name)
+        Current.target = target
+        var arguments = given
+        if !arguments.contains(where: { $0.hasPrefix("-max_len=") }) {
+            arguments.insert("-max_len=\(target.longest)", at: 1)
+        }
         var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
         var count = Int32(arguments.count)
         let status = pointers.withUnsafeMutableBufferPointer { buffer in
