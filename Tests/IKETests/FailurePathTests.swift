@@ -123,6 +123,8 @@ import Testing
             ],
             [.unknown(RawPayload(type: PayloadType(rawValue: 200), isCritical: true, body: [1]))],
         ]
+        // What is too short for an answer gets none.
+        var answered = 0
         for payloads in bodies {
             let before = pair.world.sent.count
             let header = IKEHeader(
@@ -130,10 +132,12 @@ import Testing
             pair.world.inject(datagram(pair, Message(header: header, payloads: payloads).serialized()))
             await pair.world.run(for: .milliseconds(50))
             let answers = pair.world.sent.dropFirst(before)
-            #expect(answers.count == 1)
+            #expect(answers.count <= 1)
+            answered += answers.count
             #expect(answers.allSatisfy { $0.header?.responderSPI == 0 && $0.header?.initiatorSPI == 77 })
             #expect(pair.right.endpoint.saCount == 0 && pair.right.endpoint.ikeSPICount == 0)
         }
+        #expect(answered >= 2)
     }
 
     @Test(
