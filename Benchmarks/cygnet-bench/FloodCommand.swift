@@ -85,7 +85,7 @@ struct FloodScenario {
         /// Requests a second that were sent, and datagrams a second that came back.
         var offered = 0.0
         var answered = 0.0
-        /// Octets of IP packets that came back for each that was sent.
+        /// Octets of frames that came back for each that was sent.
         var amplification = 0.0
         /// Milliseconds of each handshake tried; `nil`: not made.
         var handshakes: [Double?] = []
@@ -144,7 +144,9 @@ struct FloodScenario {
         figures.processor = (try ProcessTime.of(target.processID) - timeBefore) / Double(seconds)
         figures.offered = offered / Double(seconds)
         figures.answered = (countersAfter.packets - countersBefore.packets) / Double(seconds)
-        figures.amplification = (countersAfter.octets - countersBefore.octets) / (offered * Double(message.octets.count + 28 + 14))
+        // Headers of IPv4 and UDP, and that of Ethernet, which the link's counter has too.
+        let octetsOffered = offered * Double(message.octets.count + 28 + 14)
+        figures.amplification = (countersAfter.octets - countersBefore.octets) / octetsOffered
         return figures
     }
 

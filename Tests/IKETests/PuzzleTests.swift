@@ -10,7 +10,8 @@ import Testing
 struct PuzzleTests {
     /// The cookie of the example in RFC 8019 section 3.
     private let cookie: [UInt8] = [
-        0xfd, 0xbc, 0xfa, 0x5a, 0x43, 0x0d, 0x72, 0x01, 0x28, 0x23, 0x58, 0xa2, 0xa0, 0x34, 0xde, 0x00, 0x13, 0xcf, 0xe2, 0xae,
+        0xfd, 0xbc, 0xfa, 0x5a, 0x43, 0x0d, 0x72, 0x01, 0x28, 0x23, 0x58, 0xa2, 0xa0, 0x34, 0xde, 0x00, 0x13, 0xcf,
+        0xe2, 0xae,
     ]
 
     private func puzzle(_ difficulty: Int, prf: PRF = .hmacSHA2_256) -> Puzzle {
@@ -21,7 +22,9 @@ struct PuzzleTests {
 
     @Test(
         "Zero bits are counted at the end of the PRF, as in RFC 8019 section 3's first example and by Python's hmac",
-        arguments: [([0x00], 2), ([0x03], 4), ([0x1a], 8), ([0x07, 0x41], 13), ([0xf3, 0xc6], 17), ([0x0a, 0xaa, 0xb2], 20)]
+        arguments: [
+            ([0x00], 2), ([0x03], 4), ([0x1a], 8), ([0x07, 0x41], 13), ([0xf3, 0xc6], 17), ([0x0a, 0xaa, 0xb2], 20),
+        ]
             as [([UInt8], Int)])
     func zeroBits(key: [UInt8], count: Int) {
         #expect(puzzle(0).zeroBits(underKey: key) == count)
@@ -55,7 +58,8 @@ struct PuzzleTests {
     /// Every request of which `right` has to pay a puzzle of this difficulty.
     private func pair(
         seed: UInt64, difficulty: Int = 10, start: StartPolicy = .boot,
-        right: (inout ConnectionConfiguration) -> Void = { _ in }, settings: (inout EndpointConfiguration) -> Void = { _ in }
+        right: (inout ConnectionConfiguration) -> Void = { _ in },
+        settings: (inout EndpointConfiguration) -> Void = { _ in }
     ) async -> Pair {
         await Pair(
             seed: seed, start: start, right: right,
@@ -243,7 +247,8 @@ struct PuzzleTests {
     func noAmplification() async {
         let pair = await pair(seed: 11, start: .none, right: { $0.acceptsAnyRemoteAddress = true })
         let message = Message(
-            header: IKEHeader(initiatorSPI: 1, responderSPI: 0, exchangeType: .ikeSAInit, flags: .initiator, messageID: 0),
+            header: IKEHeader(
+                initiatorSPI: 1, responderSPI: 0, exchangeType: .ikeSAInit, flags: .initiator, messageID: 0),
             payloads: [.nonce([UInt8](repeating: 1, count: 16))])
         var short = request(1, from: "203.0.113.1")
         let long = short

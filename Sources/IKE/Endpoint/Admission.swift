@@ -13,7 +13,8 @@ extension Endpoint {
         }
         guard header.initiatorSPI != 0 else { return context.counters.count(.malformed) }
         let load = AdmissionLoad(
-            arrivals: arrivals.count(at: context.now), halfOpen: halfOpen.count, fromSource: halfOpen.count(fromSourceOf: datagram.remote.address),
+            arrivals: arrivals.count(at: context.now), halfOpen: halfOpen.count,
+            fromSource: halfOpen.count(fromSourceOf: datagram.remote.address),
             fromNetwork: halfOpen.count(fromNetworkOf: datagram.remote.address), configuration: context.configuration)
         if !load.isFree {
             guard let first = FirstMessage(header, datagram.octets) else { return context.counters.count(.malformed) }
@@ -89,7 +90,8 @@ extension Endpoint {
         context.emit(
             .send(
                 IKEDatagram(
-                    octets: answer, local: datagram.local, remote: datagram.remote, nonESPMarker: datagram.nonESPMarker)))
+                    octets: answer, local: datagram.local, remote: datagram.remote,
+                    nonESPMarker: datagram.nonESPMarker)))
     }
 
     /// The connections that fit two addresses, those that name the peer's address first.

@@ -174,11 +174,14 @@ public final class Endpoint {
         ).serialized()
         // Who forges first messages makes us send no more than was sent. The others are few a second, and an answer with
         // tokens (RFC 6290) is longer than the liveness check it answers.
-        guard !isInitial || answer.count <= datagram.octets.count else { return context.counters.count(.answerWithheld) }
+        guard !isInitial || answer.count <= datagram.octets.count else {
+            return context.counters.count(.answerWithheld)
+        }
         context.emit(
             .send(
                 IKEDatagram(
-                    octets: answer, local: datagram.local, remote: datagram.remote, nonESPMarker: datagram.nonESPMarker)))
+                    octets: answer, local: datagram.local, remote: datagram.remote,
+                    nonESPMarker: datagram.nonESPMarker)))
     }
 
     private func unknownSA(_ header: IKEHeader, _ datagram: IKEDatagram) {

@@ -90,7 +90,8 @@ enum ClientPuzzles: IKEExtension {
         guard let prf = PRF(rawValue: number), difficulty <= Puzzle.hardest else {
             sa.tell(
                 .received,
-                "a puzzle of difficulty \(difficulty) with \(transformName(.pseudorandomFunction, number, keyLength: nil)), which is not solved: the cookie goes back alone")
+                "a puzzle of difficulty \(difficulty) with \(transformName(.pseudorandomFunction, number, keyLength: nil)), which is not solved: the cookie goes back alone"
+            )
             return nil
         }
         sa.tell(.received, "a puzzle of difficulty \(difficulty) with \(prf)")
