@@ -83,7 +83,7 @@ private enum ESPSample {
         let margin = [UInt8](repeating: 0xee, count: 64)
         var buffer = margin + packet + margin
         let result = buffer.withUnsafeMutableBytes {
-            sa.open($0, offset: 64, count: packet.count, outerTrafficClass: 1)
+            sa.open($0, offset: 64, count: packet.count, outer: ReceivedHeader(trafficClass: 1))
         }
         try expect(
             Array(buffer.prefix(64)) == margin && Array(buffer.suffix(64)) == margin,
@@ -123,7 +123,9 @@ private enum ESPSample {
         let sealed = buffer.withUnsafeMutableBytes { sa.seal($0, offset: OutboundSA.headroom, count: inner.count) }
         guard sealed.drop == nil else { return }
         let opened = buffer.withUnsafeMutableBytes {
-            peer.open($0, offset: sealed.offset, count: sealed.count, outerTrafficClass: sealed.outerTrafficClass)
+            peer.open(
+                $0, offset: sealed.offset, count: sealed.count,
+                outer: ReceivedHeader(trafficClass: sealed.outerTrafficClass))
         }
         try expect(opened.drop == nil, "what we send is dropped by its peer: \(opened)")
         let arrived = Array(buffer[opened.offset..<opened.offset + opened.count])
