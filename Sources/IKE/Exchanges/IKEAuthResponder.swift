@@ -105,7 +105,7 @@ extension IKESA {
         _ authentication: AuthenticationPayload, _ payloads: [Payload]
     ) throws(Refusal) -> ConnectionConfiguration {
         let fitting = candidates.filter { candidate in
-            (candidate.remoteIdentity?.matches(identity) ?? true) && (wanted.map(candidate.localIdentity.matches) ?? true)
+            candidate.accepts(identity) && (wanted.map(candidate.localIdentity.matches) ?? true)
         }
         let byMethod = fitting.filter {
             switch $0.remoteAuthentication {
@@ -124,8 +124,11 @@ extension IKESA {
         }
         if let chosen = bySelectors ?? remaining.first { return chosen }
         let reasons = candidates.prefix(Self.namedCandidateLimit).map { candidate in
-            if let expected = candidate.remoteIdentity, !expected.matches(identity) {
-                (text: "\(candidate.name) wants the peer to be \(expected)", origin: candidate.origin(of: "remote.id"))
+            if !candidate.accepts(identity) {
+                (
+                    text: "\(candidate.name) wants the peer to be \(candidate.wantedPeer)",
+                    origin: candidate.origin(of: "remote.id")
+                )
             } else {
                 (text: "\(candidate.name) is ours as \(candidate.localIdentity)", origin: candidate.origin(of: "local.id"))
             }
