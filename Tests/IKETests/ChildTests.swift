@@ -247,4 +247,30 @@ struct ChildTests {
         #expect(pair.agrees())
         #expect(pair.childSPIs != old)
     }
+
+    @Test("An error in an answer means that the request failed, whatever else is in it (RFC 7296 section 3.10.1)")
+    func errorBesideSA() async {
+        let pair = await Pair.established(seed: 31)
+        let before = Set(pair.left.inbound.keys)
+        let error = Payload.notify(
+            NotifyPayload(protocolID: .none, spi: [], type: NotifyType(rawValue: 8191), data: []))
+        var iv: UInt64 = 1 << 42
+        var changed = 0
+        pair.world.tap = { datagram in
+            guard changed == 0, datagram.isResponse(.createChildSA), let header = datagram.header,
+                let payloads = pair.wiretap.payloads(of: datagram.octets),
+                let octets = pair.wiretap.seal(header, payloads + [error], iv: iv)
+            else { return [datagram] }
+            iv += 1
+            changed += 1
+            var datagram = datagram
+            datagram.octets = octets
+            return [datagram]
+        }
+        await pair.rekeyChild("left")
+        await pair.rest()
+        #expect(changed == 1)
+        #expect(Set(pair.left.inbound.keys) == before)
+        #expect(pair.agrees())
+    }
 }

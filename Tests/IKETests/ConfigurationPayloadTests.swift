@@ -77,6 +77,31 @@ struct ConfigurationPayloadTests {
         #expect(gateway.status("site")?.ikeSAs.first?.assignedToPeer?.addresses.map(\.description) == ["10.9.0.1"])
     }
 
+    @Test("The CP payload stands before the SA payload, in the request and in the answer (RFC 7296 section 2.19)")
+    func order() async throws {
+        let pair = await Pair(
+            seed: 21,
+            left: {
+                $0.virtualAddresses = [.any(.v4)]
+                $0.children[0].localSelectors = [TrafficSelector(.all(.v4))]
+            },
+            right: {
+                $0.addressPools = [Self.pool]
+                $0.children[0].remoteSelectors = Self.pool.ranges.compactMap {
+                    TrafficSelector(first: $0.first, last: $0.last)
+                }
+            }, endpoint: { $0.exportsKeys = true })
+        await pair.world.run(for: .seconds(2))
+        let messages = pair.world.sent.filter { $0.header?.exchangeType == .ikeAuth }
+        #expect(messages.count == 2)
+        for message in messages {
+            let types = try #require(pair.wiretap.payloads(of: message.octets)).map(\.type)
+            let configuration = try #require(types.firstIndex(of: .configuration))
+            let association = try #require(types.firstIndex(of: .securityAssociation))
+            #expect(configuration < association)
+        }
+    }
+
     @Test("What a client is told of resolvers, domains with their keys and networks arrives whole")
     func splitDNS() async throws {
         let world = await Self.world(2, clients: [Self.client("alice", address: "192.0.2.1")])

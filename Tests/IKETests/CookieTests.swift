@@ -39,6 +39,21 @@ struct CookieTests {
         #expect(pair.world.sent.count == 6)
     }
 
+    @Test(
+        "A request with a cookie has it first and is otherwise the same, even if a NAT is pretended (RFC 7296 section 2.6)",
+        arguments: [true, false])
+    func unchanged(pretendsNAT: Bool) async throws {
+        let pair = await Pair(
+            seed: 13, left: { if pretendsNAT { $0.encapsulation = .udp } }, endpoint: { $0.cookieThreshold = 0 })
+        #expect(await pair.world.run(atMost: .seconds(1)) { pair.isUp })
+        let requests = pair.world.sent.filter { $0.isRequest(.ikeSAInit) }
+        try #require(requests.count == 2)
+        let first = try Message(parsing: requests[0].octets).payloads
+        let second = try Message(parsing: requests[1].octets).payloads
+        #expect(Array(second.prefix(1)).contains(.cookie))
+        #expect(Array(second.dropFirst()) == first)
+    }
+
     @Test("A cookie and another key exchange can be demanded of one initiator")
     func withInvalidKE() async {
         let pair = await Pair(

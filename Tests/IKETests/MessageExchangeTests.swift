@@ -214,4 +214,19 @@ struct MessageExchangeTests {
         #expect(pair.isEmpty)
         #expect(pair.faults.isEmpty)
     }
+
+    @Test("The last message ID begins no exchange, so that none comes twice (RFC 7296 section 2.2)")
+    func lastMessageID() {
+        var window = RequestWindow()
+        window.nextID = .max - 1
+        #expect(!window.isExhausted)
+        window.nextID += 1
+        #expect(window.isExhausted)
+        window.expectedID = .max - 1
+        #expect(window.classify(request: .max - 1) == .new)
+        window.answered(with: [[0]])
+        #expect(window.classify(request: .max - 1) == .repeated)
+        #expect(window.classify(request: .max) == .exhausted)
+        #expect(window.classify(request: 0) == .outside)
+    }
 }

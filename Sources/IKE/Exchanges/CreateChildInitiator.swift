@@ -96,9 +96,14 @@ extension IKESA {
     func handleChildCreationResponse(_ message: Authenticated, _ creation: ChildCreation) {
         guard case .awaitingAnswer(let key) = creation.phase else { return }
         let payloads = message.payloads
-        if payloads.securityAssociation == nil, let error = payloads.errorNotification {
-            childCreationRefused(creation, error)
-            return
+        if let error = payloads.errorNotification {
+            guard payloads.securityAssociation != nil else { return childCreationRefused(creation, error) }
+            // Whatever else the answer says, an error means that the request has failed (RFC 7296 section 3.10.1).
+            return undoChildCreation(
+                creation,
+                Refusal(
+                    .protocolViolation, "the peer answered \(error.type) together with an SA",
+                    at: [creation.configuration.origin]))
         }
         do throws(Refusal) {
             let terms = try readChildAnswer(payloads, creation.configuration, withKeyExchange: true)

@@ -195,23 +195,24 @@ extension IKESA {
         payloads.append(.authentication(authentication))
         var added: UInt32?
         var refusal: Refusal?
+        var childPayloads: [Payload] = []
         do {
             try letExtensionsReceive(admitting.request.payloads, at: .authRequest)
             if let others = payloadsInPlaceOfChild() {
-                payloads += others
+                childPayloads = others
             } else if admitting.request.payloads.securityAssociation != nil {
                 let (child, answer) = try answerFirstChild(admitting)
-                payloads += answer
+                childPayloads = answer
                 add(child)
                 added = child.inboundSPI
             }
         } catch {
             refusal = error
-            payloads.append(.notify(NotifyPayload(type: error.notify ?? .noProposalChosen)))
+            childPayloads = [.notify(NotifyPayload(type: error.notify ?? .noProposalChosen))]
             context.emit(.failed(connection: connection.name, error, nextAttempt: nil))
         }
-        payloads += extensionPayloads(for: .authResponse)
-        answer(.ikeAuth, payloads)
+        // A CP payload stands before the SA payload (RFC 7296 section 2.19).
+        answer(.ikeAuth, payloads + extensionPayloads(for: .authResponse) + childPayloads)
         if let added { activateOutbound(added) }
         for owner in Extensions.all { owner.established(self) }
         finishNarrative(refusal)

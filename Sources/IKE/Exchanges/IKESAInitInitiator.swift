@@ -130,7 +130,7 @@ extension IKESA {
             .nonce(initial.nonce),
         ]
         payloads += path.natDetectionPayloads(
-            initiatorSPI, 0, pretendingNAT: connection.encapsulation == .udp ? context.randomOctets(20) : nil)
+            initiatorSPI, 0, pretendingNAT: connection.encapsulation == .udp ? pretendedAddressHash : nil)
         payloads += extensionPayloads(for: .initRequest)
         for (proposal, wanted) in zip(proposals, connection.ikeProposals) {
             tell(.offered, proposal.summary, origin: wanted.origin)

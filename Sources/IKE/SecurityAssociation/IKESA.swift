@@ -50,6 +50,9 @@ final class IKESA {
     var keys: IKEKeys?
     var protection: MessageProtection?
     var slots = ExtensionSlots()
+    /// What the first message has in place of our address's hash where a NAT is pretended. One for all of an SA's attempts: a
+    /// message that returns a cookie differs in nothing else (RFC 7296 section 2.6).
+    private(set) lazy var pretendedAddressHash = context.randomOctets(20)
     /// The peer has lost, or never had, other SAs with us (RFC 7296 section 2.4).
     var receivedInitialContact = false
     /// The peer has deleted the SA.
@@ -160,6 +163,7 @@ final class IKESA {
 
     /// Sends a request under the SA's protection and waits for its answer.
     func request(_ exchange: ExchangeType, _ payloads: [Payload]) {
+        guard !window.isExhausted else { return endForExhaustion() }
         let id = window.nextID
         guard let datagrams = sealed(exchange, payloads, id: id, isResponse: false) else {
             // Nothing would ever answer what cannot be sent.
@@ -202,6 +206,10 @@ final class IKESA {
         }
     }
 
+    private func endForExhaustion() {
+        close(Refusal(.local, "the IKE SA has used all of its message IDs"), tellPeer: true)
+    }
+
     // MARK: Receiving
 
     /// A message of this SA that is not IKE_SA_INIT.
@@ -227,6 +235,7 @@ final class IKESA {
                 guard protection?.asksAgain(message, octets: datagram.octets) ?? false else { return }
                 transmit(window.lastAnswer, along: datagram.way)
                 return
+            case .exhausted: return endForExhaustion()
             case .new, .outside: return context.counters.count(.unexpected)
             }
         }

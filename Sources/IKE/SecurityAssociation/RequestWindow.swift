@@ -4,7 +4,7 @@ import Octets
 /// Message IDs, the request we wait for an answer to, and the answer we may have to repeat (RFC 7296 sections 2.1 to 2.3).
 ///
 /// The window is one request in each direction: SET_WINDOW_SIZE is neither sent nor taken.
-struct RequestWindow {
+package struct RequestWindow {
     struct Outstanding {
         var messageID: UInt32
         var exchange: ExchangeType
@@ -14,29 +14,38 @@ struct RequestWindow {
     }
 
     /// The ID of the next request of ours.
-    var nextID: UInt32 = 0
+    package var nextID: UInt32 = 0
     /// The ID of the peer's next request.
-    var expectedID: UInt32 = 0
+    package var expectedID: UInt32 = 0
     var outstanding: Outstanding?
     /// What we answered to the request before ``expectedID``.
     private(set) var lastAnswer: [[UInt8]] = []
     /// Where the answer to the request with ``expectedID`` goes, while it is being computed.
     var answering: Path?
 
-    enum Arrival {
+    package init() {}
+
+    /// No request of ours may follow but the Delete of the SA: there is one message ID left, and none may come twice (RFC
+    /// 7296 section 2.2).
+    package var isExhausted: Bool { nextID == .max }
+
+    package enum Arrival {
         case new
         case repeated
         case outside
+        /// It has the last message ID there is, so that the SA has to end.
+        case exhausted
     }
 
     /// What a request with this ID is to us.
-    func classify(request id: UInt32) -> Arrival {
+    package func classify(request id: UInt32) -> Arrival {
+        if id == .max, id == expectedID { return .exhausted }
         if id == expectedID { return answering == nil ? .new : .outside }
         if expectedID > 0, id == expectedID - 1, !lastAnswer.isEmpty { return .repeated }
         return .outside
     }
 
-    mutating func answered(with datagrams: [[UInt8]]) {
+    package mutating func answered(with datagrams: [[UInt8]]) {
         lastAnswer = datagrams
         expectedID &+= 1
         answering = nil

@@ -43,7 +43,7 @@ extension SessionResumption {
         ]
         let pretends = sa.connection?.encapsulation == .udp
         payloads += sa.path.natDetectionPayloads(
-            sa.initiatorSPI, 0, pretendingNAT: pretends ? sa.context.randomOctets(20) : nil)
+            sa.initiatorSPI, 0, pretendingNAT: pretends ? sa.pretendedAddressHash : nil)
         payloads += sa.extensionPayloads(for: .initRequest)
         var next = resumption
         next.request = Message(
