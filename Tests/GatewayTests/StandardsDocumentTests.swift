@@ -20,20 +20,33 @@ struct StandardsDocumentTests {
         }
     }
 
-    /// The rows of all tables, as cells; headings and the lines below them are left out.
-    private static func rows(of document: String) -> [[String]] {
+    private struct Table {
+        var heading: [String]
         var rows: [[String]] = []
+    }
+
+    /// The tables, as cells.
+    private static func tables(of document: String) -> [Table] {
+        var tables: [Table] = []
+        var before: [String] = []
         for line in document.split(separator: "\n", omittingEmptySubsequences: false) {
             guard line.hasPrefix("|") else { continue }
-            if line.hasPrefix("| ---") {
-                _ = rows.popLast()
-                continue
-            }
             let cells = line.dropFirst().split(separator: "|", omittingEmptySubsequences: false).dropLast()
-            rows.append(cells.map { $0.trimmingCharacters(in: .whitespaces) })
+                .map { $0.trimmingCharacters(in: .whitespaces) }
+            if line.hasPrefix("| ---") {
+                _ = tables.indices.last.map { tables[$0].rows.removeLast() }
+                tables.append(Table(heading: before))
+            } else {
+                _ = tables.indices.last.map { tables[$0].rows.append(cells) }
+                before = cells
+            }
         }
-        return rows
+        return tables
     }
+
+    /// The tables of what a document demands, rule by rule.
+    private static let ruleHeading = ["section", "rule", "enforced by", "shown by"]
+    private static let exceptionHeading = ["section", "rule", "why not"]
 
     /// The numbers of the RFCs a text names.
     private static func documents(in text: String) -> Set<Int> {
@@ -51,7 +64,8 @@ struct StandardsDocumentTests {
 
     @Test("Every row leads to a file and to a test, or says that there is none yet")
     func rows() throws {
-        let rows = Self.rows(of: try Self.text("docs/standards.md"))
+        let rows = Self.tables(of: try Self.text("docs/standards.md"))
+            .filter { ![Self.ruleHeading, Self.exceptionHeading].contains($0.heading) }.flatMap(\.rows)
         #expect(rows.count > 40)
         for row in rows {
             try #require(row.count == 4, "\(row)")
@@ -60,6 +74,46 @@ struct StandardsDocumentTests {
                 Self.paths(in: row[2]).contains { $0.hasPrefix("Tests/") } || row[2].contains("not yet"), "\(row[0])")
             #expect(!row[3].isEmpty, "\(row[0])")
         }
+    }
+
+    @Test("Every rule leads to a file, its declarations are there, and every test it names is in the file it names")
+    func rules() throws {
+        let tables = Self.tables(of: try Self.text("docs/standards.md"))
+        let rules = tables.filter { $0.heading == Self.ruleHeading }.flatMap(\.rows)
+        #expect(rules.count > 60)
+        for rule in rules {
+            try #require(rule.count == 4, "\(rule)")
+            #expect(!rule[0].isEmpty && !rule[1].isEmpty, "\(rule)")
+            try checkDeclarations(rule[2])
+            let tests = rule[3].matches(of: #/`([A-Za-z/]+)`: "([^"]+)"/#)
+            #expect(!tests.isEmpty || rule[3] == "not yet", "\(rule[1])")
+            for test in tests {
+                let source = try Self.text("Tests/\(test.output.1).swift")
+                #expect(source.contains("\"\(test.output.2)\""), "\(test.output.0)")
+            }
+            // Nothing but tests stands there, so that a slip in the form does not hide one.
+            let rest = rule[3].replacing(#/`[A-Za-z/]+`: "[^"]+"(; )?/#, with: "")
+            #expect(rest.isEmpty || rest == "not yet", "\(rest)")
+        }
+        let exceptions = tables.filter { $0.heading == Self.exceptionHeading }.flatMap(\.rows)
+        #expect(!exceptions.isEmpty)
+        for exception in exceptions {
+            #expect(exception.count == 3 && exception.allSatisfy { !$0.isEmpty }, "\(exception)")
+        }
+    }
+
+    /// - Parameter cell: paths, each followed by names that its file has; all between backticks.
+    private func checkDeclarations(_ cell: String) throws {
+        var source: String?
+        for (index, piece) in cell.split(separator: "`", omittingEmptySubsequences: false).enumerated()
+        where !index.isMultiple(of: 2) {
+            if piece.hasPrefix("Sources/") {
+                source = piece.hasSuffix(".swift") ? try Self.text(String(piece)) : nil
+            } else {
+                #expect(source?.contains(piece) == true, "\(piece) in \(cell)")
+            }
+        }
+        #expect(Self.paths(in: cell).contains { $0.hasPrefix("Sources/") }, "\(cell)")
     }
 
     @Test("Every RFC that the sources cite stands in the standards document")

@@ -151,6 +151,49 @@ struct HostileMessageTests {
         #expect(pair.right.inbound.isEmpty)
     }
 
+    @Test("A request to rekey the IKE SA without a KE payload ends it (RFC 7296 section 1.3.2)")
+    func rekeyWithoutKeyExchange() async {
+        let pair = await Pair.established(seed: 32)
+        let proposal = IKEProposal(encryption: [.aesGCM16(256)], prf: [.hmacSHA2_256], keyExchange: [.curve25519])
+        let payloads: [Payload] = [
+            .securityAssociation(
+                SecurityAssociationPayload(proposals: [proposal.payload(number: 1, spi: UInt64(77).bigEndianOctets)])),
+            .nonce([UInt8](repeating: 3, count: 32)),
+        ]
+        let answer = await answer(pair, .createChildSA, payloads)
+        #expect(answer?.contains(.invalidSyntax) == true)
+        #expect(answer?.contains(.securityAssociation) == false)
+        #expect(pair.right.status("site")?.ikeSAs.isEmpty == true)
+    }
+
+    @Test(
+        "An IKE_AUTH request that cannot be read gets the error for that and nothing else (RFC 7296 section 2.21.2)",
+        arguments: [NotifyType.invalidSyntax, .unsupportedCriticalPayload])
+    func unreadableAuthentication(expected: NotifyType) async throws {
+        let pair = await Pair(seed: 33, endpoint: { $0.exportsKeys = true })
+        let held = Held(pair.world) { pair.isFromLeft($0) && $0.isRequest(.ikeAuth) }
+        await pair.world.run(for: .milliseconds(300))
+        let request = try #require(held.datagrams.first)
+        let header = try #require(request.header)
+        let isCritical = expected == .unsupportedCriticalPayload
+        let octets = try #require(
+            pair.wiretap.seal(
+                header, first: isCritical ? PayloadType(rawValue: 200) : .identificationInitiator,
+                isCritical ? [0, 0x80, 0, 5, 1] : [0, 0, 0, 3], iv: 1 << 42))
+        let before = pair.world.sent.count
+        pair.world.inject(
+            IKEDatagram(
+                octets: octets, local: request.local, remote: request.remote, nonESPMarker: request.nonESPMarker))
+        await pair.world.run(for: .milliseconds(20))
+        let answers = pair.world.sent.dropFirst(before).filter { $0.isResponse(.ikeAuth) }
+        #expect(answers.count == 1)
+        let payloads = try #require(answers.first.flatMap { pair.wiretap.payloads(of: $0.octets) })
+        #expect(payloads.count == 1)
+        #expect(payloads.contains(expected))
+        #expect(pair.right.status("site")?.ikeSAs.isEmpty == true)
+        #expect(pair.right.inbound.isEmpty)
+    }
+
     @Test("A CREATE_CHILD_SA request that lacks a payload ends the IKE SA; one with a reserved SPI is only refused", arguments: 0..<6)
     func incomplete(number: Int) async {
         let pair = await Pair.established(seed: 10)

@@ -38,7 +38,8 @@ struct SentMessageTests {
         }
     }
 
-    @Test("The I flag is that of the side that began the IKE SA, whoever asks or answers (RFC 7296 section 3.1)")
+    @Test(
+        "The I flag is that of the side that began the IKE SA, whoever asks or answers (RFC 7296 section 3.1)")
     func initiatorFlag() async throws {
         let pair = await rekeyed(seed: 2)
         let first = try #require(pair.world.sent.first?.header?.initiatorSPI)
@@ -53,7 +54,8 @@ struct SentMessageTests {
         #expect(sides.count == 2)
     }
 
-    @Test("Each request has one answer, with the R flag and the same exchange and message ID (RFC 7296 section 3.1)")
+    @Test(
+        "Each request has one answer, with the R flag and the same exchange and message ID (RFC 7296 section 3.1)")
     func responseFlag() async throws {
         struct Exchange: Hashable {
             let initiatorSPI: UInt64
@@ -75,7 +77,9 @@ struct SentMessageTests {
         #expect(requests == answers)
     }
 
-    @Test("Message IDs count from 0 without a gap, on each side of each IKE SA, a new one included (RFC 7296 section 2.2)")
+    @Test(
+        "Message IDs count from 0 without a gap, on each side of each IKE SA, a new one included (RFC 7296 section 2.2)"
+    )
     func messageIDs() async throws {
         let pair = await rekeyed(seed: 4)
         let first = try #require(pair.world.sent.first?.header?.initiatorSPI)
@@ -102,7 +106,8 @@ struct SentMessageTests {
         }
     }
 
-    @Test("Nonces have 32 octets, half of the longest key of a PRF, and none comes twice (RFC 7296 section 2.10)")
+    @Test(
+        "Nonces have 32 octets, half of the longest key of a PRF, and none comes twice (RFC 7296 section 2.10)")
     func freshNonces() async throws {
         let pair = await rekeyed(seed: 6)
         let all = pair.world.sent.compactMap { pair.wiretap.payloads(of: $0.octets) }.flatMap(nonces)
@@ -111,7 +116,9 @@ struct SentMessageTests {
         #expect(Set(all).count == all.count)
     }
 
-    @Test("Proposals are numbered from 1 in the order of the configuration, and the answer has the number of the chosen one")
+    @Test(
+        "Proposals are numbered from 1 in the order of the configuration, and the answer has the number of the chosen one"
+    )
     func proposalNumbers() async throws {
         let wanted = [
             IKEProposal(encryption: [.chaCha20Poly1305], prf: [.hmacSHA2_256], keyExchange: [.curve25519]),
@@ -128,5 +135,42 @@ struct SentMessageTests {
         #expect(associations[0].proposals == [wanted[0].payload(number: 1), wanted[1].payload(number: 2)])
         #expect(associations[1].proposals.map(\.number) == [2])
         #expect(associations.allSatisfy { $0.proposals.allSatisfy { $0.spi.isEmpty } })
+    }
+
+    @Test("A request that is sent again is the same octet for octet (RFC 7296 section 2.1)")
+    func repetition() async {
+        let pair = await Pair.established(seed: 8)
+        let held = Held(pair.world) { pair.isFromLeft($0) && $0.isRequest(.createChildSA) }
+        await pair.rekeyChild("left")
+        await pair.world.run(for: .seconds(10))
+        #expect(held.datagrams.count > 1)
+        #expect(Set(held.datagrams.map(\.octets)).count == 1)
+        held.release()
+        await pair.rest()
+        #expect(pair.agrees())
+    }
+
+    @Test(
+        "No request is sent before the one before it is answered: the window is one (RFC 7296 section 2.3)")
+    func window() async throws {
+        let pair = await Pair.established(seed: 9)
+        await pair.world.act("left") { endpoint, now in
+            try? endpoint.rekey("site", child: "net", at: now)
+            try? endpoint.rekey("site", at: now)
+        }
+        await pair.rest()
+        #expect(pair.agrees())
+        var outstanding: [UInt64: UInt32] = [:]
+        var count = 0
+        for datagram in pair.world.sent where pair.isFromLeft(datagram) != datagram.isResponse {
+            let header = try #require(datagram.header)
+            if datagram.isResponse {
+                #expect(outstanding.removeValue(forKey: header.initiatorSPI) == header.messageID)
+            } else {
+                #expect(outstanding.updateValue(header.messageID, forKey: header.initiatorSPI) == nil)
+                count += 1
+            }
+        }
+        #expect(count > 4)
     }
 }
