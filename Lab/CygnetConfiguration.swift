@@ -47,7 +47,12 @@ extension TunnelPlan {
             "    esp: \(espProposal)",
             "    children:",
         ]
-        for (near, far) in zip(children(side), children(side.other)) {
+        if isTransport {
+            // Whoever calls from behind a NAT is seen at the router's address.
+            let callers = remoteAddress(side) == nil ? ", remote: \"\(Topology.routerAddress(.right, outer))\"" : ""
+            lines.append("      \(Self.child): { mode: transport\(callers) }")
+        }
+        for (near, far) in zip(children(side), children(side.other)) where !isTransport {
             let ends = [("local", near.traffic), ("remote", far.traffic)].filter { !$0.1.isEmpty }
             let text = ends.map { "\($0.0): [\(Self.quoted($0.1))]" }.joined(separator: ", ")
             lines.append("      \(near.name): { \(text) }")

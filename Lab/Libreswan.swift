@@ -105,9 +105,9 @@ extension TunnelPlan {
             isAnonymous ? ("%null", "%null") : ("@\(Self.identity(side))", "@\(Self.identity(side.other))")
         let connection =
             [
-                "left=\(localAddress(side))", "leftid=\(own)", "leftsubnet=\(network(side))",
+                "left=\(localAddress(side))", "leftid=\(own)",
                 "right=\(remoteAddress(side).map(\.description) ?? "%any")", "rightid=\(other)",
-                "rightsubnet=\(network(side.other))", "authby=\(authentication)",
+                "authby=\(authentication)",
                 "ike=\(libreswanAlgorithms.ike)", "esp=\(libreswanAlgorithms.esp)",
                 "encapsulation=\(isUDPEncapsulated ? "yes" : "auto")",
                 "ikelifetime=\(Self.lifetime(ikeRekeySeconds[side]))",
@@ -115,7 +115,10 @@ extension TunnelPlan {
                 "rekeymargin=\((ikeRekeySeconds[side] ?? childRekeySeconds[side]) == nil ? "9m" : "1s")",
                 "rekeyfuzz=0%",
                 "retransmit-timeout=5s", "auto=ignore",
-            ] + (hasESN.map { ["esn=\($0 ? "yes" : "no")"] } ?? [])
+            ]
+            + (isTransport
+                ? ["type=transport"] : ["leftsubnet=\(network(side))", "rightsubnet=\(network(side.other))"])
+            + (hasESN.map { ["esn=\($0 ? "yes" : "no")"] } ?? [])
             + (livenessSeconds[side].map { ["dpddelay=\($0)s"] } ?? [])
             + (isCertified ? ["leftcert=own", "leftsendcert=always", "rightca=%same"] : []) + peerLines.connection
         let daemon = ["logfile=/mnt/log"] + peerLines.daemon

@@ -61,9 +61,9 @@ extension TunnelPlan {
     ) -> String {
         """
         \(name) {
-            mode = tunnel
-            local_ts = \(near.isEmpty ? "dynamic" : near.joined(separator: ", "))
-            remote_ts = \(far.isEmpty ? "dynamic" : far.joined(separator: ", "))
+            mode = \(isTransport ? "transport" : "tunnel")
+            local_ts = \(isTransport || near.isEmpty ? "dynamic" : near.joined(separator: ", "))
+            remote_ts = \(isTransport || far.isEmpty ? "dynamic" : far.joined(separator: ", "))
             esp_proposals = \(espProposal)
             rekey_time = \(childRekeySeconds[side] ?? 0)s
             life_time = 1h

@@ -98,6 +98,8 @@ package struct TunnelPlan: Sendable {
     package var preSharedKey = "correct horse battery staple"
     /// Of keys for RSA.
     package var rsaKeyBits = 2048
+    /// Whether the child protects packets between the gateways themselves, in transport mode.
+    package var isTransport = false
     /// Whether ESP goes in UDP though no NAT asks for it.
     package var isUDPEncapsulated = false
     /// Whether addresses may change (MOBIKE); the left end then uses whatever address it has.
