@@ -21,12 +21,18 @@ public struct TransportAddresses: Hashable, Sendable {
     /// The same two in packets as the peer sends and expects them.
     public var localAtPeer: IPAddress
     public var remoteAtPeer: IPAddress
+    /// Whether it is not known what addresses the peer's packets have: then received TCP and UDP get new checksums.
+    public var isTranslationUnknown: Bool
 
-    public init(local: IPAddress, remote: IPAddress, localAtPeer: IPAddress? = nil, remoteAtPeer: IPAddress? = nil) {
+    public init(
+        local: IPAddress, remote: IPAddress, localAtPeer: IPAddress? = nil, remoteAtPeer: IPAddress? = nil,
+        isTranslationUnknown: Bool = false
+    ) {
         self.local = local
         self.remote = remote
         self.localAtPeer = localAtPeer ?? local
         self.remoteAtPeer = remoteAtPeer ?? remote
+        self.isTranslationUnknown = isTranslationUnknown
     }
 }
 
@@ -139,9 +145,9 @@ public struct TransportFront: Hashable, Sendable {
 
 extension TransportAddresses {
     /// Lets the checksum of a received packet follow from the addresses the peer used to those the packet has here. It changes
-    /// by difference, so that a packet damaged before it was sealed stays one.
+    /// by difference, so that a packet damaged before it was sealed stays one, unless the peer's addresses are not known.
     func correctChecksum(of packet: UnsafeMutableRawBufferPointer, _ upper: UpperLayer) {
-        guard local != localAtPeer || remote != remoteAtPeer, !upper.isFragment else { return }
+        guard isTranslationUnknown || local != localAtPeer || remote != remoteAtPeer, !upper.isFragment else { return }
         let place: Int
         switch upper.ipProtocol {
         case IPProtocol.tcp: place = 16
@@ -155,8 +161,20 @@ extension TransportAddresses {
         let old = UnsafeRawPointer(field).networkUInt16(at: 0)
         // UDP without a checksum (RFC 768).
         if upper.ipProtocol == IPProtocol.udp, old == 0 { return }
-        var new = InternetChecksum.updated(old, replacing: remoteAtPeer, with: remote)
-        new = InternetChecksum.updated(new, replacing: localAtPeer, with: local)
+        var new: UInt16
+        if isTranslationUnknown {
+            // Those of UDP-Lite and DCCP need not cover everything.
+            guard ![IPProtocol.udpLite, IPProtocol.dccp].contains(upper.ipProtocol) else { return }
+            field.storeNetwork(UInt16(0), at: 0)
+            let covered = UnsafeRawBufferPointer(rebasing: packet[upper.offset...])
+            new = InternetChecksum.finish(
+                InternetChecksum.sum(covered)
+                    + InternetChecksum.pseudoHeaderSum(
+                        source: remote, destination: local, ipProtocol: upper.ipProtocol, length: covered.count))
+        } else {
+            new = InternetChecksum.updated(old, replacing: remoteAtPeer, with: remote)
+            new = InternetChecksum.updated(new, replacing: localAtPeer, with: local)
+        }
         if upper.ipProtocol == IPProtocol.udp, new == 0 { new = 0xffff }
         field.storeNetwork(new, at: 0)
     }

@@ -186,9 +186,9 @@ struct TransportModeTests {
     }
 
     @Test(
-        "Behind a NAT, the checksums of UDP and TCP follow from the addresses the sender saw to those here",
-        arguments: [6, 17] as [UInt8])
-    func checksum(ipProtocol: UInt8) throws {
+        "Behind a NAT, checksums of UDP and TCP follow from the addresses the sender saw to those here, or are made anew",
+        arguments: [6, 17] as [UInt8], [true, false])
+    func checksum(ipProtocol: UInt8, areKnown: Bool) throws {
         // Left is 10.9.9.9 behind the NAT and knows right as 203.0.113.7; right sees them as 192.0.2.1 and 192.0.2.2.
         let (own, other) = (try address("10.9.9.9"), try address("203.0.113.7"))
         var sending = try Ends.parameters(.v4, isLeft: true)
@@ -196,7 +196,8 @@ struct TransportModeTests {
         var receiving = try Ends.parameters(.v4, isLeft: false)
         receiving.mode = .transport(
             TransportAddresses(
-                local: try Ends.right(.v4), remote: try Ends.left(.v4), localAtPeer: other, remoteAtPeer: own))
+                local: try Ends.right(.v4), remote: try Ends.left(.v4), localAtPeer: areKnown ? other : nil,
+                remoteAtPeer: areKnown ? own : nil, isTranslationUnknown: !areKnown))
         var out = try OutboundSA(sending)
         var into = try InboundSA(receiving)
         let place = ipProtocol == 17 ? 6 : 16

@@ -160,6 +160,41 @@ struct TransportModeTests {
         return pair
     }
 
+    @Test("Where a peer returns our selectors as it got them, though a NAT hides us, the addresses it sees are unknown")
+    func untranslated() async throws {
+        let pair = await pairBehindNAT(seed: 8, isRightHidden: false)
+        let translation = try #require(pair.world.tap)
+        let (wiretap, inside) = (pair.wiretap, Pair.selector(Self.left).map(\.wire))
+        pair.world.tap = { datagram in
+            var datagram = datagram
+            if datagram.isResponse(.createChildSA), let header = datagram.header,
+                let payloads = wiretap.payloads(of: datagram.octets),
+                let forged = wiretap.seal(
+                    header,
+                    payloads.map {
+                        if case .trafficSelectorsInitiator = $0 {
+                            .trafficSelectorsInitiator(TrafficSelectorPayload(selectors: inside))
+                        } else {
+                            $0
+                        }
+                    }, iv: 0xffff_0001)
+            {
+                datagram.octets = forged
+            }
+            return translation(datagram)
+        }
+        let old = pair.childSPIs
+        await pair.rekeyChild("left")
+        await pair.rest()
+        #expect(pair.childSPIs != old)
+        guard case .transport(let hosts) = try #require(pair.left.inbound.values.first).mode else {
+            Issue.record("a tunnel")
+            return
+        }
+        #expect(hosts.isTranslationUnknown)
+        #expect(hosts.localAtPeer == pair.left.address)
+    }
+
     @Test(
         "Behind NATs, each side has the addresses it knows in its selectors, and knows those the other makes checksums with",
         arguments: [true, false], ["", "left", "right"])

@@ -32,7 +32,7 @@ extension SAMode {
                 .transport(
                     TransportAddresses(
                         local: hosts.local, remote: hosts.remote, localAtPeer: hosts.localAtPeer,
-                        remoteAtPeer: hosts.remoteAtPeer))
+                        remoteAtPeer: hosts.remoteAtPeer, isTranslationUnknown: hosts.isTranslationUnknown))
             }
     }
 }

@@ -29,12 +29,19 @@ public struct TransportHosts: Hashable, Sendable {
     public var remote: IPAddress
     public var localAtPeer: IPAddress
     public var remoteAtPeer: IPAddress
+    /// Whether a NAT lies between, and the peer names an end by an address it cannot see it at: nobody can tell then
+    /// what its checksums are made with.
+    public var isTranslationUnknown: Bool
 
-    public init(local: IPAddress, remote: IPAddress, localAtPeer: IPAddress, remoteAtPeer: IPAddress) {
+    public init(
+        local: IPAddress, remote: IPAddress, localAtPeer: IPAddress, remoteAtPeer: IPAddress,
+        isTranslationUnknown: Bool = false
+    ) {
         self.local = local
         self.remote = remote
         self.localAtPeer = localAtPeer
         self.remoteAtPeer = remoteAtPeer
+        self.isTranslationUnknown = isTranslationUnknown
     }
 }
 
@@ -138,10 +145,14 @@ enum TransportMode: IKEExtension {
                 origin: origins[0])
             return
         }
+        // Not every peer knows of section 2.23.1: some return the selectors of who is behind the NAT as they came.
+        let isTranslationUnknown =
+            sa.path.isBehindNAT && localAtPeer == sa.path.local.address
+            || sa.path.isPeerBehindNAT && remoteAtPeer == sa.path.remote.address
         terms.mode = .transport(
             TransportHosts(
                 local: sa.path.local.address, remote: sa.path.remote.address, localAtPeer: localAtPeer,
-                remoteAtPeer: remoteAtPeer))
+                remoteAtPeer: remoteAtPeer, isTranslationUnknown: isTranslationUnknown))
         let isTranslated = localAtPeer != sa.path.local.address || remoteAtPeer != sa.path.remote.address
         sa.tell(
             .chosen,
