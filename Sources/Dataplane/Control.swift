@@ -47,7 +47,7 @@ struct Control: ~Copyable {
     }
 
     mutating func start(
-        _ configuration: UserspaceDataplane.Configuration, _ outlet: EventOutlet
+        _ configuration: UserspaceDataplane.Configuration, _ outlet: EventOutlet, _ screen: (any DatagramScreen)?
     ) throws(DataplaneError) {
         guard running == nil, !hasStopped else {
             throw DataplaneError(.notRunning, "a data plane is started once only")
@@ -58,7 +58,7 @@ struct Control: ~Copyable {
         do throws(DataplaneError) {
             var routing = KernelRouting(configuration, device: opened.index, netlink: opened.netlink)
             try routing.takeOver()
-            running = try Self.startWorkers(opened, outlet, configuration, &policies)
+            running = try Self.startWorkers(opened, outlet, screen, configuration, &policies)
             self.routing = consume routing
         } catch {
             opened.sockets.close()
@@ -90,7 +90,8 @@ struct Control: ~Copyable {
     }
 
     private static func startWorkers(
-        _ opened: Opened, _ outlet: EventOutlet, _ configuration: UserspaceDataplane.Configuration,
+        _ opened: Opened, _ outlet: EventOutlet, _ screen: (any DatagramScreen)?,
+        _ configuration: UserspaceDataplane.Configuration,
         _ policies: inout UnsafeMutablePointer<PolicyTable>?
     ) throws(DataplaneError) -> Running {
         let table = UnsafeMutablePointer<PolicyTable>.allocate(capacity: 1)
@@ -116,7 +117,7 @@ struct Control: ~Copyable {
                 guard
                     var worker = InboundWorker(
                         device: opened.device, sockets: opened.sockets.all, wakeup: inboundWakeup,
-                        commands: inboundCommands, notices: notices, events: outlet, configuration)
+                        commands: inboundCommands, notices: notices, events: outlet, screen: screen, configuration)
                 else { return outlet.emit(.failed("no memory for the inbound worker")) }
                 worker.run()
             }

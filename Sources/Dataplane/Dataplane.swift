@@ -11,8 +11,9 @@ public protocol Dataplane: Sendable {
     /// Opens sockets and device and begins to work. Blocking rules a killed predecessor left stay in force until the
     /// first ``apply(_:)``, which takes them over.
     ///
+    /// - Parameter screen: is asked about every datagram of IKE.
     /// - Throws: ``DataplaneError`` with the resource that could not be had.
-    func start() throws(DataplaneError)
+    func start(screen: (any DatagramScreen)?) throws(DataplaneError)
 
     /// Ends all work and removes rules, routes, addresses and devices. Events end.
     ///
@@ -24,9 +25,9 @@ public protocol Dataplane: Sendable {
     /// ``DataplaneStatistics/eventsDropped``. There is one stream for one reader.
     var events: AsyncStream<DataplaneEvent> { get }
 
-    /// The datagrams of IKE, ``DataplaneEvent/ike(octets:local:remote:nonESPMarker:)``, bounded in the same way but apart, so
-    /// that a flood of them does not displace events. There is one stream for one reader.
-    var datagrams: AsyncStream<DataplaneEvent> { get }
+    /// The datagrams of IKE, bounded in the same way but apart, so that a flood of them does not displace events. There is one
+    /// queue for one reader.
+    var datagrams: DatagramQueue { get }
 
     /// Sends an IKE datagram; a datagram that cannot be sent is lost and counted, as on any network.
     ///
@@ -73,6 +74,9 @@ public protocol Dataplane: Sendable {
 }
 
 extension Dataplane {
+    /// Begins to work; datagrams of IKE go up unseen.
+    public func start() throws(DataplaneError) { try start(screen: nil) }
+
     /// Ends all work and removes everything from the kernel.
     public func stop() { stop(keepsBlocking: false) }
 }
@@ -92,8 +96,6 @@ public struct InstalledPolicy: Hashable, Sendable {
 
 /// What the data plane tells the control side.
 public enum DataplaneEvent: Sendable {
-    /// A datagram for IKE; the non-ESP marker, if there was one, is taken off.
-    case ike(octets: [UInt8], local: SocketAddress, remote: SocketAddress, nonESPMarker: Bool)
     /// A packet wanted protection and there is no association for it; at most once a second for each policy.
     case acquire(policy: UInt32, packet: PacketSelector)
     /// The first authentic packet came in on this association.

@@ -40,12 +40,12 @@ public final class UserspaceDataplane: Dataplane {
     }
 
     public var events: AsyncStream<DataplaneEvent> { outlet.events }
-    public var datagrams: AsyncStream<DataplaneEvent> { outlet.datagrams }
+    public var datagrams: DatagramQueue { outlet.datagrams }
 
-    public func start() throws(DataplaneError) {
+    public func start(screen: (any DatagramScreen)?) throws(DataplaneError) {
         let result = control.withLock { control in
             Result { () throws(DataplaneError) in
-                try control.start(configuration, outlet)
+                try control.start(configuration, outlet, screen)
                 if let running = control.running { sender.withLock { $0.use(running.sockets) } }
             }
         }

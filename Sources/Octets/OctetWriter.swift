@@ -9,6 +9,9 @@ public struct OctetWriter: Sendable {
 
     public var count: Int { octets.count }
 
+    /// Begins anew, in the same memory.
+    public mutating func removeAll() { octets.removeAll(keepingCapacity: true) }
+
     public mutating func write(_ value: UInt8) { octets.append(value) }
 
     public mutating func write(_ value: UInt16) {

@@ -15,10 +15,10 @@ struct EventTests {
     }
 
     /// Every datagram of IKE that has come up to the stop.
-    private static func datagrams(of dataplane: UserspaceDataplane) async -> [DataplaneEvent] {
+    private static func datagrams(of dataplane: UserspaceDataplane) -> [ReceivedDatagram] {
         dataplane.stop()
-        var datagrams: [DataplaneEvent] = []
-        for await datagram in dataplane.datagrams { datagrams.append(datagram) }
+        var datagrams: [ReceivedDatagram] = []
+        while let datagram = dataplane.datagrams.take() { datagrams.append(datagram) }
         return datagrams
     }
 
@@ -28,7 +28,7 @@ struct EventTests {
         let tunnel = try Tunnel(sides, eventCapacity: 4)
         try Self.flood(tunnel, sides)
         let events = await Self.events(of: tunnel.left)
-        let datagrams = await Self.datagrams(of: tunnel.left)
+        let datagrams = Self.datagrams(of: tunnel.left)
         #expect(datagrams.count == 4)
         #expect(await tunnel.left.statistics().eventsDropped == 16)
         #expect(events.contains { if case .acquire = $0 { true } else { false } })
@@ -96,9 +96,8 @@ struct EventTests {
         let sides = try TestNamespace.pair()
         let tunnel = try Tunnel(sides)
         try Self.sendDatagrams(tunnel)
-        let received = await Self.datagrams(of: tunnel.right).compactMap { event -> String? in
-            guard case .ike(let octets, let local, let remote, let marker) = event else { return nil }
-            return "\(octets) \(local) \(remote) \(marker)"
+        let received = Self.datagrams(of: tunnel.right).map {
+            "\($0.octets) \($0.local) \($0.remote) \($0.nonESPMarker)"
         }
         #expect(
             received.sorted() == [
@@ -118,6 +117,50 @@ struct EventTests {
         tunnel.left.send([3, 4], from: try at("::", 500), to: try at("2001:db8:ffff::2", 500), nonESPMarker: false)
         tunnel.left.sendKeepalive(from: try at("192.0.2.1", 4500), to: try at("192.0.2.2", 4500))
         tunnel.left.send([5, 6], from: try at("192.0.2.1", 4500), to: try at("192.0.2.2", 4500), nonESPMarker: true)
+        usleep(300_000)
+    }
+
+    /// Answers what begins with 1 by its first two octets backwards, drops what begins with 2, and knows what begins with 3.
+    private struct Screen: DatagramScreen {
+        func screen(_ message: inout [UInt8], from remote: SocketAddress) -> DatagramVerdict {
+            switch message.first {
+            case 1?:
+                message = [message[1], message[0]]
+                return .answer
+            case 2?: return .drop
+            case 3?: return .pass(.known)
+            default: return .pass(.unchecked)
+            }
+        }
+    }
+
+    @Test("A screen answers to where a datagram came from, with the marker it had; what it knows comes up first")
+    func screen() async throws {
+        let sides = try TestNamespace.pair()
+        let left = UserspaceDataplane(sides.left.configuration)
+        let right = UserspaceDataplane(sides.right.configuration)
+        try left.start()
+        try right.start(screen: Screen())
+        try Self.exchange(left)
+        #expect(Self.datagrams(of: right).map(\.octets) == [[3, 5], [4, 5]])
+        let answers = Self.datagrams(of: left).map { "\($0.octets) \($0.local) \($0.remote) \($0.nonESPMarker)" }
+        #expect(
+            answers.sorted() == [
+                "[6, 1] [2001:db8:ffff::1]:4500 [2001:db8:ffff::2]:4500 true",
+                "[7, 1] 192.0.2.1:500 192.0.2.2:500 false",
+            ])
+    }
+
+    @inline(never)
+    private static func exchange(_ left: UserspaceDataplane) throws {
+        let v4 = (try #require(IPAddress("192.0.2.1")), try #require(IPAddress("192.0.2.2")))
+        let v6 = (try #require(IPAddress("2001:db8:ffff::1")), try #require(IPAddress("2001:db8:ffff::2")))
+        for octets in [[4, 5], [1, 7, 9], [2, 5], [3, 5]] as [[UInt8]] {
+            left.send(
+                octets, from: SocketAddress(v4.0, port: 500), to: SocketAddress(v4.1, port: 500), nonESPMarker: false)
+        }
+        left.send(
+            [1, 6, 9], from: SocketAddress(v6.0, port: 4500), to: SocketAddress(v6.1, port: 4500), nonESPMarker: true)
         usleep(300_000)
     }
 

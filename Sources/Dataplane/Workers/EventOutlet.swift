@@ -1,32 +1,29 @@
 import Synchronization
 
-/// Where workers put events: bounded streams that never make them wait.
+/// Where workers put events: a bounded stream that never makes them wait.
 ///
-/// Datagrams of IKE, which anybody can send, have a stream of their own: a flood of them displaces nothing that is told once.
+/// Datagrams of IKE, which anybody can send, have a queue of their own: a flood of them displaces nothing that is told once.
 final class EventOutlet: Sendable {
     let events: AsyncStream<DataplaneEvent>
-    let datagrams: AsyncStream<DataplaneEvent>
-    private let eventContinuation: AsyncStream<DataplaneEvent>.Continuation
-    private let datagramContinuation: AsyncStream<DataplaneEvent>.Continuation
+    let datagrams: DatagramQueue
+    private let continuation: AsyncStream<DataplaneEvent>.Continuation
     private let lost = Atomic<UInt64>(0)
 
-    /// - Parameter capacity: of each of the two.
+    /// - Parameter capacity: of the events, and of datagrams of each rank.
     init(capacity: Int) {
-        (events, eventContinuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(capacity))
-        (datagrams, datagramContinuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(capacity))
+        (events, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(capacity))
+        datagrams = DatagramQueue(capacity: capacity)
     }
 
     func emit(_ event: DataplaneEvent) {
-        let isDatagram = if case .ike = event { true } else { false }
-        let result = (isDatagram ? datagramContinuation : eventContinuation).yield(event)
-        if case .dropped = result { lost.wrappingAdd(1, ordering: .relaxed) }
+        if case .dropped = continuation.yield(event) { lost.wrappingAdd(1, ordering: .relaxed) }
     }
 
-    var dropped: UInt64 { lost.load(ordering: .relaxed) }
+    var dropped: UInt64 { lost.load(ordering: .relaxed) &+ datagrams.dropped }
 
     func finish() {
-        eventContinuation.finish()
-        datagramContinuation.finish()
+        continuation.finish()
+        datagrams.finish()
     }
 }
 

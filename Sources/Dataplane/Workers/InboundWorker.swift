@@ -23,11 +23,17 @@ struct InboundWorker: ~Copyable {
     private let commands: CommandRing<InboundCommand>
     private let notices: CommandRing<PathNotice>
     private let events: EventOutlet
+    private let screen: (any DatagramScreen)?
     private let clampsSegmentSize: Bool
     private let deviceMTU: Int
 
     private let arena: Arena
     private let batch: OpaquePointer
+    /// Answers to datagrams of the batch; the octets stand where the datagrams' were.
+    private let answers: UnsafeMutableBufferPointer<cygnet_datagram>
+    private var answerCount = 0
+    /// A datagram of IKE while the screen looks at it, in memory that is used again unless the datagram goes up.
+    private var message: [UInt8] = []
     /// The sockets, then the wake-up.
     private let polled: UnsafeMutableBufferPointer<pollfd>
     /// By the low 16 bits of the SPI.
@@ -45,7 +51,8 @@ struct InboundWorker: ~Copyable {
 
     init?(
         device: Int32, sockets: [OuterSocket], wakeup: Wakeup, commands: CommandRing<InboundCommand>,
-        notices: CommandRing<PathNotice>, events: EventOutlet, _ configuration: UserspaceDataplane.Configuration
+        notices: CommandRing<PathNotice>, events: EventOutlet, screen: (any DatagramScreen)?,
+        _ configuration: UserspaceDataplane.Configuration
     ) {
         guard let batch = cygnet_batch_make(UInt32(configuration.batchSize)) else { return nil }
         self.batch = batch
@@ -55,6 +62,7 @@ struct InboundWorker: ~Copyable {
         self.commands = commands
         self.notices = notices
         self.events = events
+        self.screen = screen
         clampsSegmentSize = configuration.clampsSegmentSize
         deviceMTU = configuration.mtu
         arena = Arena(capacity: configuration.batchSize, slotSize: Self.headroom + Self.slotSize)
@@ -63,6 +71,8 @@ struct InboundWorker: ~Copyable {
             arena.datagrams[index].octets = slot.baseAddress?.assumingMemoryBound(to: UInt8.self)
             arena.datagrams[index].capacity = UInt32(slot.count)
         }
+        answers = .allocate(capacity: arena.capacity)
+        answers.initialize(repeating: cygnet_datagram())
         polled = .allocate(capacity: sockets.count + 1)
         _ = polled.initialize(
             from: (sockets.map(\.descriptor) + [wakeup.descriptor]).map {
@@ -74,6 +84,7 @@ struct InboundWorker: ~Copyable {
 
     deinit {
         cygnet_batch_free(batch)
+        answers.deallocate()
         polled.deallocate()
         table.deallocate()
     }
@@ -104,6 +115,7 @@ struct InboundWorker: ~Copyable {
         counters.moved.batches &+= 1
         counters.moved.packetsIn &+= UInt64(received)
         for index in 0..<received { take(index, socket) }
+        if answerCount > 0 { answer(socket) }
     }
 
     @inline(__always)
@@ -136,12 +148,47 @@ struct InboundWorker: ~Copyable {
         }
     }
 
-    private func handUp(_ index: Int, _ socket: OuterSocket, from offset: Int, count: Int, nonESPMarker: Bool) {
-        let octets = Array(UnsafeRawBufferPointer(arena.slot(index))[Self.headroom + offset..<Self.headroom + count])
-        events.emit(
-            .ike(
-                octets: octets, local: SocketAddress(arena.datagrams[index].localAddress, port: socket.port),
-                remote: arena.datagrams[index].remoteAddress, nonESPMarker: nonESPMarker))
+    /// Passes a datagram of IKE on to the control side, unless the screen has an answer to it or wants it gone.
+    private mutating func handUp(
+        _ index: Int, _ socket: OuterSocket, from offset: Int, count: Int, nonESPMarker: Bool
+    ) {
+        let datagram = arena.datagrams[index]
+        let slot = UnsafeMutableRawBufferPointer(
+            rebasing: arena.slot(index)[Self.headroom + offset..<Self.headroom + count])
+        message.removeAll(keepingCapacity: true)
+        message.append(contentsOf: UnsafeRawBufferPointer(slot))
+        var rank = ReceivedDatagram.Rank.unchecked
+        switch screen?.screen(&message, from: datagram.remoteAddress) {
+        case .pass(let found)?: rank = found
+        case .drop?: return
+        case .answer?:
+            guard message.count <= slot.count, answerCount < answers.count else { return }
+            slot.copyBytes(from: message)
+            answers[answerCount] = datagram
+            answers[answerCount].count = UInt32(offset + message.count)
+            answers[answerCount].traffic_class = 0
+            answers[answerCount].hop_limit = 0
+            answerCount += 1
+            return
+        case nil: break
+        }
+        events.datagrams.put(
+            ReceivedDatagram(
+                octets: message, local: SocketAddress(datagram.localAddress, port: socket.port),
+                remote: datagram.remoteAddress, nonESPMarker: nonESPMarker, rank: rank))
+    }
+
+    /// Sends the answers to a batch, each from the address its datagram was sent to.
+    private mutating func answer(_ socket: OuterSocket) {
+        guard let base = answers.baseAddress else { return }
+        var sent = 0
+        while sent < answerCount {
+            let count = cygnet_send(batch, socket.descriptor, base + sent, UInt32(answerCount - sent))
+            // No room in the socket, and no use in waiting; or the error of a datagram sent before, and one answer lost.
+            if count == -EAGAIN { break }
+            sent += count > 0 ? Int(count) : 1
+        }
+        answerCount = 0
     }
 
     @inline(__always)

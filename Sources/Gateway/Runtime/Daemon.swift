@@ -82,7 +82,7 @@ public actor Daemon {
             await self?.complete(id, result)
         }
         do {
-            try dataplane.start()
+            try dataplane.start(screen: AdmissionScreen(admission: endpoint.admission, clock: clock))
             try dataplane.apply(configuration.installedPolicies(virtual: [:]))
         } catch {
             report(.dataplaneFailed, .error, ["reason": error.reason])
@@ -178,15 +178,28 @@ public actor Daemon {
     }
 
     private func followDatagrams() async {
-        for await datagram in dataplane.datagrams { handle(datagram) }
+        for await _ in dataplane.datagrams.arrivals {
+            while let datagram = dataplane.datagrams.take() {
+                handle(datagram)
+                // Whatever else there is to do comes between two datagrams.
+                await Task.yield()
+            }
+        }
+    }
+
+    private func handle(_ datagram: ReceivedDatagram) {
+        endpoint.setUnixTime(atOrigin: .nanoseconds(clock.originInUnixTime))
+        endpoint.receive(
+            IKEDatagram(
+                octets: datagram.octets, local: datagram.local, remote: datagram.remote,
+                nonESPMarker: datagram.nonESPMarker),
+            isAdmitted: datagram.rank == .admitted, at: clock.now)
+        drain()
     }
 
     private func handle(_ event: DataplaneEvent) {
         endpoint.setUnixTime(atOrigin: .nanoseconds(clock.originInUnixTime))
         switch event {
-        case .ike(let octets, let local, let remote, let nonESPMarker):
-            endpoint.receive(
-                IKEDatagram(octets: octets, local: local, remote: remote, nonESPMarker: nonESPMarker), at: clock.now)
         case .unknownSPI(let spi, _, let source):
             logger.debug("unknown-spi", metadata: ["spi": "\(hex(spi))", "from": "\(source)"])
             return

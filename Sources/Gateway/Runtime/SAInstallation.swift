@@ -74,7 +74,7 @@ extension IKE.DataplaneReport {
         case .softLimit(let inboundSPI, _): self = .softLimit(spi: inboundSPI)
         case .hardLimit(let inboundSPI, _): self = .hardLimit(spi: inboundSPI)
         case .peerMoved(let spi, let remote): self = .peerMoved(spi: spi, remote: remote)
-        case .ike, .unknownSPI, .warning, .failed: return nil
+        case .unknownSPI, .warning, .failed: return nil
         }
     }
 }

@@ -1,6 +1,29 @@
 import IKEMessage
 import Octets
 
+/// The numbers of an ``EndpointConfiguration`` that decide on admission.
+struct AdmissionLimits: Sendable {
+    let cookieThreshold: Int
+    let arrivalThreshold: Int
+    let puzzleThreshold: Int
+    let puzzleThresholdPerNetwork: Int
+    let puzzleDifficulty: Int
+    let halfOpen: Int
+    let halfOpenPerAddress: Int
+    let halfOpenTimeout: Duration
+
+    init(_ configuration: EndpointConfiguration) {
+        cookieThreshold = configuration.cookieThreshold
+        arrivalThreshold = configuration.arrivalThreshold
+        puzzleThreshold = configuration.puzzleThreshold
+        puzzleThresholdPerNetwork = configuration.puzzleThresholdPerNetwork
+        puzzleDifficulty = configuration.puzzleDifficulty
+        halfOpen = configuration.halfOpenLimit
+        halfOpenPerAddress = configuration.halfOpenLimitPerAddress
+        halfOpenTimeout = configuration.halfOpenTimeout
+    }
+}
+
 /// How many half-open SAs there are when a request asks for one more.
 struct AdmissionLoad {
     /// First messages of this second, or the one before: forged ones cost work even where none begins an SA.
@@ -9,17 +32,17 @@ struct AdmissionLoad {
     /// Those from the request's source, and from its neighbourhood; see ``HalfOpenTable``.
     let fromSource: Int
     let fromNetwork: Int
-    let configuration: EndpointConfiguration
+    let limits: AdmissionLimits
 
     /// Nothing is demanded. A source has to show that it is there long before its share is used up, so that nobody uses it up in
     /// its name.
     var isFree: Bool {
-        halfOpen < configuration.cookieThreshold && arrivals <= configuration.arrivalThreshold
-            && fromSource < configuration.halfOpenLimitPerAddress / 4
+        halfOpen < limits.cookieThreshold && arrivals <= limits.arrivalThreshold
+            && fromSource < limits.halfOpenPerAddress / 4
     }
 
     var isFull: Bool {
-        halfOpen >= configuration.halfOpenLimit || fromSource >= configuration.halfOpenLimitPerAddress
+        halfOpen >= limits.halfOpen || fromSource >= limits.halfOpenPerAddress
     }
 }
 

@@ -17,14 +17,11 @@ public final class Endpoint {
     /// Made when it is first needed, and anew after the connections or their addresses have changed.
     var candidateIndex: CandidateIndex?
     var deadlines = DeadlineQueue<DeadlineOwner>()
-    var halfOpen = HalfOpenTable()
-    var cookies = CookieJar()
+    /// What has to be paid for by who would begin an SA. The thread that receives datagrams may ask it too.
+    public let admission: AdmissionControl
     /// Answers to what belongs to no SA, and apart from them those that an honest initiator may need to connect at all.
     var errorAnswers = RateLimit(perSecond: 50)
     var initialAnswers = RateLimit(perSecond: 500)
-    var arrivals = ArrivalRate()
-    /// What initiators get that return a cookie and do not solve the puzzle that came with it: a quarter of all there is.
-    var cookieShare: TokenBucket
 
     enum DeadlineOwner: Hashable {
         case sa(UInt64)
@@ -34,20 +31,21 @@ public final class Endpoint {
     /// - Parameter random: the source of SPIs, nonces, IVs and private keys. A good one, except in a simulation.
     public init(configuration: EndpointConfiguration, random: any RandomNumberGenerator) {
         context = EndpointContext(configuration: configuration, random: random)
-        let share = configuration.halfOpenLimit / 4
-        cookieShare = TokenBucket(
-            perSecond: Double(share) / max(1, configuration.halfOpenTimeout.inSeconds), burst: max(1, share / 4))
+        admission = AdmissionControl(
+            AdmissionLimits(configuration), cookieSecret: context.randomOctets(CookieJar.secretLength))
     }
 
     // MARK: The five calls
 
     /// Takes in an IKE message, just as it arrived.
-    public func receive(_ datagram: IKEDatagram, at now: Instant) {
+    ///
+    /// - Parameter isAdmitted: whether ``admission`` has been asked already and has said so.
+    public func receive(_ datagram: IKEDatagram, isAdmitted: Bool = false, at now: Instant) {
         context.now = now
         guard let header = header(of: datagram) else { return settle(nil) }
         if header.exchangeType.beginsSA, !header.flags.contains(.response) {
             if header.responderSPI == 0, header.messageID == 0, header.flags.contains(.initiator) {
-                receiveInitRequest(header, datagram)
+                receiveInitRequest(header, datagram, isAdmitted: isAdmitted)
             } else {
                 context.counters.count(.malformed)
             }
@@ -203,12 +201,15 @@ public final class Endpoint {
             for signal in signals { touched += handle(signal) }
         }
         for sa in touched {
-            halfOpen.update(sa)
+            if !sa.isHalfOpen { admission.remove(localSPI: sa.localSPI) }
             if let deadline = sa.nextDeadline, sas[sa.localSPI] != nil {
                 deadlines.insert(.sa(sa.localSPI), at: deadline)
             }
         }
     }
 
-    func register(_ sa: IKESA) { sas[sa.localSPI] = sa }
+    func register(_ sa: IKESA) {
+        sas[sa.localSPI] = sa
+        admission.begin(sa.localSPI)
+    }
 }

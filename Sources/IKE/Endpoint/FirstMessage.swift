@@ -41,6 +41,17 @@ struct FirstMessage {
         guard let nonce, (16...256).contains(nonce.count) else { return nil }
     }
 
+    /// The answer that demands a cookie, with what is demanded beside it.
+    func answer(cookie: [UInt8], beside notification: NotifyPayload?) -> [UInt8] {
+        let notifications = [NotifyPayload(type: .cookie, data: cookie)] + (notification.map { [$0] } ?? [])
+        return Message(
+            header: IKEHeader(
+                initiatorSPI: header.initiatorSPI, responderSPI: 0, exchangeType: header.exchangeType, flags: .response,
+                messageID: 0),
+            payloads: notifications.map { .notify($0) }
+        ).serialized()
+    }
+
     private static func cookie(_ octets: [UInt8], _ body: Range<Int>) -> Range<Int>? {
         let at = body.lowerBound
         guard body.count >= 4, UInt16(octets[at + 2]) << 8 | UInt16(octets[at + 3]) == NotifyType.cookie.rawValue,

@@ -39,9 +39,9 @@ struct HalfOpenTable {
         perNetwork[Self.network(of: key.remote.address), default: 0] += 1
     }
 
-    /// Forgets an SA that is half-open no longer.
-    mutating func update(_ sa: IKESA) {
-        guard !sa.isHalfOpen, let key = keys.removeValue(forKey: sa.localSPI) else { return }
+    /// Forgets an SA that is half-open no longer, if it ever was.
+    mutating func remove(localSPI: UInt64) {
+        guard let key = keys.removeValue(forKey: localSPI) else { return }
         spis[key] = nil
         Self.decrease(&perSource, Self.source(of: key.remote.address))
         Self.decrease(&perNetwork, Self.network(of: key.remote.address))

@@ -31,6 +31,12 @@ public struct MessageCounters: Hashable, Sendable {
     /// How many messages there were since the endpoint began.
     public subscript(reason: Reason) -> UInt64 { counts[Self.index(reason)] }
 
+    static func + (left: MessageCounters, right: MessageCounters) -> MessageCounters {
+        var sum = left
+        for index in sum.counts.indices { sum.counts[index] &+= right.counts[index] }
+        return sum
+    }
+
     mutating func count(_ reason: Reason) { counts[Self.index(reason)] &+= 1 }
 
     private static func index(_ reason: Reason) -> Int {

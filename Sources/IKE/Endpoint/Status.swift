@@ -20,12 +20,12 @@ extension Endpoint {
     }
 
     /// Messages that were not taken in, by reason.
-    public var messageCounters: MessageCounters { context.counters }
+    public var messageCounters: MessageCounters { context.counters + admission.counters }
 
     /// Number of IKE SAs, in any state.
     public var saCount: Int { sas.count }
     /// Number of SAs that a peer has begun and not authenticated.
-    public var halfOpenCount: Int { halfOpen.count }
+    public var halfOpenCount: Int { admission.halfOpenCount }
     /// Number of SPIs in use: what a leak would show in.
     package var ikeSPICount: Int { context.ikeSPIs.count }
     package var childSPICount: Int { context.childSPIs.count }

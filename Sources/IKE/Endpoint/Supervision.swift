@@ -635,6 +635,7 @@ extension Endpoint {
 
     private func forget(_ sa: IKESA) {
         sas[sa.localSPI] = nil
+        admission.end(sa.localSPI)
         context.ikeSPIs.release(sa.localSPI)
     }
 

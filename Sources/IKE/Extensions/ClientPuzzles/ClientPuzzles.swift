@@ -22,7 +22,7 @@ enum ClientPuzzles: IKEExtension {
     // MARK: Responder
 
     static func toll(of request: FirstMessage, under load: AdmissionLoad) -> CookieToll? {
-        let hardest = min(load.configuration.puzzleDifficulty, Puzzle.hardest)
+        let hardest = min(load.limits.puzzleDifficulty, Puzzle.hardest)
         guard hardest > 0, request.header.exchangeType == .ikeSAInit,
             let fraction = pressure(load), let prf = offeredPRF(request)
         else { return nil }
@@ -35,11 +35,11 @@ enum ClientPuzzles: IKEExtension {
 
     /// From 0, where puzzles begin, to 1, where there is no room left; `nil` below.
     private static func pressure(_ load: AdmissionLoad) -> Double? {
-        let configuration = load.configuration
-        let isCrowded = load.fromNetwork >= configuration.puzzleThresholdPerNetwork
-        guard load.halfOpen >= configuration.puzzleThreshold else { return isCrowded ? 0 : nil }
-        let room = configuration.halfOpenLimit - configuration.puzzleThreshold
-        return room > 0 ? min(1, Double(load.halfOpen - configuration.puzzleThreshold) / Double(room)) : 1
+        let limits = load.limits
+        let isCrowded = load.fromNetwork >= limits.puzzleThresholdPerNetwork
+        guard load.halfOpen >= limits.puzzleThreshold else { return isCrowded ? 0 : nil }
+        let room = limits.halfOpen - limits.puzzleThreshold
+        return room > 0 ? min(1, Double(load.halfOpen - limits.puzzleThreshold) / Double(room)) : 1
     }
 
     /// The best PRF among those offered, found without reading anything else: a proposal has a header of 8 octets and an SPI, a
