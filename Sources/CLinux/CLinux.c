@@ -328,6 +328,24 @@ int cygnet_open_netlink_route(void) {
     return s;
 }
 
+int cygnet_open_netlink_filter(void) {
+    int s = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+    if (s < 0) return -errno;
+    struct sockaddr_nl at = {.nl_family = AF_NETLINK};
+    struct timeval patience = {.tv_sec = 5};
+    int one = 1, room = 32 << 20;
+    setsockopt(s, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof one);
+    setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    // A transaction is one datagram, however large.
+    if (setsockopt(s, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room)) setsockopt(s, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+    if (bind(s, (struct sockaddr *)&at, sizeof at)) {
+        int error = errno;
+        close(s);
+        return -error;
+    }
+    return s;
+}
+
 int cygnet_make_event(void) {
     int e = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     return e < 0 ? -errno : e;

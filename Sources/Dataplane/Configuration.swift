@@ -25,6 +25,9 @@ extension UserspaceDataplane {
         /// Our rules stand within these priorities: after the table of local addresses, before all that is usual.
         public var rulePriorities: ClosedRange<UInt32> = 300...31_999
 
+        /// Name of the table of nftables (family inet) that keeps out what comes in clear although a policy protects it.
+        public var filterTable = "cygnet"
+
         /// Largest inner packet the device takes; the path's limit is found and signalled packet by packet.
         public var mtu = 1400
         /// Whether to lower the maximum segment size in TCP SYNs so that segments fit the tunnel.

@@ -43,6 +43,8 @@ struct Control: ~Copyable {
         let device: Int32
         let index: UInt32
         let netlink: Int32
+        /// Negative where the kernel has no nftables.
+        let filter: Int32
         let sockets: OuterSockets
     }
 
@@ -56,7 +58,8 @@ struct Control: ~Copyable {
             try Self.open(configuration)
         }
         do throws(DataplaneError) {
-            var routing = KernelRouting(configuration, device: opened.index, netlink: opened.netlink)
+            var routing = KernelRouting(
+                configuration, device: opened.index, netlink: opened.netlink, filter: opened.filter)
             try routing.takeOver()
             running = try Self.startWorkers(opened, outlet, screen, configuration, &policies)
             self.routing = consume routing
@@ -82,7 +85,8 @@ struct Control: ~Copyable {
                 sockets.close()
                 throw .system(-netlink, "open a netlink socket")
             }
-            return Opened(device: device, index: index, netlink: netlink, sockets: sockets)
+            return Opened(
+                device: device, index: index, netlink: netlink, filter: cygnet_open_netlink_filter(), sockets: sockets)
         } catch {
             close(device)
             throw error
@@ -177,6 +181,8 @@ struct Control: ~Copyable {
         if Self.hand(.policies(table), to: running.outboundCommands), let old { free(old) }
         return try routing?.apply(wanted, forwarding) ?? []
     }
+
+    mutating func restoreFilter() -> String? { routing?.restoreFilter() }
 
     mutating func setAddresses(_ addresses: [IPPrefix]) throws(DataplaneError) {
         _ = try whileRunning()

@@ -46,6 +46,10 @@ public protocol Dataplane: Sendable {
     /// - Throws: ``DataplaneError`` if the kernel refuses; rules then protect at least what they did before.
     func apply(_ policies: [InstalledPolicy]) throws(DataplaneError)
 
+    /// Looks whether what keeps out clear text is still in the kernel, and makes it again, with a warning, if somebody has
+    /// removed it: firewalls that are reloaded may do so. To be called now and then.
+    func restoreFilter()
+
     /// Replaces the addresses the device itself carries, such as those a peer assigned by configuration payload.
     func setAddresses(_ addresses: [IPPrefix]) throws(DataplaneError)
 
@@ -79,6 +83,9 @@ extension Dataplane {
 
     /// Ends all work and removes everything from the kernel.
     public func stop() { stop(keepsBlocking: false) }
+
+    /// Nothing, where nothing in the kernel keeps out clear text.
+    public func restoreFilter() {}
 }
 
 /// A policy of the security policy database (RFC 4301, section 4.4.1) as the data plane is told it.

@@ -22,10 +22,11 @@ public final class UserspaceDataplane: Dataplane {
 
     deinit { stop() }
 
-    /// Removes every rule and route in the kernel that carries our protocol number, such as a killed data plane leaves.
+    /// Removes every rule and route in the kernel that carries our protocol number, and our table of nftables, such as a
+    /// killed data plane leaves.
     ///
     /// - Parameter force: also while a data plane works, whose traffic then leaves in clear.
-    /// - Returns: what was removed, a line each, in the notation of ip-rule(8) and ip-route(8).
+    /// - Returns: what was removed, a line each, in the notation of ip-rule(8), ip-route(8) and nft(8).
     /// - Throws: ``DataplaneError`` with `inUse` if a route of ours leads to a device: it ends with its data plane, so one works.
     public static func cleanup(
         _ configuration: Configuration = Configuration(), force: Bool = false
@@ -35,7 +36,7 @@ public final class UserspaceDataplane: Dataplane {
             if !force, let device = try KernelRouting.liveDevice(configuration, &socket) {
                 throw DataplaneError(.inUse, "a daemon still holds the device \(device) and protects traffic by these rules")
             }
-            return try KernelRouting.removeAll(configuration, &socket)
+            return try KernelRouting.removeAll(configuration, &socket) + KernelRouting.removeFilter(configuration)
         }
     }
 
@@ -72,6 +73,10 @@ public final class UserspaceDataplane: Dataplane {
             Result { () throws(DataplaneError) in try control.apply(policies, configuration) }
         }
         for warning in try result.get() { outlet.emit(.warning(warning)) }
+    }
+
+    public func restoreFilter() {
+        if let warning = control.withLock({ $0.restoreFilter() }) { outlet.emit(.warning(warning)) }
     }
 
     public func setAddresses(_ addresses: [IPPrefix]) throws(DataplaneError) {

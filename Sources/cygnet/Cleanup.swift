@@ -4,9 +4,9 @@ import Gateway
 
 struct Cleanup: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Remove the rules and routes that a killed daemon has left.",
+        abstract: "Remove the rules, routes and table of nftables that a killed daemon has left.",
         discussion: """
-            They keep the traffic of its connections from leaving in clear; the next start of the daemon takes them over. \
+            They keep the traffic of its connections from leaving and arriving in clear; the next start of the daemon takes them over. \
             Not to be used while a daemon runs.
             """)
 

@@ -8,6 +8,8 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/fib_rules.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nf_tables.h>
 
 // One datagram in a batch. Addresses are in network order, an IPv4 address in the first four octets; ports are in host order.
 typedef struct {
@@ -64,6 +66,8 @@ uint16_t cygnet_socket_port(int socket);
 // Opens or makes a TUN device that is gone with its descriptor. Returns the descriptor or -errno.
 int cygnet_open_tun(const char *name);
 int cygnet_open_netlink_route(void);
+// A socket for transactions of nftables. Returns the descriptor or -errno.
+int cygnet_open_netlink_filter(void);
 // A socket that never waits, to which the kernel tells changes of links, addresses and routes. Returns the descriptor or -errno.
 int cygnet_open_netlink_monitor(void);
 int cygnet_make_event(void);

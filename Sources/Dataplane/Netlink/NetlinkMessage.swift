@@ -48,10 +48,10 @@ struct NetlinkRequest {
         withUnsafeBytes(of: length) { body.replaceSubrange(start..<start + 2, with: $0) }
     }
 
-    func serialized(sequence: UInt32) -> [UInt8] {
+    func serialized(sequence: UInt32, adding further: Int32 = 0) -> [UInt8] {
         let header = nlmsghdr(
             nlmsg_len: UInt32(MemoryLayout<nlmsghdr>.size + body.count), nlmsg_type: UInt16(type),
-            nlmsg_flags: UInt16(flags | NLM_F_REQUEST), nlmsg_seq: sequence, nlmsg_pid: 0)
+            nlmsg_flags: UInt16(flags | further | NLM_F_REQUEST), nlmsg_seq: sequence, nlmsg_pid: 0)
         return withUnsafeBytes(of: header) { Array($0) } + body
     }
 }

@@ -42,9 +42,7 @@ struct NetlinkSocket: ~Copyable {
         _ request: NetlinkRequest, flags: Int32, _ purpose: String, each: (NetlinkReply) -> Void
     ) throws(DataplaneError) -> Int32 {
         sequence &+= 1
-        var request = request.serialized(sequence: sequence)
-        let combined = request.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: 6, as: UInt16.self) } | UInt16(flags)
-        withUnsafeBytes(of: combined) { request.replaceSubrange(6..<8, with: $0) }
+        let request = request.serialized(sequence: sequence, adding: flags)
         guard Glibc.send(descriptor, request, request.count, 0) == request.count else { throw .system(errno, purpose) }
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {

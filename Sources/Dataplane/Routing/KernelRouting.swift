@@ -8,6 +8,8 @@ struct KernelRouting: ~Copyable {
     private let configuration: UserspaceDataplane.Configuration
     private let device: UInt32
     private var socket: NetlinkSocket
+    /// `nil` where the kernel has no nftables.
+    private var filter: InboundFilter?
 
     /// Of two default routes the kernel takes the lower metric while its device is there.
     private static let deviceMetric: UInt32 = 100
@@ -16,10 +18,12 @@ struct KernelRouting: ~Copyable {
     /// - Parameters:
     ///   - device: index of the device.
     ///   - netlink: a socket for rtnetlink, which is closed with this value.
-    init(_ configuration: UserspaceDataplane.Configuration, device: UInt32, netlink: Int32) {
+    ///   - filter: one for nftables, likewise; negative if there is none to be had.
+    init(_ configuration: UserspaceDataplane.Configuration, device: UInt32, netlink: Int32, filter: Int32) {
         self.configuration = configuration
         self.device = device
         socket = NetlinkSocket(adopting: netlink)
+        self.filter = filter < 0 ? nil : InboundFilter(configuration, FilterSocket(adopting: filter))
     }
 
     /// Turns the device on and makes the routes. Rules that are there stay as they are until policies come.
@@ -75,7 +79,30 @@ struct KernelRouting: ~Copyable {
                 routeProtocol: configuration.routeProtocol, &socket)
             try table(family).reconcile(with: plan, &socket)
         }
-        return IPFamily.allCases.compactMap { Self.warning(forwarding, $0, policies, own) }
+        let warnings = IPFamily.allCases.compactMap { Self.warning(forwarding, $0, policies, own) }
+        do throws(DataplaneError) {
+            guard filter != nil else { throw DataplaneError(.system, "the kernel has no nftables") }
+            try filter?.apply(InboundFilterPlan(policies))
+            return warnings
+        } catch {
+            return warnings + [Self.warning(of: error)]
+        }
+    }
+
+    /// Looks whether what keeps clear text out is still there, and makes it again if not.
+    ///
+    /// - Returns: a warning if it was gone.
+    mutating func restoreFilter() -> String? {
+        do throws(DataplaneError) {
+            guard try filter?.restore() ?? false else { return nil }
+            return "somebody removed the table inet \(configuration.filterTable) of nftables; it is there again"
+        } catch {
+            return Self.warning(of: error)
+        }
+    }
+
+    private static func warning(of error: DataplaneError) -> String {
+        "what arrives in clear although a policy protects it is not refused: \(error.reason)"
     }
 
     /// Makes the addresses of the device exactly these.
@@ -92,6 +119,7 @@ struct KernelRouting: ~Copyable {
     /// Removes all that is ours. Goes on past errors; what could not be removed is left for `cygnet cleanup`.
     mutating func removeAll() {
         _ = try? Self.removeAll(configuration, &socket)
+        _ = try? filter?.remove()
     }
 
     /// The device that a route of ours leads to; `nil` if there is none.
@@ -104,6 +132,15 @@ struct KernelRouting: ~Copyable {
             }
         }
         return nil
+    }
+
+    /// Removes the table of nftables that keeps out what comes in clear, and returns it in words if there was one.
+    static func removeFilter(_ configuration: UserspaceDataplane.Configuration) throws(DataplaneError) -> [String] {
+        let opened = cygnet_open_netlink_filter()
+        // Where nftables is not there, nor is the table.
+        guard opened >= 0 else { return [] }
+        var filter = InboundFilter(configuration, FilterSocket(adopting: opened))
+        return try filter.remove() ? ["table inet \(configuration.filterTable)"] : []
     }
 
     /// Removes every rule and route with our protocol number, and returns them in words.

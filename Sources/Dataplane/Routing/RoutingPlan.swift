@@ -99,7 +99,7 @@ struct RoutingPlan: Hashable {
     }
 
     /// TCP, UDP, DCCP, SCTP, UDP-Lite: where the kernel finds ports for its rules.
-    private static func carriesPorts(_ ipProtocol: UInt8) -> Bool { [6, 17, 33, 132, 136].contains(ipProtocol) }
+    static func carriesPorts(_ ipProtocol: UInt8) -> Bool { [6, 17, 33, 132, 136].contains(ipProtocol) }
 
     /// What the kernel takes in a rule's range of ports; packets with port 0 or 65535 are treated as those without ports.
     private static let rulePorts: ClosedRange<UInt16> = 1...65534

@@ -231,6 +231,7 @@ public actor Daemon {
 
     /// Tells the endpoint which associations carried something since last time, so that a busy peer is not asked for life.
     private func reportActivity() async {
+        dataplane.restoreFilter()
         let reports = await dataplane.counters()
         var seen: [UInt32: UInt64] = [:]
         for report in reports where report.direction == .inbound {
