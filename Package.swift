@@ -76,6 +76,10 @@ let package = Package(
             name: "FuzzTargets", dependencies: ["Gateway", "Decode", "ESP", "Simulation", "CertificateFixtures", x509],
             path: "Fuzz/Targets"),
         .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"]),
+        .executableTarget(
+            name: "cygnet-soak",
+            dependencies: ["Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Tests/Soak"),
         .testTarget(name: "OctetsTests", dependencies: ["Octets"]),
         .testTarget(name: "IPPacketTests", dependencies: ["IPPacket"]),
         .testTarget(name: "IKEMessageTests", dependencies: ["IKEMessage"]),

@@ -21,7 +21,12 @@ public final class Host {
     /// The address it began with.
     public let address: IPAddress
     let location: Location
+    public let nat: NAT?
     public let endpoint: Endpoint
+    /// How far the host's clock is ahead of the world's.
+    var clockLead: Duration = .zero
+    /// The host is asleep before this.
+    var sleepsUntil: Instant = .origin
     /// Inbound SAs that are installed.
     public private(set) var inbound: [UInt32: ChildSADescription] = [:]
     /// The outbound SAs of each policy, the one in use last.
@@ -31,6 +36,8 @@ public final class Host {
     public private(set) var events: [IKEEvent] = []
     /// Addresses that peers have given, by connection.
     public private(set) var virtualAddresses: [String: [IPAddress]] = [:]
+    /// How often things have happened, however many events are kept.
+    public private(set) var tally = Tally()
     /// Datagrams that keep a NAT's mapping alive.
     public private(set) var keepalives = 0
     /// Inbound SAs on which a packet has arrived.
@@ -38,15 +45,31 @@ public final class Host {
     /// What went against the rules of the data plane: a test wants it empty.
     public private(set) var faults: [String] = []
 
-    init(name: String, location: Location, endpoint: Endpoint) {
+    init(name: String, location: Location, nat: NAT?, endpoint: Endpoint) {
         self.name = name
         self.location = location
+        self.nat = nat
         address = location.addresses.first ?? .unspecified(.v4)
         self.endpoint = endpoint
     }
 
     /// Where it is now; packets leave from the first.
     public var addresses: [IPAddress] { location.addresses }
+
+    /// What the host's clock shows.
+    func clock(_ now: Instant) -> Instant { now + clockLead }
+
+    func isAsleep(at now: Instant) -> Bool { now < sleepsUntil }
+
+    /// When the endpoint wants to be called, by the world's clock.
+    var nextDeadline: Instant? {
+        endpoint.nextDeadline.map { max(.init(nanoseconds: $0.nanoseconds - clockLead.wholeNanoseconds), sleepsUntil) }
+    }
+
+    /// Drops events that are older than the last few.
+    func forget(beyond limit: Int?) {
+        if let limit, events.count > 2 * limit + 64 { events.removeFirst(events.count - limit) }
+    }
 
     func execute(_ output: Output, at now: Instant) {
         switch output {
@@ -83,7 +106,9 @@ public final class Host {
         case .sendKeepalive: keepalives += 1
         case .assignAddresses(let connection, let addresses):
             virtualAddresses[connection] = addresses.isEmpty ? nil : addresses
-        case .event(let event): events.append(event)
+        case .event(let event):
+            events.append(event)
+            tally.count(event)
         case .send, .compute, .inquire, .resolve: break
         }
     }
@@ -117,9 +142,35 @@ public final class Host {
             && there.suite.sequenceNumbers == out.suite.sequenceNumbers
     }
 
+    /// Where packets of a peer's SA are known to come from.
+    func origin(of sender: ChildSADescription) -> SocketAddress? {
+        guard let own = inbound[sender.outboundSPI], own.inboundKeys == sender.outboundKeys else { return nil }
+        return own.remote
+    }
+
     /// Whether a packet sent through a peer's SA is the first that arrives on ours.
     func hears(_ sender: ChildSADescription) -> Bool {
         guard let own = inbound[sender.outboundSPI], own.inboundKeys == sender.outboundKeys else { return false }
         return heard.insert(own.inboundSPI).inserted
+    }
+}
+
+/// How often the things happened that a run is measured by.
+public struct Tally: Sendable {
+    public var established = 0
+    public var ikeRekeys = 0
+    public var childRekeys = 0
+    public var deadPeers = 0
+    public var failures = 0
+
+    mutating func count(_ event: IKEEvent) {
+        switch event {
+        case .ikeEstablished: established += 1
+        case .ikeRekeyed: ikeRekeys += 1
+        case .childRekeyed: childRekeys += 1
+        case .peerDead: deadPeers += 1
+        case .failed: failures += 1
+        default: break
+        }
     }
 }

@@ -42,20 +42,32 @@ public struct Pair {
     }
 
     /// Left calls right when `start` is `.boot`.
+    ///
+    /// - Parameters:
+    ///   - nat: what left is behind; right then takes calls from everywhere.
+    ///   - prepare: sets up the world before there is anybody in it.
     public init(
-        seed: UInt64, start: StartPolicy = .boot, conditions: NetworkConditions = NetworkConditions(),
+        seed: UInt64, start: StartPolicy = .boot, conditions: NetworkConditions = NetworkConditions(), behind nat: NAT? = nil,
+        prepare: (World) -> Void = { _ in },
         left changeLeft: (inout ConnectionConfiguration) -> Void = { _ in },
         right changeRight: (inout ConnectionConfiguration) -> Void = { _ in },
         endpoint: (inout EndpointConfiguration) -> Void = { _ in }
     ) async {
         let world = World(seed: seed)
         world.conditions = conditions
+        prepare(world)
         let leftConfiguration = Self.configuration(isLeft: true, start: start, change: changeLeft)
-        let rightConfiguration = Self.configuration(isLeft: false, start: .none, change: changeRight)
+        let rightConfiguration = Self.configuration(isLeft: false, start: .none) {
+            if nat != nil {
+                $0.acceptsAnyRemoteAddress = true
+                $0.remoteAddresses = []
+            }
+            changeRight(&$0)
+        }
         var settings = EndpointConfiguration()
         endpoint(&settings)
         let common = settings
-        addLeft = { await world.add("left", "192.0.2.1", [leftConfiguration], settings: common) }
+        addLeft = { await world.add("left", "192.0.2.1", behind: nat, [leftConfiguration], settings: common) }
         addRight = { await world.add("right", "198.51.100.2", [rightConfiguration], settings: common) }
         self.world = world
         right = await addRight()
@@ -76,7 +88,9 @@ public struct Pair {
         left.isUp("site") && right.isUp("site") && carries
     }
 
-    public var carries: Bool { left.reaches(right, policy: 1) && right.reaches(left, policy: 1) }
+    public var carries: Bool {
+        world.carries(from: left, to: right, policy: 1) && world.carries(from: right, to: left, policy: 1)
+    }
     public var faults: [String] { world.faults + left.faults + right.faults }
 
     /// Reads and forges messages, if the endpoints export their keys.

@@ -3,13 +3,19 @@ import IKE
 import IPPacket
 import Octets
 
-/// What the network does to datagrams.
+/// What the network, the data planes and the processors do to hosts.
 public struct NetworkConditions: Sendable {
     /// Chances from 0 to 1 that a datagram is lost, or arrives twice.
     public var loss = 0.0
     public var duplication = 0.0
-    /// The time on the way lies between these.
+    /// The time on the way lies between these: datagrams overtake each other if it varies.
     public var delay: ClosedRange<Duration> = .milliseconds(5) ... .milliseconds(5)
+    /// The chance that a job's result never comes.
+    public var jobLoss = 0.0
+    /// The chance that a report of the data plane finds its queue full.
+    public var reportLoss = 0.0
+    /// The chance that an inbound SA cannot be installed.
+    public var installationFailure = 0.0
 
     public init(loss: Double = 0, duplication: Double = 0, delay: ClosedRange<Duration> = .milliseconds(5) ... .milliseconds(5)) {
         self.loss = loss
@@ -21,8 +27,7 @@ public struct NetworkConditions: Sendable {
 /// Several endpoints, a lossy network between them, and a clock that stands still unless told to go on.
 ///
 /// Jobs are computed in order, and their results handed over at once unless ``jobTime`` says otherwise. The same seed gives the
-/// same run, as far as the jobs' libraries draw no randomness of their own (ECDSA and PSS do; nothing that is checked
-/// depends on it).
+/// same run, octet by octet, if signatures that draw randomness of their own (ECDSA, PSS) come from the same ``JobRecording``.
 public final class World {
     public private(set) var now: Instant = .origin
     public var conditions = NetworkConditions()
@@ -38,8 +43,18 @@ public final class World {
     public var losesInquiries = false
     /// What hosts wanted fetched.
     public private(set) var inquiries: [[StatusRequest]] = []
+    /// Whether keys are exchanged with numbers that cost nothing, which only endpoints of such a world take for keys.
+    public var isRehearsing = false
+    /// Signatures of an earlier run, and where those of this one go.
+    public var recording: JobRecording?
     /// Whether packets flow steadily through every outbound SA, so that a peer hears from a new SA as soon as it is used.
     public var carriesTraffic = true
+    /// Whether datagrams arrive when it is time. Otherwise they wait in ``waiting`` until somebody chooses.
+    public var delivers = true
+    /// Whether a host's tables are looked through whenever it has done something.
+    public var audits = false
+    /// How many datagrams, and events of each host, are kept: long runs need no history.
+    public var historyLimit: Int?
     public private(set) var hosts: [String: Host] = [:]
     /// What the names of hosts stand for.
     public var names: [String: [String]] = [:]
@@ -49,11 +64,20 @@ public final class World {
     public var tap: ((IKEDatagram) -> [IKEDatagram])?
     /// What no single host can see to be wrong.
     public private(set) var faults: [String] = []
+    /// Protected requests that were answered, and IKE_SA_INIT requests; a repeated answer does not count.
+    public var exchangeCount: Int { secrets.exchangeCount }
+    /// Stands for every octet that was sent.
+    public private(set) var digest: UInt64 = 0xcbf2_9ce4_8422_2325
     var random: SeededGenerator
     private var flying: [Flight] = []
     private var computing: [Computation] = []
     private var serial = 0
-    private var ivs = InitializationVectorLog()
+    private var secrets = SecretUseLog()
+    /// The hosts by name: nothing may depend on the order of a dictionary.
+    private var inOrder: [Host] = []
+    /// Something has changed that packets may notice.
+    private var packetsMayDiffer = false
+    private var touched: [Host] = []
 
     private struct Flight {
         let arrival: Instant
@@ -62,7 +86,7 @@ public final class World {
     }
 
     private struct Computation {
-        let end: Instant
+        var end: Instant
         let serial: Int
         let host: Host
         let id: Job.ID
@@ -81,7 +105,7 @@ public final class World {
     /// Adds a host with an address and the connections it is configured with.
     @discardableResult
     public func add(
-        _ name: String, _ address: String, _ connections: [ConnectionConfiguration],
+        _ name: String, _ address: String, behind nat: NAT? = nil, _ connections: [ConnectionConfiguration],
         settings: EndpointConfiguration = EndpointConfiguration()
     ) async -> Host {
         var configuration = settings
@@ -89,10 +113,13 @@ public final class World {
         configuration.sourceAddress = { remote in location.addresses.first { $0.family == remote.family } }
         if settings.unixTimeAtOrigin == .zero { configuration.unixTimeAtOrigin = .seconds(1_800_000_000) }
         let host = Host(
-            name: name, location: location, endpoint: Endpoint(configuration: configuration, random: SeededGenerator(seed: random.next())))
+            name: name, location: location, nat: nat,
+            endpoint: Endpoint(configuration: configuration, random: SeededGenerator(seed: random.next())))
         hosts[name] = host
-        host.endpoint.apply(connections, at: now)
+        inOrder = hosts.values.sorted { $0.name < $1.name }
+        host.endpoint.apply(connections, at: host.clock(now))
         await drain(host)
+        await afterwards()
         return host
     }
 
@@ -100,29 +127,74 @@ public final class World {
     @discardableResult
     public func act<R>(_ name: String, _ body: (Endpoint, Instant) throws -> R) async rethrows -> R? {
         guard let host = hosts[name] else { return nil }
-        let result = try body(host.endpoint, now)
+        let result = try body(host.endpoint, host.clock(now))
         await drain(host)
-        await carryTraffic()
+        await afterwards()
         return result
     }
 
-    /// Gives a host other addresses, of which the first is the one packets leave from, and tells its endpoint. None: it is off
-    /// the network.
-    public func move(_ name: String, to addresses: [String]) async {
-        guard let host = hosts[name] else { return }
-        host.location.addresses = addresses.compactMap { IPAddress($0) }
-        host.endpoint.updateOwnAddresses(host.addresses, at: now)
-        await drain(host)
-    }
+    // MARK: Blows
 
     /// Ends a host at once, without a word to anybody: a crash.
     public func kill(_ name: String) {
         computing.removeAll { $0.host === hosts[name] }
         hosts[name] = nil
+        inOrder = hosts.values.sorted { $0.name < $1.name }
+    }
+
+    /// Puts a host to sleep: what arrives meanwhile is lost, and everything due comes late.
+    public func suspend(_ name: String, for duration: Duration) { hosts[name]?.sleepsUntil = now + duration }
+
+    /// Sets a host's clock forward.
+    public func setClockForward(of name: String, by duration: Duration) { hosts[name]?.clockLead += duration }
+
+    /// Gives a host other addresses, of which the first is the one packets leave from, and tells its endpoint. None: it is off
+    /// the network. What goes to, or claims to come from, the old ones is lost.
+    public func move(_ name: String, to addresses: [String]) async {
+        guard let host = hosts[name] else { return }
+        host.location.addresses = addresses.compactMap { IPAddress($0) }
+        packetsMayDiffer = true
+        host.endpoint.updateOwnAddresses(host.addresses, at: host.clock(now))
+        await drain(host)
+        await afterwards()
+    }
+
+    /// Lets a NAT forget its mappings.
+    public func rebind(_ nat: NAT) async {
+        nat.rebind()
+        packetsMayDiffer = true
+        await afterwards()
+    }
+
+    // MARK: Datagrams by choice
+
+    /// A datagram on its way.
+    public struct Waiting {
+        public let serial: Int
+        public let datagram: IKEDatagram
+    }
+
+    /// The datagrams on their way, in the order in which they were sent.
+    public var waiting: [Waiting] { flying.map { Waiting(serial: $0.serial, datagram: $0.datagram) } }
+
+    /// Lets a datagram arrive now.
+    public func deliver(_ serial: Int) async {
+        guard let flight = take(serial) else { return }
+        await deliver(flight.datagram)
+        await afterwards()
+    }
+
+    /// Lets a datagram never arrive.
+    public func lose(_ serial: Int) { _ = take(serial) }
+
+    private func take(_ serial: Int) -> Flight? {
+        flying.firstIndex { $0.serial == serial }.map { flying.remove(at: $0) }
     }
 
     /// Puts a datagram on its way, whoever made it.
     public func inject(_ datagram: IKEDatagram) { fly(datagram) }
+
+    // MARK: Time
 
     /// Lets time pass, up to `duration` from now.
     public func run(for duration: Duration) async {
@@ -143,10 +215,12 @@ public final class World {
         return true
     }
 
-    /// Lets the next thing happen; false if nothing does before `end`.
-    public func step(until end: Instant) async -> Bool {
+    /// When the next thing happens that needs no choice.
+    public var nextInstant: Instant? { next()?.at }
+
+    private func next() -> (at: Instant, happening: Happening)? {
         var next: (at: Instant, happening: Happening)?
-        if let flight = flying.min(by: { ($0.arrival, $0.serial) < ($1.arrival, $1.serial) }) {
+        if delivers, let flight = flying.min(by: { ($0.arrival, $0.serial) < ($1.arrival, $1.serial) }) {
             next = (flight.arrival, .arrival(flight))
         }
         if let computation = computing.min(by: { ($0.end, $0.serial) < ($1.end, $1.serial) }),
@@ -155,89 +229,182 @@ public final class World {
             next = (computation.end, .result(computation))
         }
         for host in inOrder {
-            if let at = host.endpoint.nextDeadline, at < next?.at ?? .init(nanoseconds: .max) { next = (at, .timeout(host)) }
+            if let at = host.nextDeadline, at < next?.at ?? .init(nanoseconds: .max) { next = (at, .timeout(host)) }
         }
-        guard let next, next.at <= end else { return false }
+        return next
+    }
+
+    /// Lets the next thing happen; false if nothing does before `end`.
+    public func step(until end: Instant) async -> Bool {
+        guard let next = next(), next.at <= end else { return false }
         now = max(now, next.at)
         switch next.happening {
         case .arrival(let flight):
-            flying.removeAll { $0.serial == flight.serial }
+            _ = take(flight.serial)
             await deliver(flight.datagram)
-        case .result(let computation):
+        case .result(var computation):
             computing.removeAll { $0.serial == computation.serial }
-            computation.host.endpoint.complete(computation.id, with: computation.result, at: now)
-            await drain(computation.host)
+            if computation.host.isAsleep(at: now) {
+                computation.end = computation.host.sleepsUntil
+                computing.append(computation)
+            } else {
+                computation.host.endpoint.complete(computation.id, with: computation.result, at: computation.host.clock(now))
+                await drain(computation.host)
+            }
         case .timeout(let host):
-            host.endpoint.handleTimeout(at: now)
+            host.endpoint.handleTimeout(at: host.clock(now))
             await drain(host)
+            if let at = host.nextDeadline, at <= now { accuse("\(host.name) finds something due again as soon as it is done") }
         }
-        await carryTraffic()
+        await afterwards()
         return true
     }
 
-    /// The hosts by name: nothing may depend on the order of a dictionary.
-    private var inOrder: [Host] { hosts.values.sorted { $0.name < $1.name } }
-
     private func deliver(_ datagram: IKEDatagram) async {
-        guard let host = inOrder.first(where: { $0.addresses.contains(datagram.remote.address) }) else { return }
+        guard let (host, local) = receiver(of: datagram.remote), !host.isAsleep(at: now) else { return }
         var datagram = datagram
-        (datagram.local, datagram.remote) = (datagram.remote, datagram.local)
-        host.endpoint.receive(datagram, at: now)
+        (datagram.local, datagram.remote) = (local, datagram.local)
+        host.endpoint.receive(datagram, at: host.clock(now))
         await drain(host)
     }
 
+    /// The host that gets what is sent to an address, and the address of its own that it arrives at.
+    private func receiver(of destination: SocketAddress) -> (Host, SocketAddress)? {
+        for host in inOrder {
+            if let nat = host.nat {
+                if nat.outside == destination.address, let inside = nat.inside(destination),
+                    host.addresses.contains(inside.address)
+                {
+                    return (host, inside)
+                }
+            } else if host.addresses.contains(destination.address) {
+                return (host, destination)
+            }
+        }
+        return nil
+    }
+
+    // MARK: Packets
+
+    /// Whether a packet of the policy that `sender` sends now is taken in by `receiver`.
+    public func carries(from sender: Host, to receiver: Host, policy: UInt32) -> Bool {
+        guard sender.reaches(receiver, policy: policy), let out = sender.outbound[policy] else { return false }
+        return way(of: out, from: sender)?.receiver === receiver
+    }
+
+    /// Where packets of an outbound SA end up, and where they seem to come from there.
+    private func way(of out: ChildSADescription, from sender: Host) -> (receiver: Host, source: SocketAddress)? {
+        guard sender.addresses.contains(out.local.address), out.isEncapsulatedInUDP || sender.nat == nil,
+            let (receiver, _) = receiver(of: out.remote)
+        else { return nil }
+        return (receiver, sender.nat?.outside(out.local, at: now) ?? out.local)
+    }
+
+    private func afterwards() async {
+        if carriesTraffic {
+            while packetsMayDiffer {
+                packetsMayDiffer = false
+                await carryTraffic()
+            }
+        }
+        if audits { for host in touched { examine(host) } }
+        touched.removeAll(keepingCapacity: true)
+    }
+
     private func carryTraffic() async {
-        guard carriesTraffic else { return }
-        let hosts = inOrder
-        for sender in hosts {
+        for sender in inOrder where !sender.isAsleep(at: now) {
             for description in sender.outbound.values.sorted(by: { $0.policyID < $1.policyID }) {
-                for receiver in hosts where receiver !== sender && receiver.hears(description) {
-                    receiver.endpoint.handle(.inboundSeen(spi: description.outboundSPI), at: now)
+                guard let (receiver, source) = way(of: description, from: sender), receiver !== sender,
+                    !receiver.isAsleep(at: now)
+                else { continue }
+                if let remote = receiver.origin(of: description), remote != source,
+                    description.isEncapsulatedInUDP, !happens(conditions.reportLoss)
+                {
+                    receiver.endpoint.handle(
+                        .peerMoved(spi: description.outboundSPI, remote: source), at: receiver.clock(now))
+                    await drain(receiver)
+                }
+                if receiver.hears(description), !happens(conditions.reportLoss) {
+                    receiver.endpoint.handle(.inboundSeen(spi: description.outboundSPI), at: receiver.clock(now))
                     await drain(receiver)
                 }
             }
         }
     }
 
+    // MARK: Outputs
+
     private func drain(_ host: Host) async {
+        if touched.last !== host { touched.append(host) }
         while let output = host.endpoint.nextOutput() {
             switch output {
-            // Nobody sends from an address that is not there.
-            case .send(let datagram) where host.addresses.contains(datagram.local.address): post(datagram)
-            case .compute(let job):
-                defer { jobCount += 1 }
-                guard !lostJobs.contains(jobCount) else { continue }
-                let result = await job.run()
-                let time = duration(in: jobTime)
-                if time == .zero {
-                    host.endpoint.complete(job.id, with: result, at: now)
-                } else {
-                    serial += 1
-                    computing.append(
-                        Computation(end: now + time, serial: serial, host: host, id: job.id, result: result))
-                }
+            case .send(let datagram): post(datagram, from: host)
+            case .compute(let job): await compute(job, for: host)
             case .inquire(let id, let inquiry):
                 inquiries.append(inquiry.requests)
                 if losesInquiries { continue }
                 let answers = inquiry.requests.compactMap { request in
                     documents(request).map { StatusAnswer(to: request, octets: $0) }
                 }
-                host.endpoint.complete(id, with: inquiry.answered(with: answers), at: now)
-            case .send: continue
+                host.endpoint.complete(id, with: inquiry.answered(with: answers), at: host.clock(now))
             case .resolve(let name):
-                host.endpoint.resolved(name, names[name, default: []].compactMap { IPAddress($0) }, at: now)
-            default: host.execute(output, at: now)
+                let addresses = names[name, default: []].compactMap { IPAddress($0) }
+                host.endpoint.resolved(name, addresses, at: host.clock(now))
+            default:
+                host.execute(output, at: now)
+                await consider(output, of: host)
             }
+        }
+        host.forget(beyond: historyLimit)
+    }
+
+    private func compute(_ job: Job, for host: Host) async {
+        let number = jobCount
+        jobCount += 1
+        guard !lostJobs.contains(number), !happens(conditions.jobLoss) else { return }
+        let result: JobResult
+        if job.kind == .sign, let recording {
+            result = await recording.result(of: number) { await job.run() }
+        } else {
+            result = isRehearsing ? await job.rehearse() : await job.run()
+        }
+        let time = duration(in: jobTime)
+        if time == .zero {
+            host.endpoint.complete(job.id, with: result, at: host.clock(now))
+        } else {
+            serial += 1
+            computing.append(Computation(end: now + time, serial: serial, host: host, id: job.id, result: result))
         }
     }
 
-    private func post(_ datagram: IKEDatagram) {
+    private func consider(_ output: Output, of host: Host) async {
+        switch output {
+        case .installInbound(let description):
+            packetsMayDiffer = true
+            if let fault = secrets.note(description) { accuse("\(host.name): \(fault)") }
+            if happens(conditions.installationFailure) {
+                host.endpoint.handle(
+                    .installationFailed(spi: description.inboundSPI, reason: "simulated"), at: host.clock(now))
+            }
+        case .activateOutbound, .removeInbound, .removeOutbound, .updateAddresses: packetsMayDiffer = true
+        case .sendKeepalive(let from, _): _ = host.nat?.outside(from, at: now)
+        default: break
+        }
+    }
+
+    private func post(_ datagram: IKEDatagram, from host: Host) {
+        // Nobody sends from an address that is not there.
+        guard host.addresses.contains(datagram.local.address) else { return }
         sent.append(datagram)
-        if let fault = ivs.note(datagram.octets) { faults.append(fault) }
-        for datagram in tap?(datagram) ?? [datagram] {
-            guard Double.random(in: 0..<1, using: &random) >= conditions.loss else { continue }
+        if let historyLimit, sent.count > 2 * historyLimit + 64 { sent.removeFirst(sent.count - historyLimit) }
+        for octet in datagram.octets { digest = (digest ^ UInt64(octet)) &* 0x100_0000_01b3 }
+        if let fault = secrets.note(datagram.octets) { accuse(fault) }
+        var outside = datagram
+        if let nat = host.nat { outside.local = nat.outside(datagram.local, at: now) }
+        for datagram in tap?(outside) ?? [outside] {
+            guard !happens(conditions.loss) else { continue }
             fly(datagram)
-            if Double.random(in: 0..<1, using: &random) < conditions.duplication { fly(datagram) }
+            if happens(conditions.duplication) { fly(datagram) }
         }
     }
 
@@ -246,9 +413,35 @@ public final class World {
         flying.append(Flight(arrival: now + duration(in: conditions.delay), serial: serial, datagram: datagram))
     }
 
+    private func happens(_ chance: Double) -> Bool { chance > 0 && Double.random(in: 0..<1, using: &random) < chance }
+
     private func duration(in range: ClosedRange<Duration>) -> Duration {
         guard range.lowerBound < range.upperBound else { return range.lowerBound }
         return .nanoseconds(
             Int64.random(in: range.lowerBound.wholeNanoseconds...range.upperBound.wholeNanoseconds, using: &random))
+    }
+
+    // MARK: Rules
+
+    private func accuse(_ text: String) {
+        if faults.count < 32 { faults.append("\(now): \(text)") }
+    }
+
+    /// What must hold whenever a host has done something.
+    private func examine(_ host: Host) {
+        for fault in host.endpoint.audit() { accuse("\(host.name): \(fault)") }
+        if host.endpoint.inboundSPIs != Set(host.inbound.keys) {
+            accuse("\(host.name): IKE and data plane have different inbound SAs")
+        }
+        for out in host.outbound.values {
+            if host.inbound[out.inboundSPI] == nil { accuse("\(host.name) sends with \(out.outboundSPI), whose inbound SA is gone") }
+            // SPIs are random: two that name each other are one pair.
+            for peer in inOrder where peer !== host {
+                guard let there = peer.inbound[out.outboundSPI], there.outboundSPI == out.inboundSPI else { continue }
+                if there.inboundKeys != out.outboundKeys || there.suite != out.suite {
+                    accuse("\(host.name) and \(peer.name) have different keys for SPI \(out.outboundSPI)")
+                }
+            }
+        }
     }
 }

@@ -11,6 +11,9 @@ struct JobTable {
     private var begun: [(id: Job.ID, until: Instant)] = []
     private var first = 0
 
+    /// How many are under way.
+    var count: Int { owners.count }
+
     /// Enters a job of the SA with this SPI of ours.
     mutating func begin(for localSPI: UInt64, until: Instant) -> Job.ID {
         counter += 1

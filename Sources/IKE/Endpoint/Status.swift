@@ -29,4 +29,6 @@ extension Endpoint {
     /// Number of SPIs in use: what a leak would show in.
     package var ikeSPICount: Int { context.ikeSPIs.count }
     package var childSPICount: Int { context.childSPIs.count }
+    /// Number of computations under way.
+    package var jobCount: Int { context.jobs.count }
 }

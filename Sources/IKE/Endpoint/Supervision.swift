@@ -549,6 +549,14 @@ extension Endpoint {
         }
     }
 
+    /// Lets a connection's peers authenticate each other again now: for simulations, which cannot wait for the lifetime's end.
+    package func reauthenticate(_ name: String, at now: Instant) {
+        context.now = now
+        guard let sa = connections[name].flatMap({ establishedSA($0) }) else { return }
+        reauthenticate(sa)
+        settle(nil)
+    }
+
     /// Sets up an IKE SA with the children of `sa`, which it will replace (RFC 4478).
     private func reauthenticate(_ sa: IKESA) {
         guard let name = sa.connection?.name, let record = connections[name], !record.isHeldDown,

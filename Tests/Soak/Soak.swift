@@ -1,0 +1,185 @@
+import ArgumentParser
+import Foundation
+import Octets
+import Simulation
+
+@main
+struct Soak: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "cygnet-soak",
+        abstract: "Runs simulated gateways for hours of the processor and years of their own.",
+        discussion: "Every run follows from its seed. What fails is printed with its kind and seed, which --first repeats.")
+
+    enum Kind: String, ExpressibleByArgument, CaseIterable {
+        case collisions, breadth, depth, star, long
+    }
+
+    @Option(help: "Which kinds of run: \(Kind.allCases.map(\.rawValue).joined(separator: ", ")). All, if none is named.")
+    var kind: [Kind] = []
+
+    @Option(help: "Exchanges to make with the rehearsed key exchange.")
+    var exchanges = 1_000_000
+
+    @Option(help: "Runs with real algorithms.")
+    var runs = 10_000
+
+    @Option(help: "Orders of crossing exchanges to go through for each set of exchanges.")
+    var orders = 300
+
+    @Option(help: "Exchanges that cross, at most.")
+    var crossing = 4
+
+    @Option(help: "Virtual hours of one pair.")
+    var hours = 100_000
+
+    @Option(help: "The first seed.")
+    var first: UInt64 = 1
+
+    @Option(help: "Minutes after which no further run is begun.")
+    var minutes = 60.0
+
+    @Option(help: "Threads to keep busy.")
+    var threads = 2
+
+    func run() async throws {
+        let ledger = Ledger(limit: .seconds(minutes * 60))
+        let kinds = Set(kind.isEmpty ? Kind.allCases : kind)
+        // The long run is one thing after the other, so it has a thread of its own.
+        await withTaskGroup(of: Void.self) { group in
+            if kinds.contains(.long) { group.addTask { await longRun(ledger) } }
+            let others = kinds.contains(.long) && kinds.count > 1 ? max(1, threads - 1) : threads
+            for _ in 0..<(kinds == [.long] ? 0 : others) {
+                group.addTask {
+                    if kinds.contains(.collisions) { await collisions(ledger) }
+                    if kinds.contains(.star) { await stars(ledger) }
+                    if kinds.contains(.breadth) { await breadth(ledger) }
+                    if kinds.contains(.depth) { await depth(ledger) }
+                }
+            }
+        }
+        await ledger.report(isFinal: true)
+        if await ledger.hasFailures { throw ExitCode.failure }
+    }
+
+    // MARK: Kinds
+
+    private func collisions(_ ledger: Ledger) async {
+        let sets = CollisionExplorer.sets(upTo: crossing)
+        while let number = await ledger.take(.collisions, below: UInt64(sets.count)) {
+            let set = sets[Int(number)]
+            for losses in 0...1 {
+                var explorer = CollisionExplorer(left: set.left, right: set.right, seed: first + number, losses: losses)
+                await explorer.explore(atMost: orders)
+                await ledger.enter(
+                    .collisions, runs: explorer.runs, exchanges: explorer.exchanges,
+                    failures: explorer.failures.map {
+                        "left \(set.left), right \(set.right), seed \(explorer.seed), losses \(losses), choices \($0.choices): "
+                            + "\($0.complaints.prefix(4))\n  " + $0.trace.suffix(60).joined(separator: "\n  ")
+                    })
+            }
+        }
+    }
+
+    private func breadth(_ ledger: Ledger) async {
+        while await ledger.exchanges(.breadth) < exchanges, let number = await ledger.take(.breadth, below: .max) {
+            await pair(.breadth, first + number, isRehearsed: true, ledger)
+        }
+    }
+
+    private func depth(_ ledger: Ledger) async {
+        while let number = await ledger.take(.depth, below: UInt64(runs)) {
+            await pair(.depth, first + number, isRehearsed: false, ledger)
+        }
+    }
+
+    private func pair(_ kind: Kind, _ seed: UInt64, isRehearsed: Bool, _ ledger: Ledger) async {
+        let all: [RandomRun.Blows] = [
+            [], .loss, [.loss, .kill], [.loss, .rebinding], [.loss, .clocks], [.exhaustion], [.loss, .moving],
+            [.loss, .kill, .clocks, .exhaustion],
+        ]
+        var run = RandomRun(seed: seed, all[Int(seed % UInt64(all.count))], isRehearsed: isRehearsed)
+        await run.run()
+        await ledger.enter(
+            kind, runs: 1, exchanges: run.exchanges,
+            failures: run.complaints.isEmpty ? [] : ["seed \(seed): \(run.complaints.prefix(4).joined(separator: "; "))"])
+    }
+
+    private func stars(_ ledger: Ledger) async {
+        while let number = await ledger.take(.star, below: 20) {
+            var run = StarRun(seed: first + number, peers: 6 + Int(number) * 2)
+            await run.run()
+            await ledger.enter(
+                .star, runs: 1, exchanges: run.exchanges,
+                failures: run.complaints.isEmpty
+                    ? [] : ["seed \(run.seed): \(run.complaints.prefix(4).joined(separator: "; "))"])
+        }
+    }
+
+    private func longRun(_ ledger: Ledger) async {
+        var run = LongRun(seed: first)
+        let end = ledger.end
+        let begun = ContinuousClock.now
+        var told = begun
+        await run.run(hours: hours) { run in
+            if ContinuousClock.now - told > .seconds(60) {
+                told = .now
+                print("long: \(run.summary)")
+            }
+            return ContinuousClock.now < end
+        }
+        print("long: \(run.summary), in \(Int((ContinuousClock.now - begun).inSeconds)) s")
+        await ledger.enter(
+            .long, runs: 1, exchanges: run.exchanges,
+            failures: run.complaints.isEmpty ? [] : ["seed \(run.seed): \(run.complaints.prefix(4).joined(separator: "; "))"])
+    }
+}
+
+/// What all threads have done.
+actor Ledger {
+    let end: ContinuousClock.Instant
+    private let begun = ContinuousClock.now
+    private var told = ContinuousClock.now
+    private var taken: [Soak.Kind: UInt64] = [:]
+    private var runs: [Soak.Kind: Int] = [:]
+    private var exchanges: [Soak.Kind: Int] = [:]
+    private var failures: [Soak.Kind: Int] = [:]
+
+    init(limit: Duration) { end = .now + limit }
+
+    /// The next number of a kind, until there are no more or the time is over.
+    func take(_ kind: Soak.Kind, below limit: UInt64) -> UInt64? {
+        let number = taken[kind, default: 0]
+        guard number < limit, ContinuousClock.now < end else { return nil }
+        taken[kind] = number + 1
+        return number
+    }
+
+    func exchanges(_ kind: Soak.Kind) -> Int { exchanges[kind, default: 0] }
+
+    func enter(_ kind: Soak.Kind, runs: Int, exchanges: Int, failures: [String]) {
+        self.runs[kind, default: 0] += runs
+        self.exchanges[kind, default: 0] += exchanges
+        self.failures[kind, default: 0] += failures.count
+        for failure in failures { print("FAILED \(kind.rawValue): \(failure)") }
+        if ContinuousClock.now - told > .seconds(30) { report(isFinal: false) }
+    }
+
+    var hasFailures: Bool { failures.values.contains { $0 > 0 } }
+
+    func report(isFinal: Bool) {
+        told = .now
+        let seconds = Int((told - begun).inSeconds)
+        for kind in Soak.Kind.allCases where runs[kind] != nil {
+            print(
+                "\(isFinal ? "total" : "so far"), \(seconds) s: \(kind.rawValue): \(runs[kind] ?? 0) runs, "
+                    + "\(exchanges[kind] ?? 0) exchanges, \(failures[kind] ?? 0) failures")
+        }
+    }
+}
+
+extension LongRun {
+    var summary: String {
+        "\(hours) hours, \(exchanges) exchanges, \(tally.ikeRekeys) IKE and \(tally.childRekeys) child rekeys, "
+            + "\(tally.deadPeers) peers taken for dead, \(outages) outages of \(Int(timeOut.inSeconds)) s altogether"
+    }
+}
