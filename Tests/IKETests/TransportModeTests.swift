@@ -133,27 +133,14 @@ struct TransportModeTests {
     /// has a NAT too.
     private func pairBehindNAT(seed: UInt64, isRightHidden: Bool) async -> Pair {
         let pair = await Pair(
-            seed: seed, start: .none,
+            seed: seed, start: .none, behind: NAT(outside: "203.0.113.5"),
+            rightBehind: isRightHidden ? NAT(outside: "203.0.114.9", server: "198.51.100.2") : nil,
             left: {
                 Self.hosts(.transport, isLeft: true, remote: isRightHidden ? "203.0.114.9/32" : nil)(&$0)
                 if isRightHidden { $0.remoteAddresses = [Self.visible] }
             },
-            right: {
-                Self.hosts(.transport, isLeft: false, remote: "203.0.113.0/24")(&$0)
-                $0.acceptsAnyRemoteAddress = true
-                $0.remoteAddresses = []
-            }, endpoint: { $0.exportsKeys = true })
-        pair.world.tap = { datagram in
-            var datagram = datagram
-            if datagram.local.address == pair.left.address {
-                datagram.local = SocketAddress(Self.outside, port: datagram.local.port + 30000)
-                datagram.remote.address = pair.right.address
-            } else {
-                datagram.remote = SocketAddress(pair.left.address, port: datagram.remote.port - 30000)
-                if isRightHidden { datagram.local.address = Self.visible }
-            }
-            return [datagram]
-        }
+            right: { Self.hosts(.transport, isLeft: false, remote: "203.0.113.0/24")(&$0) },
+            endpoint: { $0.exportsKeys = true })
         await pair.initiate()
         _ = await pair.world.run(atMost: .seconds(3)) { pair.isUp }
         await pair.world.run(for: .milliseconds(500))

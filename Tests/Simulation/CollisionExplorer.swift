@@ -183,8 +183,8 @@ public struct CollisionExplorer {
         let ours = Set(left.flatMap(\.children).map { [$0.inboundSPI, $0.outboundSPI] })
         let theirs = Set(right.flatMap(\.children).map { [$0.outboundSPI, $0.inboundSPI] })
         if ours != theirs { say("the sides have different children") }
-        // Left keeps "net" up, unless a person has taken it all down.
-        if !pair.carries, !self.left.contains(.deleteIKE) { say("the tunnel is not back") }
+        // Left keeps "net" up, unless a person has taken it down there.
+        if !pair.carries, !self.left.contains(where: \.removesChild) { say("the tunnel is not back") }
     }
 }
 

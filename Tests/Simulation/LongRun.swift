@@ -23,7 +23,7 @@ public struct LongRun {
     public mutating func run(hours total: Int, progress: (LongRun) -> Bool = { _ in true }) async {
         let nat = NAT(outside: "203.0.113.5")
         let change: (inout ConnectionConfiguration) -> Void = { connection in
-            connection.timing.livenessInterval = .seconds(120)
+            connection.timing.livenessInterval = Self.livenessInterval
             connection.children[0].lifetime.rekeyAfter = .seconds(3600)
         }
         var conditions = NetworkConditions(loss: 0.05, duplication: 0.01, delay: .milliseconds(1) ... .milliseconds(80))
@@ -89,11 +89,15 @@ public struct LongRun {
         complaints += await pair.leavings()
     }
 
-    /// A new mapping of the NAT shows with the next keepalive, 20 s later, which may be lost, and the following one too; what
-    /// right sends meanwhile is lost, so that it may take left for dead.
-    private static let usual: Duration = .seconds(240)
-    /// Right must find that left is gone, or left that right is: after a quiet time of 120 s it is asked, nine times.
-    private static let afterRestart: Duration = .seconds(420)
+    /// The peer is asked whether it lives when nothing has been heard of it for so long.
+    private static let livenessInterval: Duration = .seconds(120)
+    /// A new mapping of the NAT shows with the next packet from left. If that goes unnoticed, what right sends is lost until
+    /// right has asked for a sign of life, given left up, told nobody who can hear it, and left has found the same and called
+    /// again, which may take some repetitions.
+    private static var usual: Duration { livenessInterval + RetransmissionPolicy().total + .seconds(60) }
+    /// Right must find that left is gone, or left that right is, which looks the same; and the side that was restarted was away
+    /// for up to a minute.
+    private static var afterRestart: Duration { usual + .seconds(60) }
 }
 
 extension Tally {

@@ -45,10 +45,11 @@ public struct Pair {
     ///
     /// - Parameters:
     ///   - nat: what left is behind; right then takes calls from everywhere.
+    ///   - rightNAT: what right is behind; it must be one that lets calls in.
     ///   - prepare: sets up the world before there is anybody in it.
     public init(
         seed: UInt64, start: StartPolicy = .boot, conditions: NetworkConditions = NetworkConditions(), behind nat: NAT? = nil,
-        prepare: (World) -> Void = { _ in },
+        rightBehind rightNAT: NAT? = nil, prepare: (World) -> Void = { _ in },
         left changeLeft: (inout ConnectionConfiguration) -> Void = { _ in },
         right changeRight: (inout ConnectionConfiguration) -> Void = { _ in },
         endpoint: (inout EndpointConfiguration) -> Void = { _ in }
@@ -68,7 +69,7 @@ public struct Pair {
         endpoint(&settings)
         let common = settings
         addLeft = { await world.add("left", "192.0.2.1", behind: nat, [leftConfiguration], settings: common) }
-        addRight = { await world.add("right", "198.51.100.2", [rightConfiguration], settings: common) }
+        addRight = { await world.add("right", "198.51.100.2", behind: rightNAT, [rightConfiguration], settings: common) }
         self.world = world
         right = await addRight()
         left = await addLeft()

@@ -93,8 +93,8 @@ public struct RandomRun {
             connection.timing.rekeyAfter = .seconds(ikeLifetime)
             connection.timing.jitter = 0.5
             connection.timing.overtime = 0.5
-            connection.timing.livenessInterval = .seconds(10)
-            connection.timing.retransmission.limit = .seconds(3)
+            connection.timing.livenessInterval = Self.livenessInterval
+            connection.timing.retransmission = Self.retransmission
             connection.children[0].lifetime.rekeyAfter = .seconds(childLifetime)
             connection.children[0].lifetime.jitter = 0.5
             connection.children[0].lifetime.overtime = 0.5
@@ -132,7 +132,7 @@ public struct RandomRun {
             }, left: change(algorithms), right: change(algorithms))
         let world = current.world
         // While the connection is being set up there may be two of it, one of which goes.
-        var outage = Outage(now: world.now, limit: .seconds(60))
+        var outage = Outage(now: world.now, limit: max(.seconds(60), usualOutage))
         let end = world.now + duration
         var blowAt = blows.subtracting([.loss, .exhaustion]).isEmpty ? .init(nanoseconds: .max) : world.now + .seconds(draw(100...400))
         while await world.step(until: end) {
@@ -140,8 +140,6 @@ public struct RandomRun {
             if let gap = outage.note(carries: current.carries, at: now), now > .origin + .seconds(10) {
                 complaints.append("no traffic for \(gap) until \(now)")
             }
-            // With a fifth of the messages lost, one request in ten thousand is lost nine times: a peer that lives is
-            // taken for dead, and the connection set up again when both have seen it. Lost jobs are waited for a minute.
             if outage.isOver { outage.limit = usualOutage }
             if now >= blowAt {
                 blowAt = blows.contains(.kill) ? .init(nanoseconds: .max) : now + .seconds(draw(60...400))
@@ -159,10 +157,23 @@ public struct RandomRun {
         digest = world.digest ^ UInt64(bitPattern: world.now.nanoseconds)
     }
 
+    private static let livenessInterval: Duration = .seconds(10)
+
+    private static var retransmission: RetransmissionPolicy {
+        var policy = RetransmissionPolicy()
+        policy.limit = .seconds(3)
+        return policy
+    }
+
+    /// For how long there may be no traffic without a blow, as the timers explain it.
     private var usualOutage: Duration {
+        // A computation that has been lost is waited for.
         if blows.contains(.exhaustion) { return .seconds(240) }
-        // A NAT's new mapping shows when left sends next: at its next keepalive or sign of life.
-        return blows.isDisjoint(with: [.loss, .rebinding]) ? .zero : .seconds(45)
+        if blows.isDisjoint(with: [.loss, .rebinding]) { return .zero }
+        // A NAT's new mapping shows when left sends next. With a fifth of the messages lost, one request in ten thousand is
+        // lost nine times: a peer that lives is taken for dead when it has been quiet and has been asked, and what is set up
+        // in place of the old SA may need all its repetitions too.
+        return Self.livenessInterval + Self.retransmission.total + Self.retransmission.total + .seconds(5)
     }
 
     /// One blow of those that the run has.

@@ -294,6 +294,10 @@ public final class World {
 
     /// Where packets of an outbound SA end up, and where they seem to come from there.
     private func way(of out: ChildSADescription, from sender: Host) -> (receiver: Host, source: SocketAddress)? {
+        // What a tap does to addresses, packets do not see: then keys alone decide.
+        guard tap == nil else {
+            return inOrder.first { sender.reaches($0, policy: out.policyID) }.map { ($0, out.local) }
+        }
         guard sender.addresses.contains(out.local.address), out.isEncapsulatedInUDP || sender.nat == nil,
             let (receiver, _) = receiver(of: out.remote)
         else { return nil }
@@ -317,7 +321,8 @@ public final class World {
                 guard let (receiver, source) = way(of: description, from: sender), receiver !== sender,
                     !receiver.isAsleep(at: now)
                 else { continue }
-                if let remote = receiver.origin(of: description), remote != source,
+                // A NAT that a test makes of a tap does not see packets.
+                if sender.nat != nil, let remote = receiver.origin(of: description), remote != source,
                     description.isEncapsulatedInUDP, !happens(conditions.reportLoss)
                 {
                     receiver.endpoint.handle(

@@ -11,7 +11,11 @@ struct CollisionExplorerTests {
             runs += explorer.runs
             for failure in explorer.failures.prefix(1) {
                 Issue.record(
-                    "left \(set.left), right \(set.right), seed \(explorer.seed), choices \(failure.choices): \(failure.complaints.prefix(3).joined(separator: "; "))\n\(failure.trace.joined(separator: "\n"))")
+                    """
+                    left \(set.left), right \(set.right), seed \(explorer.seed), choices \(failure.choices): \
+                    \(failure.complaints.prefix(3).joined(separator: "; "))
+                    \(failure.trace.joined(separator: "\n"))
+                    """)
             }
             await Task.yield()
         }

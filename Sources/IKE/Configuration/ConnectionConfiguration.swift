@@ -204,7 +204,7 @@ public struct RetransmissionPolicy: Sendable, Hashable {
     }
 
     /// From the first sending of a request to the time when its answer is no longer waited for.
-    var total: Duration {
+    package var total: Duration {
         (0...max(0, min(tries, 1000))).reduce(.zero) { $0 + wait(afterAttempt: $1) }
     }
 }

@@ -9,6 +9,8 @@ struct ConnectionRecord {
     var isWanted = false
     /// A person has taken it down: no packet brings it up again, only a person or the peer.
     var isHeldDown = false
+    /// Children that a person has taken down: likewise.
+    var heldDownChildren: Set<String> = []
     private(set) var phase: ConnectionPhase
     private(set) var since: Instant
     private(set) var reason: String
@@ -42,6 +44,11 @@ struct ConnectionRecord {
         context.emit(
             .connectionChanged(
                 connection: configuration.name, phase.state, reason: reason, deadline: phase.deadline))
+    }
+
+    /// Whether the child is asked for again when it is lost, as long as the connection is wanted.
+    func keepsUp(_ child: ChildConfiguration) -> Bool {
+        configuration.start(of: child) == .boot && !heldDownChildren.contains(child.name)
     }
 
     /// When the next attempt is due, if one is planned.

@@ -101,7 +101,13 @@ extension Endpoint {
         guard var record = connections[name] else { throw .unknownConnection(name) }
         let configuration = record.configuration
         record.isHeldDown = false
+        if let child {
+            record.heldDownChildren.remove(child)
+        } else {
+            record.heldDownChildren = []
+        }
         connections[name]?.isHeldDown = false
+        connections[name]?.heldDownChildren = record.heldDownChildren
         if let child, !configuration.children.contains(where: { $0.name == child }) {
             throw .unknownChild(child, connection: name)
         }
@@ -121,6 +127,7 @@ extension Endpoint {
         record.requested.formUnion(wanted)
         record.attempt = 0
         let isTrying = hasLiveSA(record)
+        if isTrying, record.phase.deadline == nil { enterConnecting(&record, "an attempt is under way") }
         connections[name] = record
         if !isTrying { attempt(name) }
         settle(nil)
@@ -135,6 +142,8 @@ extension Endpoint {
                 throw .unknownChild(child, connection: name)
             }
             record.missing[child] = nil
+            record.requested.remove(child)
+            record.heldDownChildren.insert(child)
             connections[name] = record
             for spi in record.sas {
                 guard let sa = sas[spi], let established = sa.established else { continue }
@@ -153,8 +162,12 @@ extension Endpoint {
         connections[name] = record
         for spi in record.sas {
             guard let sa = sas[spi] else { continue }
-            if sa.isEstablished {
-                sa.enqueue(.deleteIKE(reason: "taken down"))
+            if let established = sa.established {
+                // One that has been replaced goes by itself.
+                if !established.isReplaced { sa.enqueue(.deleteIKE(reason: "taken down")) }
+            } else if case .proving = sa.state {
+                // The peer may have set it up already: it is deleted when the peer says so.
+                continue
             } else {
                 sa.close(Refusal(.administrative, "taken down"), tellPeer: false)
             }
@@ -290,7 +303,8 @@ extension Endpoint {
                 let child = record.configuration.children.first(where: { $0.policyID == policyID })
             else { continue }
             // Of several peers each brings its own children; no packet says which is meant.
-            guard record.configuration.start(of: child) != .none, !record.isHeldDown, !record.configuration.takesSeveralPeers
+            guard record.configuration.start(of: child) != .none, !record.isHeldDown,
+                !record.heldDownChildren.contains(child.name), !record.configuration.takesSeveralPeers
             else { return }
             if let sa = establishedSA(record) {
                 guard record.missing[child.name] == nil, sa.lacks(child, for: packet) else { return }
@@ -361,7 +375,8 @@ extension Endpoint {
             return
         }
         let children = configuration.children.filter {
-            record.requested.contains($0.name) || configuration.start(of: $0) == .boot
+            record.requested.contains($0.name)
+                || configuration.start(of: $0) == .boot && !record.heldDownChildren.contains($0.name)
         }.map { $0.triggered(by: record.triggers[$0.name]) }
         enterConnecting(&record, "calling \(remote)" + (packet.map { ", asked for by \($0)" } ?? ""))
         connections[name] = record
@@ -473,7 +488,7 @@ extension Endpoint {
             let next = context.now + ConnectionRecord.pause(record.configuration.timing, attempt: record.attempt)
             record.attempt += 1
             for child in record.configuration.children
-            where record.configuration.start(of: child) == .boot && sa.established?.children.contains(where: {
+            where record.keepsUp(child) && sa.established?.children.contains(where: {
                 $0.configuration.name == child.name
             }) == false {
                 record.missing[child.name] = (record.attempt, next)
@@ -562,7 +577,9 @@ extension Endpoint {
         guard let name = sa.connection?.name, let record = connections[name], !record.isHeldDown,
             !record.sas.contains(where: { sas[$0]?.isBeingSetUp ?? false })
         else { return }
-        let names = Set(sa.established?.children.map(\.configuration.name) ?? [])
+        var names = Set(sa.established?.children.map(\.configuration.name) ?? [])
+        if case .child(let creation) = sa.established?.outgoing { names.insert(creation.configuration.name) }
+        names.formUnion(record.missing.keys)
         let children = record.configuration.children.filter { names.contains($0.name) }
         call(name, at: sa.path.remote.address, from: sa.path.local.address, for: children, mayResume: false)
     }
@@ -584,6 +601,10 @@ extension Endpoint {
             return
         }
         if !record.sas.contains(sa.localSPI) { record.sas.append(sa.localSPI) }
+        if record.isHeldDown, sa.isInitiator {
+            connections[name] = record
+            return sa.enqueue(.deleteIKE(reason: "taken down"))
+        }
         record.isHeldDown = false
         // What was asked for after the attempt had begun; if the peer has brought it along, nothing comes of this.
         let late = sa.isInitiator ? record.requested.subtracting(record.asked) : record.requested
@@ -636,7 +657,9 @@ extension Endpoint {
             } else {
                 // Both sides know all SPIs, so both choose the same loser; the side that began it deletes it.
                 let loser = sa.initiatorSPI < other.initiatorSPI ? other : sa
-                if loser.isInitiator { loser.enqueue(.deleteIKE(reason: "both sides called at once")) }
+                guard loser.isInitiator else { continue }
+                loser.enqueue(.deleteIKE(reason: "both sides called at once"))
+                context.signals.append(.changed(loser))
             }
         }
     }
@@ -658,10 +681,8 @@ extension Endpoint {
         let hasChildren = record.sas.contains { spi in
             sas[spi]?.established.map { !$0.children.isEmpty && !$0.isReplaced } ?? false
         }
-        let isTemporary = refusal?.notify == .temporaryFailure
-        let isKept =
-            record.isWanted && record.configuration.start(of: configuration) == .boot
-            && (sa.isInitiator || refusal == nil)
+        let isTemporary = refusal?.notify == .temporaryFailure && !record.heldDownChildren.contains(child)
+        let isKept = record.isWanted && record.keepsUp(configuration) && (sa.isInitiator || refusal == nil)
         if isKept || isTemporary {
             let attempt = (record.missing[child]?.attempt ?? -1) + 1
             let at = context.now + ConnectionRecord.pause(record.configuration.timing, attempt: attempt)
@@ -683,12 +704,13 @@ extension Endpoint {
         else { return }
         record.sas.remove(at: index)
         connections[name] = record
-        guard !hasLiveSA(record) else { return }
+        guard !hasLiveSA(record) else { return replaceChildren(record) }
         record.missing = [:]
         connections[name] = record
         // That the last of several peers is gone, for whatever reason, is no failure of ours.
         let isOneOfMany = record.configuration.takesSeveralPeers && record.phase == .up
-        if refusal?.cause == .administrative || (!record.isWanted && refusal == nil) || isOneOfMany {
+        let isUnwanted = !record.isWanted && (refusal == nil || record.isHeldDown)
+        if refusal?.cause == .administrative || isUnwanted || isOneOfMany {
             record.enter(record.configuration.restingPhase, reason, context)
             connections[name] = record
             return
@@ -705,5 +727,19 @@ extension Endpoint {
         failed(
             name, refusal ?? Refusal(.refusedByPeer, by: .peer, reason),
             at: record.phase == .up && isPeerGone)
+    }
+
+    /// Another IKE SA goes on in place of one that has ended: what only that one had, or was about to have, is asked for.
+    private func replaceChildren(_ record: ConnectionRecord) {
+        let name = record.configuration.name
+        guard record.isWanted, let sa = establishedSA(record) else { return }
+        // Both sides may find this out; one is to be first.
+        let attempt = sa.isInitiator ? 0 : 1
+        for child in record.configuration.children
+        where record.keepsUp(child) && record.missing[child.name] == nil && sa.lacks(child, for: nil) {
+            let at = context.now + ConnectionRecord.pause(record.configuration.timing, attempt: attempt)
+            connections[name]?.missing[child.name] = (attempt, at)
+            deadlines.insert(.connection(name), at: at)
+        }
     }
 }

@@ -20,6 +20,8 @@ struct ChildCreation {
     var phase: Phase
     /// What the peer made to replace the same child, when that child has gone meanwhile.
     var peerReplacement: ChildSA.Replacement?
+    /// Outbound SPIs that the peer has deleted and that are not known: a Delete may overtake the answer that tells of its SPI.
+    var deletedByPeer: Set<UInt32> = []
 }
 
 extension IKESA {
@@ -212,6 +214,13 @@ extension IKESA {
         _ creation: ChildCreation, _ terms: ChildTerms, _ secret: SecretOctets?, responderNonce: [UInt8]
     ) {
         guard let keys else { return }
+        guard !creation.deletedByPeer.contains(terms.outboundSPI) else {
+            return failChildCreation(
+                creation,
+                Refusal(
+                    .refusedByPeer, by: .peer, "the peer has made child \(creation.configuration.name) and deleted it again",
+                    at: [creation.configuration.origin]))
+        }
         let childKeys: ChildKeys
         do {
             childKeys = try keys.childKeys(

@@ -52,6 +52,10 @@ extension IKESA {
                 guard rekey.protocolID == .esp, let spi = Self.spi(rekey.spi),
                     let child = established.child(outboundSPI: spi)
                 else {
+                    // It may be the one that we are asking for, whose answer this request has overtaken.
+                    if case .child = established.outgoing {
+                        throw Refusal(.refusedByPeer, "the child to be rekeyed is not known yet", notify: .temporaryFailure)
+                    }
                     answer(
                         .createChildSA,
                         [

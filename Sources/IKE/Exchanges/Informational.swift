@@ -98,10 +98,12 @@ extension IKESA {
         var doomed: [UInt32] = []
         for deletion in payloads.deletions where deletion.protocolID == .esp {
             for octets in deletion.spis {
-                guard let spi = Self.spi(octets), let child = established?.child(outboundSPI: spi),
-                    !doomed.contains(child.inboundSPI)
-                else { continue }
-                doomed.append(child.inboundSPI)
+                guard let spi = Self.spi(octets) else { continue }
+                guard let child = established?.child(outboundSPI: spi) else {
+                    noteDeletionOfUnknown(outboundSPI: spi)
+                    continue
+                }
+                if !doomed.contains(child.inboundSPI) { doomed.append(child.inboundSPI) }
             }
         }
         // Of a pair that both sides delete at once, each has already named its own SPI (RFC 7296 section 1.4.1).
@@ -116,12 +118,21 @@ extension IKESA {
         runNextTask()
     }
 
+    /// The peer may have made the child that we are asking for, and deleted it before its answer has come.
+    private func noteDeletionOfUnknown(outboundSPI: UInt32) {
+        _ = withEstablished { established in
+            guard case .child(var creation) = established.outgoing, creation.deletedByPeer.count < 8 else { return }
+            creation.deletedByPeer.insert(outboundSPI)
+            established.outgoing = .child(creation)
+        }
+    }
+
     /// Takes a child away; its replacement, if there is one, takes over the sending.
     ///
     /// - Parameter lingers: whether packets on their way may still come in for a moment.
     func removeChild(_ inboundSPI: UInt32, reason: String, lingers: Bool) {
         guard let child = established?.child(inboundSPI: inboundSPI) else { return }
-        if child.isOutboundActive, let heir = heir(of: child) { activateOutbound(heir) }
+        if isSending(child), let heir = heir(of: child) { activateOutbound(heir) }
         _ = withEstablished { established in
             established.children.removeAll { $0.inboundSPI == inboundSPI }
             if case .child(var creation) = established.outgoing, creation.replaces == inboundSPI {
@@ -162,6 +173,14 @@ extension IKESA {
         let name = child.configuration.name
         guard let established, !established.children.contains(where: { $0.configuration.name == name }) else { return }
         context.signals.append(.childLost(self, child: name, refusal: nil))
+    }
+
+    /// Whether the packets of the child's policy leave through it.
+    private func isSending(_ child: ChildSA) -> Bool {
+        guard let rank = child.outboundRank, let established else { return false }
+        return !established.children.contains {
+            $0.configuration.policyID == child.configuration.policyID && $0.outboundRank ?? 0 > rank
+        }
     }
 
     /// The child through which packets go on when `child` is no longer there.

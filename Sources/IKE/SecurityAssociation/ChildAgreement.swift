@@ -270,9 +270,10 @@ extension IKESA {
     func activateOutbound(_ inboundSPI: UInt32) {
         let description = withEstablished { established -> ChildSADescription? in
             guard let index = established.children.firstIndex(where: { $0.inboundSPI == inboundSPI }),
-                !established.children[index].isOutboundActive
+                established.children[index].outboundRank == nil
             else { return nil }
-            established.children[index].isOutboundActive = true
+            established.activations += 1
+            established.children[index].outboundRank = established.activations
             return established.children[index].description
         }
         if case .some(.some(let description)) = description { context.emit(.activateOutbound(description)) }

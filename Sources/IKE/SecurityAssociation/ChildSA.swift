@@ -26,7 +26,8 @@ struct ChildSA {
     var rekeyAt: Instant?
     var expiresAt: Instant?
     var state: State = .installed
-    var isOutboundActive = false
+    /// Set when packets began to leave through this pair: of all pairs of a policy they take the one with the highest.
+    var outboundRank: UInt64?
     /// Made by the peer's rekey of this child, while it was not decided whose replacement stays.
     var peerReplacement: Replacement?
     /// Made by our own rekey of this child.

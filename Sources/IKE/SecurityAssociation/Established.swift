@@ -17,8 +17,8 @@ struct Established {
         /// Whether the task goes along to the SA that replaces this one.
         var goesAlong: Bool {
             switch self {
-            case .createChild, .rekeyChild, .deleteChild, .notice: true
-            case .rekeyIKE, .deleteIKE, .liveness: false
+            case .createChild, .rekeyChild, .deleteChild, .deleteIKE, .notice: true
+            case .rekeyIKE, .liveness: false
             }
         }
     }
@@ -48,6 +48,8 @@ struct Established {
     var tasks: [Task] = []
     var outgoing: Outgoing?
     var incoming: Incoming?
+    /// How often packets have been sent another way: see ``ChildSA/outboundRank``.
+    var activations: UInt64 = 0
     /// Inbound SAs of deleted children that packets on their way may still need, and when they go.
     var lingering: [(inboundSPI: UInt32, until: Instant)] = []
     /// The IKE SA the peer made to replace this one, and the lower nonce of its exchange.
