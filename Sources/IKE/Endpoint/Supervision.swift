@@ -623,6 +623,7 @@ extension Endpoint {
         record.enter(.up, "established", context)
         if !sa.isInitiator { abandonAttempts(&record) }
         connections[name] = record
+        if !sa.isInitiator { askForLackingChildren(record) }
         settleDuplicates(of: sa, record)
     }
 
@@ -704,7 +705,7 @@ extension Endpoint {
         else { return }
         record.sas.remove(at: index)
         connections[name] = record
-        guard !hasLiveSA(record) else { return replaceChildren(record) }
+        guard !hasLiveSA(record) else { return askForLackingChildren(record) }
         record.missing = [:]
         connections[name] = record
         // That the last of several peers is gone, for whatever reason, is no failure of ours.
@@ -729,10 +730,11 @@ extension Endpoint {
             at: record.phase == .up && isPeerGone)
     }
 
-    /// Another IKE SA goes on in place of one that has ended: what only that one had, or was about to have, is asked for.
-    private func replaceChildren(_ record: ConnectionRecord) {
+    /// Plans for the children that are to be up and that the IKE SA lacks which goes on: the peer has set it up without them, or
+    /// only another had them, which has ended.
+    private func askForLackingChildren(_ record: ConnectionRecord) {
         let name = record.configuration.name
-        guard record.isWanted, let sa = establishedSA(record) else { return }
+        guard record.isWanted, !record.configuration.takesSeveralPeers, let sa = establishedSA(record) else { return }
         // Both sides may find this out; one is to be first.
         let attempt = sa.isInitiator ? 0 : 1
         for child in record.configuration.children
