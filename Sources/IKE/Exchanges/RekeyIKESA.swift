@@ -310,6 +310,7 @@ extension IKESA {
         _ = new.withEstablished {
             $0.children = old.children
             $0.lingering = old.lingering
+            $0.activations = old.activations
             $0.tasks = old.tasks.filter(\.goesAlong) + $0.tasks
             $0.isReplaced = false
         }
