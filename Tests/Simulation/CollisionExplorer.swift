@@ -111,7 +111,9 @@ public struct CollisionExplorer {
         var (left, right, losses) = (left[...], right[...], losses)
         let mayInterrupt = (self.left + self.right).contains { $0.removesChild || $0 == .reauthenticate }
         func watch() {
-            if !mayInterrupt, run.complaints.isEmpty, !pair.carries { run.complaints.append("\(world.now): no traffic") }
+            if !mayInterrupt, run.complaints.isEmpty, !pair.carries {
+                run.complaints.append("\(world.now): no traffic")
+            }
         }
         while !(world.waiting.isEmpty && left.isEmpty && right.isEmpty), run.taken.count < 200 {
             let waiting = world.waiting
@@ -190,7 +192,7 @@ public struct CollisionExplorer {
 
 extension Pair {
     /// A message in a few words, as far as keys are exported.
-    func words(for datagram: IKEDatagram) -> String {
+    public func words(for datagram: IKEDatagram) -> String {
         var reader = OctetReader(datagram.octets)
         guard let header = try? IKEHeader(parsing: &reader) else { return "what cannot be read" }
         let payloads =

@@ -81,7 +81,8 @@ public final class Host {
             if inbound[description.inboundSPI] == nil {
                 faults.append("outbound \(description.outboundSPI) is active without its inbound SA")
             }
-            if outbounds[description.policyID, default: []].contains(where: { $0.inboundSPI == description.inboundSPI }) {
+            if outbounds[description.policyID, default: []].contains(where: { $0.inboundSPI == description.inboundSPI })
+            {
                 faults.append("outbound SPI \(description.outboundSPI) activated twice")
             }
             outbounds[description.policyID, default: []].append(description)

@@ -68,7 +68,8 @@ public struct LongRun {
             complaints += pair.right.endpoint.audit().map { "\(world.now): right: \($0)" }
             complaints += world.faults + pair.left.faults + pair.right.faults
             size = max(
-                size, pair.left.endpoint.saCount + pair.left.endpoint.childSPICount + pair.right.endpoint.saCount
+                size,
+                pair.left.endpoint.saCount + pair.left.endpoint.childSPICount + pair.right.endpoint.saCount
                     + pair.right.endpoint.childSPICount)
             if size > 24 { complaints.append("\(size) SAs and SPIs are kept for one connection") }
             exchanges = world.exchangeCount

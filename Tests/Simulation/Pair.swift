@@ -48,7 +48,8 @@ public struct Pair {
     ///   - rightNAT: what right is behind; it must be one that lets calls in.
     ///   - prepare: sets up the world before there is anybody in it.
     public init(
-        seed: UInt64, start: StartPolicy = .boot, conditions: NetworkConditions = NetworkConditions(), behind nat: NAT? = nil,
+        seed: UInt64, start: StartPolicy = .boot, conditions: NetworkConditions = NetworkConditions(),
+        behind nat: NAT? = nil,
         rightBehind rightNAT: NAT? = nil, prepare: (World) -> Void = { _ in },
         left changeLeft: (inout ConnectionConfiguration) -> Void = { _ in },
         right changeRight: (inout ConnectionConfiguration) -> Void = { _ in },
@@ -69,7 +70,9 @@ public struct Pair {
         endpoint(&settings)
         let common = settings
         addLeft = { await world.add("left", "192.0.2.1", behind: nat, [leftConfiguration], settings: common) }
-        addRight = { await world.add("right", "198.51.100.2", behind: rightNAT, [rightConfiguration], settings: common) }
+        addRight = {
+            await world.add("right", "198.51.100.2", behind: rightNAT, [rightConfiguration], settings: common)
+        }
         self.world = world
         right = await addRight()
         left = await addLeft()

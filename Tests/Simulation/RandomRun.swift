@@ -70,10 +70,12 @@ public struct RandomRun {
                 ike: IKEProposal(encryption: [.aesGCM16(256)], prf: [.hmacSHA2_256], keyExchange: [.curve25519]),
                 esp: ESPProposal(encryption: [.aesGCM16(256)], keyExchange: hasPFS ? [.curve25519] : []))
         }
-        let method: KeyExchangeMethod = [.curve25519, .ecp256, .curve25519, .ecp384].randomElement(using: &random) ?? .curve25519
+        let method: KeyExchangeMethod =
+            [.curve25519, .ecp256, .curve25519, .ecp384].randomElement(using: &random) ?? .curve25519
         let prf: PRF = [.hmacSHA2_256, .hmacSHA2_384, .hmacSHA2_512].randomElement(using: &random) ?? .hmacSHA2_256
         let encryption: EncryptionAlgorithm =
-            [.aesGCM16(256), .aesGCM16(128), .chaCha20Poly1305, .aesCBC(256)].randomElement(using: &random) ?? .aesGCM16(256)
+            [.aesGCM16(256), .aesGCM16(128), .chaCha20Poly1305, .aesCBC(256)].randomElement(using: &random)
+            ?? .aesGCM16(256)
         let integrity: [IntegrityAlgorithm] = encryption == .aesCBC(256) ? [.hmacSHA2_256_128] : []
         return Algorithms(
             ike: IKEProposal(encryption: [encryption], integrity: integrity, prf: [prf], keyExchange: [method]),
@@ -134,7 +136,9 @@ public struct RandomRun {
         // While the connection is being set up there may be two of it, one of which goes.
         var outage = Outage(now: world.now, limit: max(.seconds(60), usualOutage))
         let end = world.now + duration
-        var blowAt = blows.subtracting([.loss, .exhaustion]).isEmpty ? .init(nanoseconds: .max) : world.now + .seconds(draw(100...400))
+        var blowAt =
+            blows.subtracting([.loss, .exhaustion]).isEmpty
+            ? .init(nanoseconds: .max) : world.now + .seconds(draw(100...400))
         while await world.step(until: end) {
             let now = world.now
             if let gap = outage.note(carries: current.carries, at: now), now > .origin + .seconds(10) {
@@ -258,7 +262,8 @@ extension Pair {
     public var summary: String {
         [left, right].map { host in
             let status = host.status("site")
-            return "\(host.name) \(status?.state.rawValue ?? "?") (\(status?.reason ?? "")) \(host.endpoint.saCount) IKE SAs, "
+            return
+                "\(host.name) \(status?.state.rawValue ?? "?") (\(status?.reason ?? "")) \(host.endpoint.saCount) IKE SAs, "
                 + "children \(status?.children.map { "\($0.inboundSPI)/\($0.outboundSPI) \($0.state)" } ?? [])"
         }.joined(separator: "; ") + (carries ? "" : "; no traffic")
     }

@@ -25,7 +25,8 @@ public struct StarRun {
         let hubID = Identity.fqdn("hub.example"), peerID = Identity.fqdn("peer\(peer).example")
         let secret = SecretOctets(Array("the secret of peer \(peer)".utf8))
         var connection = ConnectionConfiguration(
-            name: "peer\(peer)", origin: origin, localIdentity: isHub ? hubID : peerID, remoteIdentity: isHub ? peerID : hubID,
+            name: "peer\(peer)", origin: origin, localIdentity: isHub ? hubID : peerID,
+            remoteIdentity: isHub ? peerID : hubID,
             localAuthentication: .preSharedKey(secret), remoteAuthentication: .preSharedKey(secret))
         let hub = IPAddress(v4: 0xc633_6401), own = IPAddress(v4: 0xc000_0200 + UInt32(peer + 1))
         connection.localAddresses = [isHub ? hub : own]
@@ -104,6 +105,7 @@ public struct StarRun {
 
     private func carries(_ peer: Int, _ hub: Host, _ world: World) -> Bool {
         guard let host = world.hosts["peer\(peer)"] else { return false }
-        return world.carries(from: host, to: hub, policy: 1) && world.carries(from: hub, to: host, policy: UInt32(peer + 1))
+        return world.carries(from: host, to: hub, policy: 1)
+            && world.carries(from: hub, to: host, policy: UInt32(peer + 1))
     }
 }

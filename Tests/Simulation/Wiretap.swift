@@ -42,7 +42,9 @@ public struct Wiretap {
         for host in hosts() {
             for event in host.events {
                 guard
-                    case .keys(.ike(header.initiatorSPI, header.responderSPI, let suite, let ei, let er, let ai, let ar)) = event
+                    case .keys(
+                        .ike(header.initiatorSPI, header.responderSPI, let suite, let ei, let er, let ai, let ar)) =
+                        event
                 else { continue }
                 let isInitiator = header.flags.contains(.initiator)
                 return try? MessageCipher(

@@ -17,7 +17,9 @@ public struct NetworkConditions: Sendable {
     /// The chance that an inbound SA cannot be installed.
     public var installationFailure = 0.0
 
-    public init(loss: Double = 0, duplication: Double = 0, delay: ClosedRange<Duration> = .milliseconds(5) ... .milliseconds(5)) {
+    public init(
+        loss: Double = 0, duplication: Double = 0, delay: ClosedRange<Duration> = .milliseconds(5) ... .milliseconds(5)
+    ) {
         self.loss = loss
         self.duplication = duplication
         self.delay = delay
@@ -248,13 +250,16 @@ public final class World {
                 computation.end = computation.host.sleepsUntil
                 computing.append(computation)
             } else {
-                computation.host.endpoint.complete(computation.id, with: computation.result, at: computation.host.clock(now))
+                computation.host.endpoint.complete(
+                    computation.id, with: computation.result, at: computation.host.clock(now))
                 await drain(computation.host)
             }
         case .timeout(let host):
             host.endpoint.handleTimeout(at: host.clock(now))
             await drain(host)
-            if let at = host.nextDeadline, at <= now { accuse("\(host.name) finds something due again as soon as it is done") }
+            if let at = host.nextDeadline, at <= now {
+                accuse("\(host.name) finds something due again as soon as it is done")
+            }
         }
         await afterwards()
         return true
@@ -439,7 +444,9 @@ public final class World {
             accuse("\(host.name): IKE and data plane have different inbound SAs")
         }
         for out in host.outbound.values {
-            if host.inbound[out.inboundSPI] == nil { accuse("\(host.name) sends with \(out.outboundSPI), whose inbound SA is gone") }
+            if host.inbound[out.inboundSPI] == nil {
+                accuse("\(host.name) sends with \(out.outboundSPI), whose inbound SA is gone")
+            }
             // SPIs are random: two that name each other are one pair.
             for peer in inOrder where peer !== host {
                 guard let there = peer.inbound[out.outboundSPI], there.outboundSPI == out.inboundSPI else { continue }

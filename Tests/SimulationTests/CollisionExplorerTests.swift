@@ -3,7 +3,9 @@ import Testing
 
 @Suite("All orders of crossing exchanges")
 struct CollisionExplorerTests {
-    private func explore(_ sets: [(left: [CollisionExplorer.Act], right: [CollisionExplorer.Act])], losses: Int, orders: Int) async {
+    private func explore(
+        _ sets: [(left: [CollisionExplorer.Act], right: [CollisionExplorer.Act])], losses: Int, orders: Int
+    ) async {
         var runs = 0
         for (number, set) in sets.enumerated() {
             var explorer = CollisionExplorer(left: set.left, right: set.right, seed: UInt64(number + 1), losses: losses)

@@ -3,7 +3,9 @@ import Testing
 
 @Suite("Long and wide runs")
 struct LongRunTests {
-    @Test("In a month with a restart every day a pair is never down for longer than its timers explain, and nothing piles up")
+    @Test(
+        "In a month with a restart every day a pair is never down for longer than its timers explain, and nothing piles up"
+    )
     func month() async {
         var run = LongRun(seed: 1)
         await run.run(hours: 720)

@@ -8,13 +8,15 @@ struct Soak: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cygnet-soak",
         abstract: "Runs simulated gateways for hours of the processor and years of their own.",
-        discussion: "Every run follows from its seed. What fails is printed with its kind and seed, which --first repeats.")
+        discussion:
+            "Every run follows from its seed. What fails is printed with its kind and seed, which --first repeats.")
 
     enum Kind: String, ExpressibleByArgument, CaseIterable {
         case collisions, breadth, depth, star, long
     }
 
-    @Option(help: "Which kinds of run: \(Kind.allCases.map(\.rawValue).joined(separator: ", ")). All, if none is named.")
+    @Option(
+        help: "Which kinds of run: \(Kind.allCases.map(\.rawValue).joined(separator: ", ")). All, if none is named.")
     var kind: [Kind] = []
 
     @Option(help: "Exchanges to make with the rehearsed key exchange.")
@@ -101,7 +103,8 @@ struct Soak: AsyncParsableCommand {
         await run.run()
         await ledger.enter(
             kind, runs: 1, exchanges: run.exchanges,
-            failures: run.complaints.isEmpty ? [] : ["seed \(seed): \(run.complaints.prefix(4).joined(separator: "; "))"])
+            failures: run.complaints.isEmpty
+                ? [] : ["seed \(seed): \(run.complaints.prefix(4).joined(separator: "; "))"])
     }
 
     private func stars(_ ledger: Ledger) async {
@@ -123,14 +126,15 @@ struct Soak: AsyncParsableCommand {
         await run.run(hours: hours) { run in
             if ContinuousClock.now - told > .seconds(60) {
                 told = .now
-                print("long: \(run.summary)")
+                say("long: \(run.summary)")
             }
             return ContinuousClock.now < end
         }
-        print("long: \(run.summary), in \(Int((ContinuousClock.now - begun).inSeconds)) s")
+        say("long: \(run.summary), in \(Int((ContinuousClock.now - begun).inSeconds)) s")
         await ledger.enter(
             .long, runs: 1, exchanges: run.exchanges,
-            failures: run.complaints.isEmpty ? [] : ["seed \(run.seed): \(run.complaints.prefix(4).joined(separator: "; "))"])
+            failures: run.complaints.isEmpty
+                ? [] : ["seed \(run.seed): \(run.complaints.prefix(4).joined(separator: "; "))"])
     }
 }
 
@@ -160,7 +164,7 @@ actor Ledger {
         self.runs[kind, default: 0] += runs
         self.exchanges[kind, default: 0] += exchanges
         self.failures[kind, default: 0] += failures.count
-        for failure in failures { print("FAILED \(kind.rawValue): \(failure)") }
+        for failure in failures { say("FAILED \(kind.rawValue): \(failure)") }
         if ContinuousClock.now - told > .seconds(30) { report(isFinal: false) }
     }
 
@@ -170,7 +174,7 @@ actor Ledger {
         told = .now
         let seconds = Int((told - begun).inSeconds)
         for kind in Soak.Kind.allCases where runs[kind] != nil {
-            print(
+            say(
                 "\(isFinal ? "total" : "so far"), \(seconds) s: \(kind.rawValue): \(runs[kind] ?? 0) runs, "
                     + "\(exchanges[kind] ?? 0) exchanges, \(failures[kind] ?? 0) failures")
         }
@@ -183,3 +187,6 @@ extension LongRun {
             + "\(tally.deadPeers) peers taken for dead, \(outages) outages of \(Int(timeOut.inSeconds)) s altogether"
     }
 }
+
+/// Writes a line at once, whoever reads it.
+func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
