@@ -97,7 +97,8 @@ private struct Field {
     }
 }
 
-@Suite("What comes in clear (RFC 4301, section 5.2)")
+/// One at a time: each starts many programs.
+@Suite("What comes in clear (RFC 4301, section 5.2)", .serialized)
 struct ClearTextTests {
     @Test(
         "What a policy protects does not arrive in clear, unless a bypass before it says so",
@@ -119,7 +120,9 @@ struct ClearTextTests {
         #expect(try field.arrivals(aim) == [aim.forged, aim.plain])
     }
 
-    @Test("What a policy protects arrives by the tunnel", arguments: Field.Aim.all, [Encapsulation.ip, .udp])
+    @Test(
+        "What a policy protects arrives by the tunnel",
+        arguments: zip(Field.Aim.all, [Encapsulation.ip, .udp, .udp, .ip]))
     private func tunnelled(aim: Field.Aim, encapsulation: Encapsulation) throws {
         let field = try Field()
         let tunnel = try Tunnel(field.sides)
@@ -147,14 +150,15 @@ struct ClearTextTests {
 
     @inline(never)
     private static func checkLeftovers(_ field: Field) throws {
+        let (first, last) = (Field.Aim.all[0], Field.Aim.all[3])
         for aim in Field.Aim.all { #expect(try field.arrivals(aim) == [aim.plain]) }
         let dataplane = UserspaceDataplane(field.gateway.configuration)
         try dataplane.start()
-        for aim in Field.Aim.all { #expect(try field.arrivals(aim) == [aim.plain]) }
+        #expect(try field.arrivals(first) == [first.plain])
         try dataplane.apply(Field.protection())
-        for aim in Field.Aim.all { #expect(try field.arrivals(aim) == [aim.plain]) }
+        #expect(try field.arrivals(last) == [last.plain])
         dataplane.stop()
-        for aim in Field.Aim.all { #expect(try field.arrivals(aim) == [aim.forged, aim.plain]) }
+        #expect(try field.arrivals(first) == [first.forged, first.plain])
     }
 
     @inline(never)
@@ -162,7 +166,9 @@ struct ClearTextTests {
         #expect(try field.arrivals(Field.Aim.all[0]) == [Field.Aim.all[0].plain])
         #expect(try UserspaceDataplane.cleanup(field.gateway.configuration).contains("table inet cygnet"))
         #expect(try field.gateway.execute("nft list tables").output.isEmpty)
-        for aim in Field.Aim.all { #expect(try field.arrivals(aim) == [aim.forged, aim.plain]) }
+        for aim in [Field.Aim.all[0], Field.Aim.all[3]] {
+            #expect(try field.arrivals(aim) == [aim.forged, aim.plain])
+        }
     }
 
     @Test("Between two hosts, only the protocol and the ports of the policy are refused")

@@ -75,7 +75,9 @@ extension Interoperability {
                 await left.killAtOnce()
                 let blocked = try await left.namespace.run(["ip", "rule"]).output
                 #expect(blocked.split(separator: "\n").count > 3, "\(blocked)")
+                #expect(try await left.namespace.run(["nft", "list", "tables"]).output.contains("inet cygnet"))
                 try await left.cleanup().orThrow()
+                #expect(try await left.namespace.run(["nft", "list", "tables"]).output.isEmpty)
                 let rules = try await left.namespace.run(["ip", "rule"]).output
                 #expect(rules.split(separator: "\n").count == 3, "\(rules)")
             }
