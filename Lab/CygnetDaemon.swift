@@ -89,7 +89,8 @@ package final class CygnetDaemon: Sendable {
         }
     }
 
-    package var log: String { (try? String(contentsOfFile: "\(directory)/log", encoding: .utf8)) ?? "" }
+    package var logFile: String { "\(directory)/log" }
+    package var log: String { (try? String(contentsOfFile: logFile, encoding: .utf8)) ?? "" }
     package var configurationText: String { (try? String(contentsOfFile: configurationFile, encoding: .utf8)) ?? "" }
     /// Whether the daemon runs.
     package var isRunning: Bool { running.get()?.isRunning ?? false }

@@ -6,7 +6,9 @@ struct Bench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cygnet-bench",
         abstract: "How fast Cygnet is, beside what else does the same on this machine at the same time.",
-        subcommands: [All.self, ESPCommand.self, HandshakeCommand.self, TunnelCommand.self, FloodCommand.self],
+        subcommands: [
+            All.self, ESPCommand.self, HandshakeCommand.self, TunnelCommand.self, FloodCommand.self, ScaleCommand.self,
+        ],
         defaultSubcommand: All.self)
 }
 

@@ -219,13 +219,7 @@ private enum Running: Sendable {
         }
     }
 
-    func residentMegabytes() throws -> Double {
-        let text = try String(contentsOfFile: "/proc/\(processID)/status", encoding: .utf8)
-        guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix("VmRSS:") }),
-            let kilobytes = line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap({ Double($0) })
-        else { throw LabError("/proc/\(processID)/status tells no VmRSS") }
-        return kilobytes / 1024
-    }
+    func residentMegabytes() throws -> Double { try ProcessMemory.resident(processID) }
 }
 
 /// The first message of an initiator of ours, which the forged ones are copies of.

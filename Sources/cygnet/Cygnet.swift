@@ -14,6 +14,7 @@ struct Cygnet: AsyncParsableCommand {
         version: GatewayVersion.current,
         subcommands: [
             Run.self, Check.self, Algorithms.self, Up.self, Down.self, Status.self, Events.self, Explain.self,
-            Redirect.self, Reload.self, Leases.self, SetLogLevel.self, Stop.self, Cleanup.self, DecodeCommand.self, DemoCommand.self,
+            Rekey.self, Redirect.self, Reload.self, Leases.self, SetLogLevel.self, Stop.self, Cleanup.self,
+            DecodeCommand.self, DemoCommand.self,
         ])
 }

@@ -34,6 +34,21 @@ struct Down: AsyncParsableCommand {
     }
 }
 
+struct Rekey: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Replace keys now: of the IKE SA, of a child or of all children.",
+        discussion: "Without a connection, those of all that are up. The rekeys are under way when this returns.")
+
+    @OptionGroup var control: ControlOptions
+    @Argument(help: "The connection; without it, all.") var name: String?
+    @Argument(help: "One child of it.") var child: String?
+    @Flag(help: "All children, and not the IKE SA.") var children = false
+
+    func run() async throws {
+        try await control.tell(ControlRequest(.rekey, connection: name, child: child, children: children))
+    }
+}
+
 struct Redirect: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Send the peers that have called for a connection to another gateway (RFC 5685).",

@@ -5,6 +5,8 @@ import Glibc
 struct NetlinkSocket: ~Copyable {
     private let descriptor: Int32
     private var sequence: UInt32 = 0
+    /// Made once: there may be tens of thousands of requests.
+    private var buffer = [UInt8](repeating: 0, count: 1 << 16)
 
     init() throws(DataplaneError) {
         let opened = cygnet_open_netlink_route()
@@ -23,7 +25,7 @@ struct NetlinkSocket: ~Copyable {
     mutating func perform(
         _ request: NetlinkRequest, tolerating: Set<Int32> = [], _ purpose: @autoclosure () -> String
     ) throws(DataplaneError) {
-        let result = try exchange(request, flags: NLM_F_ACK, purpose()) { _ in }
+        let result = try exchange(request, flags: NLM_F_ACK, purpose) { _ in }
         guard result == 0 || tolerating.contains(result) else { throw .system(result, purpose()) }
     }
 
@@ -32,26 +34,26 @@ struct NetlinkSocket: ~Copyable {
         _ request: NetlinkRequest, _ purpose: @autoclosure () -> String
     ) throws(DataplaneError) -> [NetlinkReply] {
         var replies: [NetlinkReply] = []
-        let result = try exchange(request, flags: NLM_F_DUMP, purpose()) { replies.append($0) }
+        let result = try exchange(request, flags: NLM_F_DUMP, purpose) { replies.append($0) }
         guard result == 0 else { throw .system(result, purpose()) }
         return replies
     }
 
     /// - Returns: 0 or the error number with which the kernel ended the exchange.
     private mutating func exchange(
-        _ request: NetlinkRequest, flags: Int32, _ purpose: String, each: (NetlinkReply) -> Void
+        _ request: NetlinkRequest, flags: Int32, _ purpose: () -> String, each: (NetlinkReply) -> Void
     ) throws(DataplaneError) -> Int32 {
         sequence &+= 1
         let request = request.serialized(sequence: sequence, adding: flags)
-        guard Glibc.send(descriptor, request, request.count, 0) == request.count else { throw .system(errno, purpose) }
-        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        guard Glibc.send(descriptor, request, request.count, 0) == request.count else { throw .system(errno, purpose()) }
         while true {
             let count = recv(descriptor, &buffer, buffer.count, 0)
             guard count > 0 else {
                 if errno == EINTR { continue }
-                throw .system(errno, purpose)
+                throw .system(errno, purpose())
             }
-            var rest = buffer[..<count]
+            // A copy, which keeps the buffer ours alone.
+            var rest = ArraySlice(Array(buffer[..<count]))
             while let header = NetlinkReply(type: 0, body: rest).header(nlmsghdr.self),
                 header.nlmsg_len >= 16, Int(header.nlmsg_len) <= rest.count
             {

@@ -32,13 +32,12 @@ struct RoutingPlan: Hashable {
         units.append([RoutingRule(family: family, mark: configuration.firewallMark, action: .pass)])
 
         var express: [Unit] = []
+        var sourced: Set<IPPrefix> = []
         var general: [Unit] = []
         for installed in policies {
             for traffic in Self.traffic(of: installed.policy, family) {
                 let source = Self.source(for: traffic, installed.preferredSources, ownAddresses)
-                if let source, installed.policy.action == .protect,
-                    !sourceRoutes.contains(where: { $0.destination == traffic.remote })
-                {
+                if let source, installed.policy.action == .protect, sourced.insert(traffic.remote).inserted {
                     sourceRoutes.append(SourceRoute(destination: traffic.remote, source: source))
                 }
                 let unit = Self.unit(

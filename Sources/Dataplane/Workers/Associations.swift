@@ -90,11 +90,13 @@ struct PolicyTable: ~Copyable {
 
     let database: SecurityPolicyDatabase
     let rows: UnsafeMutableBufferPointer<Row>
+    private let indices: [UInt32: Int]
 
     init(_ policies: [SecurityPolicy]) {
         database = SecurityPolicyDatabase(policies)
         rows = .allocate(capacity: policies.count)
         _ = rows.initialize(from: policies.map { Row(id: $0.id) })
+        indices = Dictionary(policies.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { $1 })
     }
 
     deinit { rows.deallocate() }
@@ -103,16 +105,28 @@ struct PolicyTable: ~Copyable {
     ///
     /// - Parameter entries: oldest first.
     func link(_ entries: [UnsafeMutablePointer<OutboundEntry>]) {
-        var indices: [UInt32: Int] = [:]
-        for index in rows.indices {
-            indices[rows[index].id] = index
-            rows[index].newest = nil
+        for index in rows.indices { rows[index].newest = nil }
+        for entry in entries { link(entry) }
+    }
+
+    /// Links one association, as the newest of its policy.
+    func link(_ entry: UnsafeMutablePointer<OutboundEntry>) {
+        entry.pointee.next = nil
+        guard let index = indices[entry.pointee.policy] else { return }
+        entry.pointee.next = rows[index].newest
+        rows[index].newest = entry
+    }
+
+    /// Takes one association out of its policy's chain.
+    func unlink(_ entry: UnsafeMutablePointer<OutboundEntry>) {
+        guard let index = indices[entry.pointee.policy] else { return }
+        if rows[index].newest == entry {
+            rows[index].newest = entry.pointee.next
+        } else {
+            var before = rows[index].newest
+            while let candidate = before, candidate.pointee.next != entry { before = candidate.pointee.next }
+            before?.pointee.next = entry.pointee.next
         }
-        for entry in entries {
-            entry.pointee.next = nil
-            guard let index = indices[entry.pointee.policy] else { continue }
-            entry.pointee.next = rows[index].newest
-            rows[index].newest = entry
-        }
+        entry.pointee.next = nil
     }
 }

@@ -320,10 +320,10 @@ struct OutboundWorker: ~Copyable {
                 table.pointee.link(associations)
             case .activate(let entry):
                 associations.append(entry)
-                policies.pointee.link(associations)
+                policies.pointee.link(entry)
             case .remove(let entry):
                 associations.removeAll { $0 == entry }
-                policies.pointee.link(associations)
+                policies.pointee.unlink(entry)
             case .move(let entry, let local, let remote, let encapsulation, let socket):
                 if remote.address.family != entry.pointee.remote.address.family {
                     entry.pointee.path = PathMTU(remote.address.family, linkMTU: entry.pointee.path.linkMTU)

@@ -1,4 +1,5 @@
 import IKE
+import IPPacket
 import IPsecPolicy
 
 /// Finds children whose traffic overlaps, so that a packet's association would depend on chance.
@@ -22,8 +23,8 @@ enum OverlapCheck {
             }
         }
         for subject in subjects { checkSides(subject, diagnostics) }
-        for (index, later) in subjects.enumerated() {
-            for earlier in subjects[..<index] {
+        for (later, candidates) in zip(subjects, neighbours(of: subjects.map(\.child))) {
+            for earlier in candidates.map({ subjects[$0] }) {
                 guard let overlap = overlap(earlier.child, later.child), !isWithin(earlier.child, later.child) else {
                     continue
                 }
@@ -33,6 +34,52 @@ enum OverlapCheck {
                         + "make the subnets disjoint, or put the narrower of the two first",
                     at: later.origin)
             }
+        }
+    }
+
+    /// For each child the earlier ones with which it may have traffic in common, in order: among thousands nobody waits for
+    /// each to be compared with each.
+    private static func neighbours(of children: [ChildConfiguration]) -> [[Int]] {
+        let sides = [children.map(\.remoteSelectors), children.map(\.localSelectors)].map { side in
+            side.enumerated().flatMap { index, selectors in
+                selectors.map { Range(owner: index, first: $0.first, last: $0.last) }
+            }.sorted { $0.first < $1.first }
+        }
+        // Often all children have one side in common, and hardly any two the other.
+        let ranges = sides.min { Range.meetings(among: $0) < Range.meetings(among: $1) } ?? []
+        var found = [Set<Int>](repeating: [], count: children.count)
+        var open: [Range] = []
+        for range in ranges {
+            open.removeAll { $0.last < range.first }
+            for other in open where other.owner != range.owner {
+                found[max(range.owner, other.owner)].insert(min(range.owner, other.owner))
+            }
+            open.append(range)
+        }
+        return found.map { $0.sorted() }
+    }
+
+    /// Addresses of one child, on one side. Those of IPv4 come before all of IPv6.
+    private struct Range {
+        let owner: Int
+        let first: IPAddress
+        let last: IPAddress
+
+        /// How many pairs have addresses in common.
+        ///
+        /// - Parameter ranges: in the order of their first addresses.
+        static func meetings(among ranges: [Range]) -> Int {
+            var count = 0
+            for (index, range) in ranges.enumerated() {
+                // The first that begins behind the end of this one.
+                var (low, high) = (index + 1, ranges.count)
+                while low < high {
+                    let middle = (low + high) / 2
+                    if range.last < ranges[middle].first { high = middle } else { low = middle + 1 }
+                }
+                count += low - index - 1
+            }
+            return count
         }
     }
 

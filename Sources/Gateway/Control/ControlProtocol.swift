@@ -1,7 +1,7 @@
 /// A request on the control socket: one line of JSON. Nothing in it names a file.
 public struct ControlRequest: Codable, Hashable, Sendable {
     public enum Command: String, Codable, Hashable, Sendable {
-        case status, watch, events, up, down, redirect, reload, explain, leases
+        case status, watch, events, up, down, rekey, redirect, reload, explain, leases
         case logLevel = "log-level"
         case shutdown
     }
@@ -9,6 +9,8 @@ public struct ControlRequest: Codable, Hashable, Sendable {
     public var command: Command
     public var connection: String?
     public var child: String?
+    /// Whether `rekey` means all children rather than the IKE SA.
+    public var children: Bool?
     /// Where `redirect` sends a connection's peers: an address or a name.
     public var gateway: String?
     /// The level to set; absent to ask for the present one.
@@ -17,12 +19,13 @@ public struct ControlRequest: Codable, Hashable, Sendable {
     public var seconds: Double?
 
     public init(
-        _ command: Command, connection: String? = nil, child: String? = nil, gateway: String? = nil,
-        level: String? = nil, seconds: Double? = nil
+        _ command: Command, connection: String? = nil, child: String? = nil, children: Bool? = nil,
+        gateway: String? = nil, level: String? = nil, seconds: Double? = nil
     ) {
         self.command = command
         self.connection = connection
         self.child = child
+        self.children = children
         self.gateway = gateway
         self.level = level
         self.seconds = seconds

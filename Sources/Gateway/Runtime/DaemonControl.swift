@@ -23,6 +23,7 @@ extension Daemon: ControlResponder {
         case .events: try await stream(request, reply: reply)
         case .up: try await reply(bringUp(request))
         case .down: try await reply(takeDown(request))
+        case .rekey: try await reply(rekey(request))
         case .redirect: try await reply(redirect(request))
         case .reload: try await reply(reload())
         case .explain: try await reply(explain(request.connection))
@@ -53,6 +54,35 @@ extension Daemon: ControlResponder {
         } catch {
             return ControlReply(.configuration, lines: [error.description])
         }
+    }
+
+    // MARK: rekey
+
+    /// Begins to replace keys: those of one connection, or of all that are up.
+    private func rekey(_ request: ControlRequest) async -> ControlReply {
+        var connections = configuration.connections
+        if let name = request.connection {
+            guard let connection = connection(name) else { return unknown(name) }
+            connections = [connection]
+        }
+        var begun = 0
+        for (index, connection) in connections.enumerated() {
+            let name = connection.name
+            let children = connection.configuration.children.map(\.name)
+            let wanted: [String?] = request.children ?? false ? children : [request.child]
+            for child in wanted {
+                do throws(ControlError) {
+                    try endpoint.rekey(name, child: child, at: clock.now)
+                    begun += 1
+                } catch {
+                    guard request.connection == nil else { return ControlReply(.configuration, lines: [error.description]) }
+                }
+            }
+            drain()
+            // With many there is other work between.
+            if index % 16 == 15 { await Task.yield() }
+        }
+        return ControlReply(lines: ["\(begun) \(begun == 1 ? "rekey is" : "rekeys are") under way"])
     }
 
     // MARK: up and down
@@ -152,7 +182,7 @@ extension Daemon: ControlResponder {
         guard let name else {
             var lines: [String] = []
             for connection in configuration.connections {
-                guard let last = history.narratives(of: connection.name).last else {
+                guard let last = history.last(of: connection.name) else {
                     lines.append("\(connection.name): nothing negotiated yet")
                     continue
                 }
@@ -162,7 +192,7 @@ extension Daemon: ControlResponder {
             return ControlReply(lines: lines + callerLines(of: nil, since: .origin))
         }
         guard connection(name) != nil else { return unknown(name) }
-        guard let last = history.narratives(of: name).last else {
+        guard let last = history.last(of: name) else {
             let state = endpoint.status().first { $0.name == name }
             let doing = state.map { " It is \($0.state.rawValue): \($0.reason)." } ?? ""
             return ControlReply(

@@ -5,7 +5,8 @@ import Octets
 extension Daemon {
     /// Everything there is to see at this moment.
     func status() async -> GatewayStatus {
-        let counters = await dataplane.counters()
+        // By the pair's SPI of ours.
+        let counters = Dictionary(grouping: await dataplane.counters(), by: \.inboundSPI)
         let statistics = await dataplane.statistics()
         let now = clock.now
         var status = GatewayStatus(
@@ -25,7 +26,7 @@ extension Daemon {
     }
 
     private func report(
-        _ connection: GatewayConnection, _ state: ConnectionStatus, _ counters: [SACountersReport], _ now: Instant
+        _ connection: GatewayConnection, _ state: ConnectionStatus, _ counters: [UInt32: [SACountersReport]], _ now: Instant
     ) -> ConnectionReport {
         let configured = connection.configuration
         let children = configured.children.map { child in
@@ -76,7 +77,7 @@ extension Daemon {
     }
 
     private func report(
-        _ child: ChildSAStatus, of connection: String, _ counters: [SACountersReport], _ now: Instant
+        _ child: ChildSAStatus, of connection: String, _ counters: [UInt32: [SACountersReport]], _ now: Instant
     ) -> ChildSAReport {
         var report = ChildSAReport(
             inboundSPI: hex(child.inboundSPI), outboundSPI: hex(child.outboundSPI), state: child.state,
@@ -84,15 +85,14 @@ extension Daemon {
             mode: child.mode.name, localSelectors: child.localSelectors, remoteSelectors: child.remoteSelectors,
             age: seconds(now - child.establishedAt), rekeyIn: child.rekeyAt.map { max(0, seconds($0 - now)) },
             instance: child.instance.map { InstanceName(connection, $0).description })
-        for entry in counters {
+        for entry in counters[child.inboundSPI] ?? [] {
             switch entry.direction {
-            case .inbound where entry.spi == child.inboundSPI:
+            case .inbound:
                 report.packetsIn = entry.counters.packets
                 report.octetsIn = entry.counters.octets
-            case .outbound where entry.inboundSPI == child.inboundSPI:
+            case .outbound:
                 report.packetsOut = entry.counters.packets
                 report.octetsOut = entry.counters.octets
-            default: continue
             }
             for (reason, packets) in entry.counters.allDrops { report.drops[reason.description, default: 0] += packets }
         }

@@ -25,6 +25,13 @@ public struct Narrative: Sendable {
         public var kind: Kind
         public var text: String
         public var origin: Origin?
+
+        public init(at: Instant, kind: Kind, text: String, origin: Origin?) {
+            self.at = at
+            self.kind = kind
+            self.text = text
+            self.origin = origin
+        }
     }
 
     /// What a negotiation is about.
@@ -57,8 +64,15 @@ public struct Narrative: Sendable {
         self.began = began
     }
 
+    /// Lines kept of what happens between two negotiations: it may belong to one that goes on while another has ended.
+    private static let limitBetween = 16
+
+    /// Forgets the lines of what has been told.
+    mutating func clear() { lines = [] }
+
     mutating func add(_ kind: Kind, _ text: String, at: Instant, origin: Origin? = nil) {
         guard lines.count < Self.limit else { return }
+        if isFinished, lines.count >= Self.limitBetween { lines.removeFirst() }
         lines.append(Line(at: at, kind: kind, text: text, origin: origin))
     }
 }

@@ -423,6 +423,8 @@ final class IKESA {
             for origin in refusal.origins.dropFirst() { tell(.note, "see also", origin: origin) }
         }
         context.emit(.negotiated(connection: connection?.name, narrative))
+        // Whoever wants to tell it keeps it: an SA that is up for days does not.
+        narrative.clear()
     }
 
     func status() -> IKESAStatus? {
