@@ -75,6 +75,11 @@ let package = Package(
         .target(
             name: "FuzzTargets", dependencies: ["Gateway", "Decode", "ESP", "Simulation", "CertificateFixtures", x509],
             path: "Fuzz/Targets"),
+        .target(
+            name: "FailingLibcrypto", dependencies: ["COpenSSL"], path: "Tests/LibcryptoFailures/FailingLibcrypto"),
+        .executableTarget(
+            name: "cygnet-libcrypto-failures", dependencies: ["FailingLibcrypto", "ESP", "Simulation"],
+            path: "Tests/LibcryptoFailures/Runs"),
         .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"]),
         .executableTarget(
             name: "cygnet-soak",

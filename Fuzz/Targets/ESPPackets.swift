@@ -116,6 +116,9 @@ private enum ESPSample {
     /// Seals an inner packet, and opens it at the other end.
     static func send(_ inner: [UInt8], _ encryption: EncryptionAlgorithm, _ integrity: IntegrityAlgorithm?) throws {
         var sa = try OutboundSA(parameters(isLeft: true, encryption, integrity))
+        // As the data plane does: what the SA does not carry never gets there.
+        let selector = inner.withUnsafeBytes { packet in IPHeader(packet).flatMap { PacketSelector($0, in: packet) } }
+        guard let selector, sa.carries(selector) else { return }
         var peer = try InboundSA(parameters(isLeft: false, encryption, integrity))
         var buffer =
             [UInt8](repeating: 0, count: OutboundSA.headroom) + inner

@@ -17,6 +17,8 @@ extension FuzzTarget {
         let pair = await Conversation.pair()
         let wiretap = pair.wiretap
         let count = Counter()
+        // The wiretap knows the world, and would keep it alive for ever.
+        defer { pair.world.tap = nil }
         pair.world.tap = { datagram in
             defer { count.value += 1 }
             guard count.value == number, var header = datagram.header else { return [datagram] }
@@ -51,7 +53,7 @@ extension FuzzTarget {
         try expect(pair.faults.isEmpty, "\(pair.faults)")
         for host in [pair.left, pair.right] {
             // What a log or a person would be told of it.
-            try expect(!host.events.contains { "\($0)".isEmpty }, "an event has no words")
+            try expect(!host.events.contains { $0.words.contains("") }, "an event has no words")
             try expect(host.endpoint.saCount <= 4, "\(host.name) keeps \(host.endpoint.saCount) IKE SAs")
             try expect(host.inbound.count <= 32, "\(host.name) keeps \(host.inbound.count) child SAs")
         }
@@ -84,6 +86,28 @@ private struct Replacement: Sendable {
 
 /// A number that a closure counts up.
 final class Counter { var value = 0 }
+
+extension IKEEvent {
+    /// What a log or an explanation says of it, so far as that is not fixed.
+    fileprivate var words: [String] {
+        switch self {
+        case .ikeEstablished(_, let sa), .ikeRekeyed(_, let sa):
+            ["\(sa.suite)", sa.local, sa.remote, sa.remoteIdentity]
+        case .childEstablished(_, let child), .childRekeyed(_, _, let child):
+            ["\(child.suite)", child.localSelectors, child.remoteSelectors]
+        case .ikeClosed(_, _, let reason), .childClosed(_, _, _, let reason): [reason]
+        case .connectionChanged(_, _, let reason, _): [reason]
+        case .failed(_, let refusal, _), .callerRefused(_, _, let refusal): [refusal.reason]
+        case .negotiated(_, let narrative): narrative.lines.map(\.text)
+        case .pathChanged(_, _, let local, let remote): ["\(local)", "\(remote)"]
+        case .configurationReceived(_, let assigned): [assigned.summary]
+        case .redirecting(_, let remote, let gateway), .redirected(_, let remote, let gateway):
+            ["\(remote)", "\(gateway)"]
+        case .warning(_, let text): [text]
+        case .peerDead, .keys: []
+        }
+    }
+}
 
 extension IKEHeader {
     fileprivate func isFromLeft(_ sa: IKESAStatus) -> Bool {

@@ -138,7 +138,9 @@ struct DistinguishedNameForm: CustomStringConvertible {
 
     private static func type(named name: String) throws(TextError) -> ASN1ObjectIdentifier {
         if let known = typeNames.first(where: { $0.name.lowercased() == name.lowercased() }) { return known.type }
-        if name.contains("."), let identifier = try? ASN1ObjectIdentifier(dotRepresentation: name) { return identifier }
+        if isObjectIdentifier(name), let identifier = try? ASN1ObjectIdentifier(dotRepresentation: name) {
+            return identifier
+        }
         throw TextError(
             reason:
                 """
@@ -146,6 +148,13 @@ struct DistinguishedNameForm: CustomStringConvertible {
                 \(typeNames.map(\.name).joined(separator: ", ")) and object identifiers
                 """
         )
+    }
+
+    /// Whether it is an object identifier in dots: SwiftASN1 traps on numbers whose encoding it has no room for.
+    private static func isObjectIdentifier(_ name: String) -> Bool {
+        let arcs = name.split(separator: ".", omittingEmptySubsequences: false).map { UInt32($0) }
+        guard arcs.count >= 2, !arcs.contains(nil), let first = arcs[0], let second = arcs[1] else { return false }
+        return first < 2 ? second < 40 : first == 2
     }
 
     private static func attribute(

@@ -103,6 +103,13 @@ struct IdentityConfigurationTests {
         #expect(error?.code == .invalidIdentity)
     }
 
+    @Test(
+        "Object identifiers that do not exist, or whose numbers are too large, name no type",
+        arguments: ["188818888888888888.3=x", "2.18446744073709551615=x", "1.40=x", "3.1=x", "2=x", "1..2=x", ".1.2=x"])
+    func objectIdentifiers(_ text: String) {
+        #expect(throws: (any Error).self) { try Identity(configured: "dn:\(text)") }
+    }
+
     @Test("Nothing is no identity", arguments: ["", "   ", "fqdn:", "keyid:", "dn: "])
     func empty(_ text: String) {
         #expect(throws: CredentialError(.invalidIdentity, "")) { try Identity(configured: text) }

@@ -95,13 +95,13 @@ struct KeyScheduleTests {
 
     @Test("AUTH covers the message, the other side's nonce and the identity (RFC 7296 section 2.15)")
     func authentication() throws {
-        let signed = AuthenticationOctets.signed(
+        let signed = try AuthenticationOctets.signed(
             message: Array("first message".utf8), otherNonce: responderNonce,
             identityBody: [2, 0, 0, 0] + Array("gw.example.org".utf8), key: try keys().skPi, prf: .hmacSHA2_256)
         #expect(
             Array(signed.suffix(32)).hexadecimal == "aae9187db49232840528003744c83363af7da165aef5d10ad5603d39bcfae91b")
         #expect(Array(signed.prefix(45)) == Array("first message".utf8) + responderNonce)
-        let proof = AuthenticationOctets.sharedKeyProof(
+        let proof = try AuthenticationOctets.sharedKeyProof(
             SecretOctets(Array("secret".utf8)), octets: signed, prf: .hmacSHA2_256)
         #expect(hex(proof) == "6562edde6c376fb3be39d421018a37f275e9694f6273b3135e26bdd514da8c86")
     }

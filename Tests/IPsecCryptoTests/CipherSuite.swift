@@ -70,7 +70,7 @@ struct CipherSuite: Sendable, CustomTestStringConvertible {
             case .hmacSHA2_384_192: .hmacSHA2_384
             case .hmacSHA2_512_256: .hmacSHA2_512
             }
-        return prf.compute(key: try #require(integrityKey), protected).unprotected.prefix(icvLength).map(\.self)
+        return try prf.compute(key: try #require(integrityKey), protected).unprotected.prefix(icvLength).map(\.self)
     }
 
     /// A packet before sealing: SPI, the low half of the sequence number, room for the IV, payload, room for the code.

@@ -68,10 +68,10 @@ struct KeyedCodeTests {
     ]
 
     @Test("The PRFs give the values that RFCs print", arguments: xcbc + cmac + sha1)
-    func publishedPRF(vector: Vector) {
-        let output = vector.prf.compute(key: SecretOctets(vector.key), vector.data)
+    func publishedPRF(vector: Vector) throws {
+        let output = try vector.prf.compute(key: SecretOctets(vector.key), vector.data)
         #expect(output == SecretOctets(vector.code))
-        #expect(vector.prf.compute(key: SecretOctets(vector.key), SecretOctets(vector.data)) == output)
+        #expect(try vector.prf.compute(key: SecretOctets(vector.key), SecretOctets(vector.data)) == output)
     }
 
     @Test(

@@ -56,7 +56,7 @@ final class ConfigurationDocument {
     }
 
     func origin(_ mark: Mark?, key: String = "") -> Origin {
-        Origin(file: file, line: mark?.line ?? 1, column: mark?.column ?? 1, key: key)
+        Origin(file: file, line: mark?.line ?? 1, column: mark?.column ?? 1, key: escaped(key))
     }
 
     private func disguise(at mark: Mark, in text: String) -> String? {

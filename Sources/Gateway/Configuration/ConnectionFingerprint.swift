@@ -47,10 +47,10 @@ extension GatewayConnection {
     private static let key = SecretOctets((0..<32).map { _ in UInt8.random(in: 0...255) })
 
     private static func digest(_ octets: [UInt8]) -> String {
-        PRF.hmacSHA2_256.compute(key: key, octets).unprotected.hexadecimal
+        key.authenticationCode(of: octets).unprotected.hexadecimal
     }
 
     private static func digest(_ secret: SecretOctets) -> String {
-        PRF.hmacSHA2_256.compute(key: key, secret).unprotected.hexadecimal
+        key.authenticationCode(of: secret).unprotected.hexadecimal
     }
 }

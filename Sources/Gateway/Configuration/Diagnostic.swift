@@ -11,7 +11,7 @@ public struct Diagnostic: Hashable, Sendable, CustomStringConvertible {
     public var description: String {
         let prefix = severity == .warning ? "warning: " : ""
         let key = origin.key.isEmpty ? "" : "\(origin.key): "
-        return "\(origin.file):\(origin.line):\(origin.column): \(prefix)\(key)\(message)"
+        return "\(escaped(origin.file)):\(origin.line):\(origin.column): \(prefix)\(key)\(message)"
     }
 }
 
@@ -44,10 +44,20 @@ final class Diagnostics {
 /// Text from outside between quotation marks: control characters escaped and the length limited, so that it stays
 /// within its line.
 func quoted(_ text: some StringProtocol, limit: Int = 80) -> String {
-    var result = "\""
+    let inside = escaped(text, limit: limit, alsoBefore: ["\"", "\\"])
+    return "\"\(inside)\""
+}
+
+/// Text from outside that stays within its line: control characters escaped, and what is beyond the limit left out.
+///
+/// - Parameter special: what gets a backslash before it too.
+func escaped(
+    _ text: some StringProtocol, limit: Int = 4096, alsoBefore special: Set<Unicode.Scalar> = []
+) -> String {
+    var result = ""
     for scalar in text.unicodeScalars.prefix(limit) {
         switch scalar {
-        case "\"", "\\": result += "\\\(scalar)"
+        case _ where special.contains(scalar): result += "\\\(scalar)"
         case "\n": result += "\\n"
         case "\t": result += "\\t"
         case _
@@ -58,5 +68,5 @@ func quoted(_ text: some StringProtocol, limit: Int = 80) -> String {
         default: result.unicodeScalars.append(scalar)
         }
     }
-    return result + (text.unicodeScalars.count > limit ? "…\"" : "\"")
+    return result + (text.unicodeScalars.count > limit ? "…" : "")
 }

@@ -32,8 +32,8 @@ struct CookieJar {
         let present = now.nanoseconds / Self.lifetime.wholeNanoseconds
         guard present != period else { return }
         period = present
-        secret = PRF.hmacSHA2_256.compute(key: root, present.bigEndianOctets)
-        secretBefore = PRF.hmacSHA2_256.compute(key: root, (present - 1).bigEndianOctets)
+        secret = root.authenticationCode(of: present.bigEndianOctets)
+        secretBefore = root.authenticationCode(of: (present - 1).bigEndianOctets)
     }
 
     private mutating func code(
@@ -44,7 +44,7 @@ struct CookieJar {
         input.write(address.octets)
         input.write(message.header.initiatorSPI)
         input.write(mark)
-        return PRF.hmacSHA2_256.compute(key: secret, input.octets)
+        return secret.authenticationCode(of: input.octets)
     }
 
     mutating func bake(for message: FirstMessage, from address: IPAddress, mark: [UInt8], at now: Instant) -> [UInt8] {

@@ -45,32 +45,32 @@ extension IKESA {
             close(error, tellPeer: true)
             return
         }
-        let octets = AuthenticationOctets.signed(
-            message: foundation.request, otherNonce: foundation.responderNonce,
-            identityBody: connection.localIdentity.payload.serializedBody, key: keys.skPi, prf: keys.suite.prf)
-        guard foundation.session == nil else {
-            sendAuth(
-                proving, SessionResumption.proof(key: keys.skPi, message: foundation.request, prf: keys.suite.prf))
-            return
-        }
-        switch connection.localAuthentication {
-        case .preSharedKey(let secret):
-            let proof = AuthenticationOctets.sharedKeyProof(secret, octets: octets, prf: keys.suite.prf)
-            sendAuth(proving, AuthenticationPayload(method: .sharedKey, data: proof.unprotected))
-        case .anonymous: sendAuth(proving, NullAuthentication.proof(key: keys.skPi, octets: octets, keys: keys))
-        case .certificate(let certificate):
-            do {
+        do throws(Refusal) {
+            guard foundation.session == nil else {
+                let proof = try SessionResumption.proof(
+                    key: keys.skPi, message: foundation.request, prf: keys.suite.prf)
+                return sendAuth(proving, proof)
+            }
+            let octets = try AuthenticationOctets.signed(
+                message: foundation.request, otherNonce: foundation.responderNonce,
+                identityBody: connection.localIdentity.payload.serializedBody, key: keys.skPi, prf: keys.suite.prf)
+            switch connection.localAuthentication {
+            case .preSharedKey(let secret):
+                let proof = try AuthenticationOctets.sharedKeyProof(secret, octets: octets, prf: keys.suite.prf)
+                sendAuth(proving, AuthenticationPayload(method: .sharedKey, data: proof.unprotected))
+            case .anonymous: sendAuth(proving, try NullAuthentication.proof(key: keys.skPi, octets: octets, keys: keys))
+            case .certificate(let certificate):
                 let (method, algorithm) = try SignatureAuthentication.choose(
                     for: certificate.signingKey, peerHashes: slots[SignatureAuthentication.self])
                 let job = context.start(.sign(certificate.signingKey, algorithm, octets: octets), for: localSPI)
                 proving.phase = .signing(job, method, algorithm)
                 state = .proving(proving)
-            } catch {
-                var refusal = error
-                refusal.origins = [connection.origin(of: "local.auth")]
-                state = .proving(proving)
-                close(refusal, tellPeer: true)
             }
+        } catch {
+            var refusal = error
+            refusal.origins = [connection.origin(of: "local.auth")]
+            state = .proving(proving)
+            close(refusal, tellPeer: true)
         }
     }
 
@@ -148,7 +148,7 @@ extension IKESA {
                 finishAuth(proving, message, identity)
                 return
             }
-            let octets = AuthenticationOctets.signed(
+            let octets = try AuthenticationOctets.signed(
                 message: foundation.response, otherNonce: foundation.initiatorNonce,
                 identityBody: identification.serializedBody, key: keys.skPr, prf: keys.suite.prf)
             switch try check(
@@ -179,7 +179,7 @@ extension IKESA {
                     "the peer authenticated by \(authentication.method); a pre-shared key is configured", at: [origin],
                     notify: .authenticationFailed)
             }
-            let proof = AuthenticationOctets.sharedKeyProof(secret, octets: octets, prf: keys.suite.prf)
+            let proof = try AuthenticationOctets.sharedKeyProof(secret, octets: octets, prf: keys.suite.prf)
             guard proof == SecretOctets(authentication.data) else {
                 throw Refusal(
                     .authenticationFailed,

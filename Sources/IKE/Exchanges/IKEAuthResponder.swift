@@ -43,20 +43,20 @@ extension IKESA {
                 self.connection = connection
                 try SessionResumption.check(
                     session, identity, authentication, key: keys.skPi, message: initial.request, prf: keys.suite.prf)
+                let proof = try SessionResumption.proof(
+                    key: keys.skPr, message: initial.response, prf: keys.suite.prf)
                 let admitting = ResponderAuth(
                     initial: initial, connection: connection, remoteIdentity: identity, request: message,
                     phase: .verifying(Job.ID(number: 0)))
                 state = .admitting(admitting)
-                finishAdmission(
-                    admitting,
-                    SessionResumption.proof(key: keys.skPr, message: initial.response, prf: keys.suite.prf))
+                finishAdmission(admitting, proof)
                 return
             }
             let connection = try choose(among: initial.candidates, identity, wanted, authentication, payloads)
                 .resolved(for: identity)
             self.connection = connection
             try NullAuthentication.admit(to: connection, context: context)
-            let octets = AuthenticationOctets.signed(
+            let octets = try AuthenticationOctets.signed(
                 message: initial.request, otherNonce: initial.responderNonce,
                 identityBody: identification.serializedBody, key: keys.skPi, prf: keys.suite.prf)
             var proof: PeerProof?
@@ -154,17 +154,17 @@ extension IKESA {
     private func proveOurselves(_ admitting: ResponderAuth) {
         guard let keys else { return }
         let connection = admitting.connection
-        let octets = AuthenticationOctets.signed(
-            message: admitting.initial.response, otherNonce: admitting.initial.initiatorNonce,
-            identityBody: connection.localIdentity.payload.serializedBody, key: keys.skPr, prf: keys.suite.prf)
-        switch connection.localAuthentication {
-        case .preSharedKey(let secret):
-            let proof = AuthenticationOctets.sharedKeyProof(secret, octets: octets, prf: keys.suite.prf)
-            finishAdmission(admitting, AuthenticationPayload(method: .sharedKey, data: proof.unprotected))
-        case .anonymous:
-            finishAdmission(admitting, NullAuthentication.proof(key: keys.skPr, octets: octets, keys: keys))
-        case .certificate(let certificate):
-            do {
+        do throws(Refusal) {
+            let octets = try AuthenticationOctets.signed(
+                message: admitting.initial.response, otherNonce: admitting.initial.initiatorNonce,
+                identityBody: connection.localIdentity.payload.serializedBody, key: keys.skPr, prf: keys.suite.prf)
+            switch connection.localAuthentication {
+            case .preSharedKey(let secret):
+                let proof = try AuthenticationOctets.sharedKeyProof(secret, octets: octets, prf: keys.suite.prf)
+                finishAdmission(admitting, AuthenticationPayload(method: .sharedKey, data: proof.unprotected))
+            case .anonymous:
+                finishAdmission(admitting, try NullAuthentication.proof(key: keys.skPr, octets: octets, keys: keys))
+            case .certificate(let certificate):
                 let (method, algorithm) = try SignatureAuthentication.choose(
                     for: certificate.signingKey, peerHashes: slots[SignatureAuthentication.self])
                 var next = admitting
@@ -172,11 +172,11 @@ extension IKESA {
                     context.start(.sign(certificate.signingKey, algorithm, octets: octets), for: localSPI), method,
                     algorithm)
                 state = .admitting(next)
-            } catch {
-                var refusal = error
-                refusal.origins = [connection.origin(of: "local.auth")]
-                refuseInitiator(refusal)
             }
+        } catch {
+            var refusal = error
+            refusal.origins = [connection.origin(of: "local.auth")]
+            refuseInitiator(refusal)
         }
     }
 

@@ -19,10 +19,12 @@ enum NullAuthentication: IKEExtension {
     struct State {}
 
     /// The proof: as for a pre-shared key, with SK_pi or SK_pr in its place (RFC 7619 section 2.1).
-    static func proof(key: SecretOctets, octets: [UInt8], keys: IKEKeys) -> AuthenticationPayload {
+    static func proof(
+        key: SecretOctets, octets: [UInt8], keys: IKEKeys
+    ) throws(Refusal) -> AuthenticationPayload {
         AuthenticationPayload(
             method: .null,
-            data: AuthenticationOctets.sharedKeyProof(key, octets: octets, prf: keys.suite.prf).unprotected)
+            data: try AuthenticationOctets.sharedKeyProof(key, octets: octets, prf: keys.suite.prf).unprotected)
     }
 
     /// Checks a peer's AUTH payload of this method.
@@ -35,7 +37,8 @@ enum NullAuthentication: IKEExtension {
                 "the peer authenticated by \(authentication.method); it is to be anonymous", at: [origin],
                 notify: .authenticationFailed)
         }
-        guard SecretOctets(proof(key: key, octets: octets, keys: keys).data) == SecretOctets(authentication.data) else {
+        let wanted = try proof(key: key, octets: octets, keys: keys)
+        guard SecretOctets(wanted.data) == SecretOctets(authentication.data) else {
             throw Refusal(
                 .authenticationFailed, "the anonymous peer's AUTH payload does not fit the exchange", at: [origin],
                 notify: .authenticationFailed)

@@ -23,7 +23,7 @@ enum QuickCrashDetection: IKEExtension {
     /// `HMAC(QCD_SECRET, SPIi | SPIr)` (RFC 6290 section 5.1).
     private static func token(_ initiatorSPI: UInt64, _ responderSPI: UInt64, _ context: EndpointContext) -> [UInt8]? {
         context.configuration.crashDetectionSecret.map {
-            PRF.hmacSHA2_256.compute(key: $0, initiatorSPI.bigEndianOctets + responderSPI.bigEndianOctets).unprotected
+            $0.authenticationCode(of: initiatorSPI.bigEndianOctets + responderSPI.bigEndianOctets).unprotected
         }
     }
 

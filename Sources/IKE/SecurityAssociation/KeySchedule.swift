@@ -82,7 +82,7 @@ package struct IKEKeys: Sendable {
     ) throws(CryptoError) -> IKEKeys {
         let nonces = initiatorNonce + responderNonce
         let key = suite.prf.seedKey(initiatorNonce: initiatorNonce, responderNonce: responderNonce)
-        let seed = suite.prf.compute(key: key, sharedSecret)
+        let seed = try suite.prf.compute(key: key, sharedSecret)
         return try IKEKeys(
             suite: suite, seed: seed, nonces: nonces, initiatorSPI: initiatorSPI, responderSPI: responderSPI)
     }
@@ -94,7 +94,7 @@ package struct IKEKeys: Sendable {
         initiatorSPI: UInt64, responderSPI: UInt64
     ) throws(CryptoError) -> IKEKeys {
         let nonces = initiatorNonce + responderNonce
-        let seed = self.suite.prf.compute(key: skD, sharedSecret + SecretOctets(nonces))
+        let seed = try self.suite.prf.compute(key: skD, sharedSecret + SecretOctets(nonces))
         return try IKEKeys(
             suite: suite, seed: seed, nonces: nonces, initiatorSPI: initiatorSPI, responderSPI: responderSPI)
     }
@@ -106,7 +106,7 @@ package struct IKEKeys: Sendable {
         responderSPI: UInt64
     ) throws(CryptoError) -> IKEKeys {
         let nonces = initiatorNonce + responderNonce
-        let seed = suite.prf.compute(key: skD, Array("Resumption".utf8) + nonces)
+        let seed = try suite.prf.compute(key: skD, Array("Resumption".utf8) + nonces)
         return try IKEKeys(
             suite: suite, seed: seed, nonces: nonces, initiatorSPI: initiatorSPI, responderSPI: responderSPI)
     }

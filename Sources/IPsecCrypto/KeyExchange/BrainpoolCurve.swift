@@ -1,5 +1,6 @@
 import COpenSSL
 import Octets
+import Synchronization
 
 /// A Brainpool curve (RFC 5639) with the arithmetic of libcrypto, for key exchange as RFC 6954 has it.
 ///
@@ -10,26 +11,30 @@ final class BrainpoolCurve: Sendable {
     private nonisolated(unsafe) let orderLessOne: OpaquePointer
     private let fieldLength: Int
 
-    private static let p256 = BrainpoolCurve(NID_brainpoolP256r1)
-    private static let p384 = BrainpoolCurve(NID_brainpoolP384r1)
-    private static let p512 = BrainpoolCurve(NID_brainpoolP512r1)
+    /// Only curves that could be made: where memory was short once, the next caller tries again.
+    private static let made = Mutex<[KeyExchangeMethod: BrainpoolCurve]>([:])
 
     static func named(_ method: KeyExchangeMethod) throws(CryptoError) -> BrainpoolCurve {
-        let curve: BrainpoolCurve? =
-            switch method {
-            case .brainpoolP256r1: p256
-            case .brainpoolP384r1: p384
-            case .brainpoolP512r1: p512
-            default: nil
-            }
+        let curve = made.withLock { made -> BrainpoolCurve? in
+            if let curve = made[method] { return curve }
+            let curve: BrainpoolCurve? =
+                switch method {
+                case .brainpoolP256r1: BrainpoolCurve(method, NID_brainpoolP256r1)
+                case .brainpoolP384r1: BrainpoolCurve(method, NID_brainpoolP384r1)
+                case .brainpoolP512r1: BrainpoolCurve(method, NID_brainpoolP512r1)
+                default: nil
+                }
+            made[method] = curve
+            return curve
+        }
         guard let curve else { throw CryptoError(.libraryFailure, "libcrypto gives no curve \(method)") }
         return curve
     }
 
-    private init?(_ name: Int32) {
+    private init?(_ method: KeyExchangeMethod, _ name: Int32) {
         let parts = (group: EC_GROUP_new_by_curve_name(name), less: BN_new())
         guard let group = parts.group, let less = parts.less, let order = EC_GROUP_get0_order(group),
-            BN_sub(less, order, BN_value_one()) == 1
+            BN_sub(less, order, BN_value_one()) == 1, Int(EC_GROUP_get_degree(group)) == 4 * method.publicValueLength
         else {
             EC_GROUP_free(parts.group)
             BN_free(parts.less)
@@ -37,7 +42,7 @@ final class BrainpoolCurve: Sendable {
         }
         self.group = group
         orderLessOne = less
-        fieldLength = Int(EC_GROUP_get_degree(group) + 7) / 8
+        fieldLength = method.publicValueLength / 2
     }
 
     deinit {

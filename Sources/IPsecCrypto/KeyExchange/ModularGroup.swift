@@ -1,5 +1,6 @@
 import COpenSSL
 import Octets
+import Synchronization
 
 /// A MODP group of RFC 3526: a safe prime p and the generator 2, with the exponentiation of libcrypto.
 final class ModularGroup: Sendable {
@@ -10,34 +11,37 @@ final class ModularGroup: Sendable {
     private nonisolated(unsafe) let montgomery: OpaquePointer
     private let octetCount: Int
 
-    private static let modp2048 = ModularGroup(BN_get_rfc3526_prime_2048)
-    private static let modp3072 = ModularGroup(BN_get_rfc3526_prime_3072)
-    private static let modp4096 = ModularGroup(BN_get_rfc3526_prime_4096)
-    private static let modp6144 = ModularGroup(BN_get_rfc3526_prime_6144)
-    private static let modp8192 = ModularGroup(BN_get_rfc3526_prime_8192)
+    /// Only groups that could be made: where memory was short once, the next caller tries again.
+    private static let made = Mutex<[KeyExchangeMethod: ModularGroup]>([:])
 
     static func named(_ method: KeyExchangeMethod) throws(CryptoError) -> ModularGroup {
-        let group: ModularGroup? =
-            switch method {
-            case .modp2048: modp2048
-            case .modp3072: modp3072
-            case .modp4096: modp4096
-            case .modp6144: modp6144
-            case .modp8192: modp8192
-            default: nil
-            }
+        let group = made.withLock { made -> ModularGroup? in
+            if let group = made[method] { return group }
+            let group: ModularGroup? =
+                switch method {
+                case .modp2048: ModularGroup(method, BN_get_rfc3526_prime_2048)
+                case .modp3072: ModularGroup(method, BN_get_rfc3526_prime_3072)
+                case .modp4096: ModularGroup(method, BN_get_rfc3526_prime_4096)
+                case .modp6144: ModularGroup(method, BN_get_rfc3526_prime_6144)
+                case .modp8192: ModularGroup(method, BN_get_rfc3526_prime_8192)
+                default: nil
+                }
+            made[method] = group
+            return group
+        }
         guard let group else { throw CryptoError(.libraryFailure, "libcrypto gives no group \(method)") }
         return group
     }
 
-    private init?(_ prime: (OpaquePointer?) -> OpaquePointer?) {
+    private init?(_ method: KeyExchangeMethod, _ prime: (OpaquePointer?) -> OpaquePointer?) {
         let context = BN_CTX_new()
         defer { BN_CTX_free(context) }
         let numbers = (modulus: prime(nil), greatest: BN_new(), generator: BN_new(), montgomery: BN_MONT_CTX_new())
         guard let context, let modulus = numbers.modulus, let greatest = numbers.greatest,
             let generator = numbers.generator, let montgomery = numbers.montgomery,
             BN_sub(greatest, modulus, BN_value_one()) == 1, BN_set_word(generator, 2) == 1,
-            BN_MONT_CTX_set(montgomery, modulus, context) == 1
+            BN_MONT_CTX_set(montgomery, modulus, context) == 1,
+            Int(BN_num_bits(modulus)) == 8 * method.publicValueLength
         else {
             BN_free(numbers.modulus)
             BN_free(numbers.greatest)
@@ -49,7 +53,7 @@ final class ModularGroup: Sendable {
         self.greatest = greatest
         self.generator = generator
         self.montgomery = montgomery
-        octetCount = Int(BN_num_bits(modulus) + 7) / 8
+        octetCount = method.publicValueLength
     }
 
     deinit {
@@ -89,9 +93,7 @@ final class ModularGroup: Sendable {
     private func power(_ base: OpaquePointer, _ exponent: SecretOctets) throws(CryptoError) -> SecretOctets {
         let context = BN_CTX_secure_new()
         let result = BN_secure_new()
-        let secret = exponent.withUnsafeBytes { octets in
-            BN_bin2bn(octets.bindMemory(to: UInt8.self).baseAddress, Int32(octets.count), BN_secure_new())
-        }
+        let secret = BN_secure_new()
         defer {
             BN_clear_free(secret)
             BN_clear_free(result)
@@ -99,7 +101,10 @@ final class ModularGroup: Sendable {
         }
         guard let context, let result, let secret else { throw Self.failure }
         BN_set_flags(secret, BN_FLG_CONSTTIME)
-        guard BN_mod_exp_mont_consttime(result, base, secret, modulus, context, montgomery) == 1 else {
+        let read = exponent.withUnsafeBytes { octets in
+            BN_bin2bn(octets.bindMemory(to: UInt8.self).baseAddress, Int32(octets.count), secret) != nil
+        }
+        guard read, BN_mod_exp_mont_consttime(result, base, secret, modulus, context, montgomery) == 1 else {
             throw Self.failure
         }
         return try SecretOctets(count: octetCount) { (output) throws(CryptoError) in

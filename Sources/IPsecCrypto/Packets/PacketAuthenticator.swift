@@ -49,7 +49,7 @@ struct XCBCContext: ~Copyable, Sendable {
 
     init(key: SecretOctets) throws(CryptoError) {
         guard key.count == Self.block else { throw CryptoError(.invalidLength, "AES-XCBC takes a key of 16 octets") }
-        let keys = XCBC(key: key.symmetricKey)
+        let keys = try XCBC(key: key.symmetricKey)
         let chainingKey = keys.chainingKey.withUnsafeBytes { SecretOctets($0) }
         let chaining = try CipherContext(EVP_aes_128_cbc(), key: chainingKey, encrypting: true)
         self.chaining = chaining

@@ -51,7 +51,7 @@ struct SeparatePacketCipher: ~Copyable, Sendable {
                 case 192: EVP_aes_192_cbc()
                 default: EVP_aes_256_cbc()
                 }
-            let ivKey = PRF.hmacSHA2_256.compute(key: key, Array("Cygnet ESP CBC IV".utf8))
+            let ivKey = key.authenticationCode(of: Array("Cygnet ESP CBC IV".utf8))
             encryption = .chaining(
                 ChainingCipher(
                     encryption: try CipherContext(cipher, key: key, encrypting: true),
@@ -147,12 +147,16 @@ struct SeparatePacketCipher: ~Copyable, Sendable {
         else { return false }
         let iv = packet + ESPLayout.iv
         let payload = iv + ivLength
+        let isOpen: Bool
         switch encryption {
-        case .none: return true
+        case .none: isOpen = true
         case .chaining(let cipher):
-            return cipher.decryption.begin(iv: iv) && cipher.decryption.process(payload, to: payload, count: length)
+            isOpen = cipher.decryption.begin(iv: iv) && cipher.decryption.process(payload, to: payload, count: length)
         case .counting(let cipher):
-            return cipher.begin(iv: firstCounter(packet)) && cipher.process(payload, to: payload, count: length)
+            isOpen = cipher.begin(iv: firstCounter(packet)) && cipher.process(payload, to: payload, count: length)
         }
+        // What libcrypto has decrypted before it failed is not for anybody.
+        if !isOpen { payload.initializeMemory(as: UInt8.self, repeating: 0, count: Int(length)) }
+        return isOpen
     }
 }

@@ -105,10 +105,10 @@ public struct MessageCipher: Sendable {
                 body += try Self.seal(padded, algorithm, key, nonce: salt.unprotected + iv, after: header)
             case .aesCTR(let key, let nonce, let keyed, let integrityKey):
                 body += try Self.count(padded, key, nonce: nonce, iv: iv)
-                body += code(keyed, integrityKey, header, body[...])
+                body += try code(keyed, integrityKey, header, body[...])
             case .aesCBC(let key, let keyed, let integrityKey):
                 body += try AES._CBC.encrypt(padded, using: key, iv: .init(ivBytes: iv), noPadding: true)
-                body += code(keyed, integrityKey, header, body[...])
+                body += try code(keyed, integrityKey, header, body[...])
             }
         } catch {
             throw CryptoError(.libraryFailure, "encryption of a message failed: \(error)")
@@ -145,12 +145,12 @@ public struct MessageCipher: Sendable {
                 padded = try Self.open(
                     Array(ciphertext), Array(icv), algorithm, key, nonce: salt.unprotected + iv, after: header)
             case .aesCTR(let key, let nonce, let keyed, let integrityKey):
-                let expected = code(keyed, integrityKey, header, body[..<icv.startIndex])
+                let expected = try code(keyed, integrityKey, header, body[..<icv.startIndex])
                 guard constantTimeEqual(expected, icv) else { throw Self.notAuthentic }
                 padded = try Self.count(Array(ciphertext), key, nonce: nonce, iv: Array(iv))
             case .aesCBC(let key, let keyed, let integrityKey):
                 // Nothing is decrypted that has not been authenticated, so there is no padding oracle.
-                let expected = code(keyed, integrityKey, header, body[..<icv.startIndex])
+                let expected = try code(keyed, integrityKey, header, body[..<icv.startIndex])
                 guard constantTimeEqual(expected, icv) else { throw Self.notAuthentic }
                 padded = Array(try AES._CBC.decrypt(ciphertext, using: key, iv: .init(ivBytes: iv), noPadding: true))
             }
@@ -167,16 +167,14 @@ public struct MessageCipher: Sendable {
 
     private func code(
         _ keyed: KeyedCode, _ key: SymmetricKey, _ header: [UInt8], _ protected: ArraySlice<UInt8>
-    ) -> [UInt8] {
-        [UInt8](unsafeUninitializedCapacity: icvLength) { output, count in
-            output.initialize(repeating: 0)
-            header.withUnsafeBytes { header in
-                protected.withUnsafeBytes { protected in
-                    keyed.authenticate([header, protected], key: key, into: UnsafeMutableRawBufferPointer(output))
+    ) throws(CryptoError) -> [UInt8] {
+        try SecretOctets(count: icvLength) { (output) throws(CryptoError) in
+            try header.withOctets { (header) throws(CryptoError) in
+                try Array(protected).withOctets { (protected) throws(CryptoError) in
+                    try keyed.authenticate([header, protected], key: key, into: output)
                 }
             }
-            count = icvLength
-        }
+        }.unprotected
     }
 
     // MARK: What swift-crypto does not have

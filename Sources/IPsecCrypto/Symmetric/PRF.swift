@@ -39,7 +39,7 @@ public enum PRF: UInt16, CaseIterable, Sendable, CustomStringConvertible {
     /// The key in the form that the code takes: unchanged for HMAC (RFC 4868, section 2.1.2). AES has 16 octets; XCBC
     /// pads shorter keys with zeros (RFC 4434, section 2), and what is left is replaced by its own code under a key of
     /// zeros (there, and RFC 4615, section 3).
-    private func fitted(_ key: SecretOctets) -> SymmetricKey {
+    private func fitted(_ key: SecretOctets) throws(CryptoError) -> SymmetricKey {
         let length = XCBC.blockLength
         switch self {
         case .hmacSHA1, .hmacSHA2_256, .hmacSHA2_384, .hmacSHA2_512: return key.symmetricKey
@@ -48,33 +48,41 @@ public enum PRF: UInt16, CaseIterable, Sendable, CustomStringConvertible {
         case .aes128XCBC, .aes128CMAC:
             guard key.count != length else { return key.symmetricKey }
             let zero = SymmetricKey(data: [UInt8](repeating: 0, count: length))
-            return key.withUnsafeBytes { octets in compute(zero, octets) }.symmetricKey
+            return try key.withUnsafeBytes { (octets) throws(CryptoError) in try compute(zero, octets) }.symmetricKey
         }
     }
 
     /// prf(key, data). The key may have any length.
-    public func compute(key: SecretOctets, _ data: [UInt8]) -> SecretOctets {
-        data.withUnsafeBytes { data in compute(fitted(key), data) }
+    ///
+    /// - Throws: ``CryptoError/Code/libraryFailure``, which those made of HMAC never do.
+    public func compute(key: SecretOctets, _ data: [UInt8]) throws(CryptoError) -> SecretOctets {
+        let key = try fitted(key)
+        return try data.withOctets { (data) throws(CryptoError) in try compute(key, data) }
     }
 
     /// prf(key, data) of data that are themselves secret.
-    public func compute(key: SecretOctets, _ data: SecretOctets) -> SecretOctets {
-        data.withUnsafeBytes { data in compute(fitted(key), data) }
+    ///
+    /// - Throws: as for ``compute(key:_:)-(_,[UInt8])``.
+    public func compute(key: SecretOctets, _ data: SecretOctets) throws(CryptoError) -> SecretOctets {
+        let key = try fitted(key)
+        return try data.withUnsafeBytes { (data) throws(CryptoError) in try compute(key, data) }
     }
 
-    private func compute(_ key: SymmetricKey, _ data: UnsafeRawBufferPointer) -> SecretOctets {
-        SecretOctets(count: outputLength) { (output: UnsafeMutableRawBufferPointer) in
-            code.authenticate([data], key: key, into: output)
+    private func compute(_ key: SymmetricKey, _ data: UnsafeRawBufferPointer) throws(CryptoError) -> SecretOctets {
+        try SecretOctets(count: outputLength) { (output) throws(CryptoError) in
+            try code.authenticate([data], key: key, into: output)
         }
     }
 
     /// prf+(key, seed), cut to `count` octets (RFC 7296, section 2.13).
     ///
     /// - Throws: ``CryptoError/Code/limitExceeded`` when more than 255 blocks would be needed, since the counter has
-    ///   one octet; ``CryptoError/Code/invalidLength`` for a negative count.
+    ///   one octet; ``CryptoError/Code/invalidLength`` for a negative count; ``CryptoError/Code/libraryFailure``, which
+    ///   those made of HMAC never do.
     public func plus(key: SecretOctets, seed: [UInt8], count: Int) throws(CryptoError) -> SecretOctets {
         try checkExpansion(count)
-        return seed.withUnsafeBytes { seed in expand(fitted(key), seed, count) }
+        let key = try fitted(key)
+        return try seed.withOctets { (seed) throws(CryptoError) in try expand(key, seed, count) }
     }
 
     /// prf+(key, seed) of a seed that is itself secret, as when keys are derived from a fresh shared secret.
@@ -82,7 +90,8 @@ public enum PRF: UInt16, CaseIterable, Sendable, CustomStringConvertible {
     /// - Throws: the same errors as ``plus(key:seed:count:)-([UInt8],_,_)``.
     public func plus(key: SecretOctets, seed: SecretOctets, count: Int) throws(CryptoError) -> SecretOctets {
         try checkExpansion(count)
-        return seed.withUnsafeBytes { seed in expand(fitted(key), seed, count) }
+        let key = try fitted(key)
+        return try seed.withUnsafeBytes { (seed) throws(CryptoError) in try expand(key, seed, count) }
     }
 
     private func checkExpansion(_ count: Int) throws(CryptoError) {
@@ -92,8 +101,10 @@ public enum PRF: UInt16, CaseIterable, Sendable, CustomStringConvertible {
         }
     }
 
-    private func expand(_ key: SymmetricKey, _ seed: UnsafeRawBufferPointer, _ count: Int) -> SecretOctets {
-        SecretOctets(count: count) { (output: UnsafeMutableRawBufferPointer) in
+    private func expand(
+        _ key: SymmetricKey, _ seed: UnsafeRawBufferPointer, _ count: Int
+    ) throws(CryptoError) -> SecretOctets {
+        try SecretOctets(count: count) { (output) throws(CryptoError) in
             var previous = UnsafeRawBufferPointer(start: nil, count: 0)
             var iteration: UInt8 = 0
             var position = 0
@@ -101,8 +112,8 @@ public enum PRF: UInt16, CaseIterable, Sendable, CustomStringConvertible {
                 iteration += 1
                 let end = min(position + outputLength, count)
                 let block = UnsafeMutableRawBufferPointer(rebasing: output[position..<end])
-                withUnsafeBytes(of: iteration) { number in
-                    code.authenticate([previous, seed, number], key: key, into: block)
+                try withUnsafeBytes(of: iteration) { (number) throws(CryptoError) in
+                    try code.authenticate([previous, seed, number], key: key, into: block)
                 }
                 previous = UnsafeRawBufferPointer(block)
                 position = end

@@ -139,8 +139,11 @@ enum SessionResumption: IKEExtension {
     // MARK: Proofs
 
     /// `prf(SK_px, IKE_SESSION_RESUME message)`, under the number of the shared key method (RFC 5723 section 6.2).
-    static func proof(key: SecretOctets, message: [UInt8], prf: PRF) -> AuthenticationPayload {
-        AuthenticationPayload(method: .sharedKey, data: prf.compute(key: key, message).unprotected)
+    static func proof(
+        key: SecretOctets, message: [UInt8], prf: PRF
+    ) throws(Refusal) -> AuthenticationPayload {
+        AuthenticationPayload(
+            method: .sharedKey, data: try AuthenticationOctets.code(prf, key, message).unprotected)
     }
 
     static func check(
@@ -152,8 +155,9 @@ enum SessionResumption: IKEExtension {
                 .authenticationFailed, "the peer says it is \(identity); the session was with \(session.remoteIdentity)",
                 notify: .authenticationFailed)
         }
+        let wanted = try proof(key: key, message: message, prf: prf)
         guard authentication.method == .sharedKey,
-            SecretOctets(proof(key: key, message: message, prf: prf).data) == SecretOctets(authentication.data)
+            SecretOctets(wanted.data) == SecretOctets(authentication.data)
         else {
             throw Refusal(
                 .authenticationFailed, "the peer that resumes a session does not know its keys",

@@ -46,7 +46,7 @@ struct Ticket {
 
     private static func cipher(_ secret: SecretOctets, _ salt: [UInt8]) throws(CryptoError) -> MessageCipher {
         let encryption = EncryptionAlgorithm.aesGCM16(256)
-        let key = PRF.hmacSHA2_256.compute(key: secret, Array("ticket".utf8) + salt)
+        let key = secret.authenticationCode(of: Array("ticket".utf8) + salt)
         return try MessageCipher(
             encryption: encryption, encryptionKey: key + SecretOctets([UInt8](repeating: 0, count: encryption.saltLength)),
             integrity: nil, integrityKey: nil)
@@ -125,9 +125,9 @@ extension RemoteAuthentication {
     func credentialDigest(_ secret: SecretOctets) -> [UInt8]? {
         switch self {
         case .preSharedKey(let key):
-            PRF.hmacSHA2_256.compute(key: secret, SecretOctets(Array("psk".utf8)) + key).unprotected
+            secret.authenticationCode(of: SecretOctets(Array("psk".utf8)) + key).unprotected
         case .certificate(let anchors):
-            PRF.hmacSHA2_256.compute(key: secret, Array("anchors \(anchors)".utf8)).unprotected
+            secret.authenticationCode(of: Array("anchors \(anchors)".utf8)).unprotected
         case .anonymous: nil
         }
     }

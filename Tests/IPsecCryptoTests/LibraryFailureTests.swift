@@ -1,0 +1,65 @@
+import Foundation
+import Testing
+
+/// What comes of it when libcrypto fails: a program of its own, `cygnet-libcrypto-failures`, is linked so that it can make it.
+@Suite("Failures of libcrypto", .serialized) struct LibraryFailureTests {
+    /// Functions that cannot fail: they free, wipe, compare, or fill in what the caller has.
+    private static let reliable: Set<String> = [
+        "BN_CTX_free", "BN_MONT_CTX_free", "BN_clear_free", "BN_cmp", "BN_free", "BN_set_flags", "BN_value_one",
+        "EC_GROUP_free", "EC_POINT_clear_free", "EC_POINT_free", "EVP_CIPHER_CTX_free", "EVP_MAC_CTX_free",
+        "EVP_MAC_free",
+        "EVP_MD_CTX_free", "EVP_PKEY_CTX_free", "EVP_PKEY_free", "OPENSSL_cleanse", "OSSL_PARAM_construct_end",
+        "OSSL_PARAM_construct_utf8_string",
+    ]
+
+    private struct Outcome {
+        let status: Int32
+        let output: String
+    }
+
+    private static func run(_ command: [String]) throws -> Outcome {
+        let process = Process(), pipe = Pipe()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = command
+        process.standardOutput = pipe
+        process.standardError = pipe
+        // The trace of a trap is long to make, and its first line says all.
+        process.environment = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
+        try process.run()
+        let output = pipe.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return Outcome(status: process.terminationStatus, output: String(decoding: output, as: UTF8.self))
+    }
+
+    /// This program, which uses libcrypto as it is.
+    private static let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+    private static let failing = tests.deletingLastPathComponent().appending(path: "cygnet-libcrypto-failures").path
+
+    private static let functions: [String] = {
+        let outcome = try? run([failing, "list"])
+        return outcome?.output.split(separator: "\n").map { String($0) } ?? []
+    }()
+
+    @Test("Every function of libcrypto that is called here is made to fail, or cannot")
+    func complete() throws {
+        let symbols = try Self.run(["nm", "--dynamic", "--undefined-only", Self.tests.path])
+        try #require(symbols.status == 0, "\(symbols.output)")
+        // For example `U EVP_CipherUpdate@OPENSSL_3.0.0`.
+        let called = symbols.output.split(whereSeparator: \.isWhitespace).compactMap { word -> String? in
+            let parts = word.split(separator: "@")
+            guard parts.count == 2, parts[1].hasPrefix("OPENSSL") else { return nil }
+            return String(parts[0])
+        }
+        #expect(!called.isEmpty)
+        #expect(Set(called).subtracting(Self.reliable) == Set(Self.functions))
+        #expect(Self.reliable.isSubset(of: called))
+    }
+
+    @Test(
+        "Whichever call of a function fails, and however, only an error comes of it, and later everything works again",
+        arguments: functions)
+    func failing(function: String) throws {
+        let outcome = try Self.run([Self.failing, function])
+        #expect(outcome.status == 0, "\(outcome.output.prefix(2000))")
+    }
+}
