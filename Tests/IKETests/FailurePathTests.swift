@@ -1,4 +1,3 @@
-import Foundation
 import IKE
 import IKEMessage
 import IPPacket
@@ -200,44 +199,5 @@ import Testing
             #expect(jobs == pair.world.jobCount && sent == pair.world.sent.count)
         }
         #expect(pair.right.endpoint.saCount <= 1025)
-    }
-
-    /// Octets of memory that are this process's own.
-    private static func residentOctets() throws -> Int {
-        let fields = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")
-        return try #require(fields.count > 1 ? Int(fields[1]) : nil) * 4096
-    }
-
-    @Test("Bad datagrams leave nothing in memory; `make soak` sends 100 million")
-    func badPackets() async throws {
-        let total = ProcessInfo.processInfo.environment["CYGNET_SOAK_PACKETS"].flatMap { Int($0) } ?? 60_000
-        let pair = await Pair.established(seed: 26)
-        let corpus = pair.world.sent.map(\.octets)
-        var random = SeededGenerator(seed: 26)
-        var now = pair.world.now
-        var begin = 0
-        for number in 0..<total {
-            guard var octets = corpus.randomElement(using: &random) else { return }
-            for _ in 0..<3 {
-                octets[Int.random(in: 17..<octets.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
-            }
-            if number.isMultiple(of: 3) { octets.replaceSubrange(24..<28, with: UInt32(octets.count).bigEndianOctets) }
-            if number.isMultiple(of: 5) { octets.removeLast(Int.random(in: 0..<octets.count, using: &random)) }
-            now = now + .microseconds(200)
-            pair.right.endpoint.receive(
-                IKEDatagram(
-                    octets: octets, local: SocketAddress(pair.right.address, port: 500),
-                    remote: SocketAddress(
-                        IPAddress(v4: UInt32.random(in: 0xc000_0200...0xc000_02ff, using: &random)), port: 500),
-                    nonESPMarker: false), at: now)
-            while pair.right.endpoint.nextOutput() != nil {}
-            // A third of them to warm up: tables grow to their bounds.
-            if number == total / 3 { begin = try Self.residentOctets() }
-        }
-        let grown = try Self.residentOctets() - begin
-        #expect(pair.right.endpoint.saCount <= 1025)
-        // Other tests run beside a short run, so only a soak, which runs alone, can hold memory to a number.
-        if total > 1_000_000 { #expect(grown < 16 << 20, "\(total) datagrams, \(grown) octets more") }
-        print("\(total) bad datagrams: \(grown / 1024) KiB more")
     }
 }

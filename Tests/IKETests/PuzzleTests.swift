@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Puzzles (RFC 8019)")
 struct PuzzleTests {
-    /// The cookie of the example in RFC 8019 section 3.
+    /// The cookie of the example in RFC 8019 section 4.4.
     private let cookie: [UInt8] = [
         0xfd, 0xbc, 0xfa, 0x5a, 0x43, 0x0d, 0x72, 0x01, 0x28, 0x23, 0x58, 0xa2, 0xa0, 0x34, 0xde, 0x00, 0x13, 0xcf,
         0xe2, 0xae,
@@ -21,7 +21,7 @@ struct PuzzleTests {
     // MARK: The puzzle itself
 
     @Test(
-        "Zero bits are counted at the end of the PRF, as in RFC 8019 section 3's first example and by Python's hmac",
+        "Zero bits are counted at the end of the PRF, as in RFC 8019 section 4.4's first example and by Python's hmac",
         arguments: [
             ([0x00], 2), ([0x03], 4), ([0x1a], 8), ([0x07, 0x41], 13), ([0xf3, 0xc6], 17), ([0x0a, 0xaa, 0xb2], 20),
         ]
@@ -88,7 +88,7 @@ struct PuzzleTests {
         #expect(notification(.puzzle, in: demand) == [0, 5, 10])
         #expect(notification(.cookie, in: demand)?.count == 35)
         let paid = pair.world.sent.first { payloads($0).contains(.puzzleSolution) }
-        // RFC 8019 section 7.1.3: the cookie first, then the solution, then the request as it was.
+        // RFC 8019 section 7.1.2: the cookie first, then the solution, then the request as it was.
         #expect(payloads(paid).map(\.type).prefix(3) == [.notify, .puzzleSolution, .securityAssociation])
     }
 

@@ -7,17 +7,23 @@ import Simulation
 struct Soak: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cygnet-soak",
-        abstract: "Runs simulated gateways for hours of the processor and years of their own.",
+        abstract: "Runs simulated gateways for hours of the processor and years of their own, and under bad packets.",
         discussion:
             "Every run follows from its seed. What fails is printed with its kind and seed, which --first repeats.")
 
     enum Kind: String, ExpressibleByArgument, CaseIterable {
-        case collisions, breadth, depth, star, long
+        case packets, datagrams, collisions, breadth, depth, star, long
     }
 
     @Option(
         help: "Which kinds of run: \(Kind.allCases.map(\.rawValue).joined(separator: ", ")). All, if none is named.")
     var kind: [Kind] = []
+
+    @Option(help: "Bad ESP packets to open.")
+    var packets = 100_000_000
+
+    @Option(help: "Bad IKE datagrams to take in.")
+    var datagrams = 10_000_000
 
     @Option(help: "Exchanges to make with the rehearsed key exchange.")
     var exchanges = 1_000_000
@@ -46,6 +52,9 @@ struct Soak: AsyncParsableCommand {
     func run() async throws {
         let ledger = Ledger(limit: .seconds(minutes * 60))
         let kinds = Set(kind.isEmpty ? Kind.allCases : kind)
+        // What is measured by its memory runs alone.
+        if kinds.contains(.packets) { try await badPackets(ledger) }
+        if kinds.contains(.datagrams) { await badDatagrams(ledger) }
         // The long run is one thing after the other, so it has a thread of its own.
         await withTaskGroup(of: Void.self) { group in
             if kinds.contains(.long) { group.addTask { await longRun(ledger) } }
@@ -61,6 +70,43 @@ struct Soak: AsyncParsableCommand {
         }
         await ledger.report(isFinal: true)
         if await ledger.hasFailures { throw ExitCode.failure }
+    }
+
+    // MARK: Bad packets
+
+    /// Memory that may be more after a run than when a tenth of it was over: what the allocator keeps.
+    private static let tolerance = 4 << 20
+
+    private func badPackets(_ ledger: Ledger) async throws {
+        var run = BadPackets(seed: first)
+        var memory = Memory()
+        let total = packets
+        try run.run(count: total) { run in
+            memory.note(run.sent, of: total)
+            return ContinuousClock.now >= ledger.end
+        }
+        var failures = memory.grown > Self.tolerance ? ["\(memory)"] : []
+        let dropped = run.drops.values.reduce(0, +)
+        if dropped != run.sent { failures.append("\(run.sent - dropped) bad packets have passed") }
+        if run.arrived != run.good { failures.append("\(run.good - run.arrived) good packets were dropped") }
+        let drops = run.drops.sorted { $0.value > $1.value }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+        print("packets: \(run.sent) bad ESP packets dropped (\(drops)), \(run.good) good ones passed; \(memory)")
+        await ledger.enter(.packets, runs: run.sent, exchanges: 0, failures: failures)
+    }
+
+    private func badDatagrams(_ ledger: Ledger) async {
+        var run = await BadDatagrams(seed: first)
+        var memory = Memory()
+        while run.sent < datagrams, ContinuousClock.now < ledger.end {
+            await run.run(count: min(datagrams - run.sent, max(1, datagrams / 100)))
+            memory.note(run.sent, of: datagrams)
+        }
+        var failures = memory.grown > Self.tolerance ? ["\(memory)"] : []
+        if run.pair.right.status("site")?.state != .up { failures.append("the tunnel is down") }
+        print(
+            "datagrams: \(run.sent) bad IKE datagrams, \(run.answers) answers, at most \(run.mostSAs) IKE SAs; \(memory)"
+        )
+        await ledger.enter(.datagrams, runs: run.sent, exchanges: 0, failures: failures)
     }
 
     // MARK: Kinds
@@ -136,6 +182,21 @@ struct Soak: AsyncParsableCommand {
             failures: run.complaints.isEmpty
                 ? [] : ["seed \(run.seed): \(run.complaints.prefix(4).joined(separator: "; "))"])
     }
+}
+
+/// What this process has of memory, once a tenth of a run is over and its tables have grown to their bounds.
+private struct Memory: CustomStringConvertible {
+    private var begin: Int?
+    private var end = 0
+
+    mutating func note(_ done: Int, of total: Int) {
+        let fields = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ") ?? []
+        end = fields.count > 1 ? (Int(fields[1]) ?? 0) * 4096 : 0
+        if begin == nil, done >= total / 10 { begin = end }
+    }
+
+    var grown: Int { end - (begin ?? 0) }
+    var description: String { "\(end / 1024) KiB of memory, \(grown / 1024) KiB more than after a tenth" }
 }
 
 /// What all threads have done.

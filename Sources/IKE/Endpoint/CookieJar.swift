@@ -5,7 +5,7 @@ import Octets
 /// Stateless cookies for IKE_SA_INIT (RFC 7296 section 2.6): `version | mark | HMAC(secret, Ni | IPi | SPIi | mark)`.
 ///
 /// The mark is what else was demanded together with the cookie, two octets, so that this need not be remembered either (RFC
-/// 8019 section 7.1.5). The secret is another in every period of ``lifetime``; that of the period before is still good, so that
+/// 8019 section 7.1.1.3). The secret is another in every period of ``lifetime``; that of the period before is still good, so that
 /// an initiator in between gets through.
 struct CookieJar {
     /// What stands in a cookie that was all that was demanded.

@@ -1,7 +1,7 @@
 import IPsecCrypto
 import Octets
 
-/// A puzzle (RFC 8019 section 3): four different keys are wanted, of one length, under which the PRF of a cookie ends in so many
+/// A puzzle (RFC 8019 section 4.4): four different keys are wanted, of one length, under which the PRF of a cookie ends in so many
 /// zero bits. Each bit doubles the work of finding them; checking takes four PRF computations whatever the difficulty.
 package struct Puzzle: Sendable, Hashable {
     package let prf: PRF
