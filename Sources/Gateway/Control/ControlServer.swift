@@ -18,10 +18,10 @@ package struct ControlSocketError: Error {
 
 /// Serves the control socket. Who may connect is the file's business: mode 0660, root and the configured group.
 package final class ControlServer: Sendable {
-    private typealias Connection = NIOAsyncChannel<ByteBuffer, ByteBuffer>
+    private typealias Connection = AcceptedConnection.Connection
 
     private let path: String
-    private let listener: NIOAsyncChannel<Connection, Never>
+    private let listener: NIOAsyncChannel<AcceptedConnection, Never>
     private let logger: Logger
     /// Clients that are in.
     private let count = Mutex(0)
@@ -47,7 +47,7 @@ package final class ControlServer: Sendable {
                     channel.eventLoop.makeCompletedFuture {
                         try channel.pipeline.syncOperations.addHandler(
                             ByteToMessageHandler(ControlLineDecoder(limit: ControlCoding.requestLimit)))
-                        return try Connection(wrappingChannelSynchronously: channel)
+                        return try AcceptedConnection(channel)
                     }
                 }
         } catch {
@@ -66,8 +66,9 @@ package final class ControlServer: Sendable {
             try await listener.executeThenClose { clients in
                 await withDiscardingTaskGroup { group in
                     do {
-                        for try await client in clients {
+                        for try await accepted in clients {
                             group.addTask {
+                                let client = accepted.take()
                                 let isIn = self.count.withLock { count in
                                     count += 1
                                     return count <= Self.clientLimit
@@ -88,8 +89,7 @@ package final class ControlServer: Sendable {
         unlink(path)
     }
 
-    /// Lets nobody in any more, which ends ``run(_:)``. Clients that are in already are met first: a channel that nobody
-    /// takes over must not be dropped.
+    /// Lets nobody in any more, which ends ``run(_:)``. Clients that are in already are met first.
     package func stopListening() {
         listener.channel.close(promise: nil)
         unlink(path)

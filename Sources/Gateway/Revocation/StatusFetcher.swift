@@ -21,6 +21,8 @@ package actor StatusFetcher {
         package var pause: Duration = .seconds(30)
         /// Octets of an answer.
         package var longest = StatusDocument.longest
+        /// Lets the timeout pass; throws if it is cancelled before.
+        package var wait: @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
 
         package init() {}
 
@@ -90,7 +92,8 @@ package actor StatusFetcher {
         }
         let promise = loop.makePromise(of: [UInt8].self)
         let timeout = limits.timeout
-        let deadline = loop.scheduleTask(in: .nanoseconds(timeout.wholeNanoseconds)) {
+        let deadline = Task { [wait = limits.wait] in
+            guard (try? await wait(timeout)) != nil else { return }
             promise.fail(Failure(reason: "no answer within \(MeasureSyntax.describe(timeout))"))
         }
         underWay[request] = promise.futureResult
