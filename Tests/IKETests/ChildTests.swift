@@ -250,15 +250,14 @@ struct ChildTests {
         #expect(pair.childSPIs != old)
     }
 
-    @Test("An error in an answer means that the request failed, whatever else is in it (RFC 7296 section 3.10.1)")
-    func errorBesideSA() async {
-        let pair = await Pair.established(seed: 31)
-        let before = Set(pair.left.inbound.keys)
+    /// Adds an error to the first answer of a CREATE_CHILD_SA exchange, and loses what `loses` says.
+    private func spoilAnswer(of pair: Pair, losing loses: @escaping (IKEDatagram) -> Bool = { _ in false }) {
         let error = Payload.notify(
             NotifyPayload(protocolID: .none, spi: [], type: NotifyType(rawValue: 8191), data: []))
         var iv: UInt64 = 1 << 42
         var changed = 0
         pair.world.tap = { datagram in
+            guard changed == 0 || !loses(datagram) else { return [] }
             guard changed == 0, datagram.isResponse(.createChildSA), let header = datagram.header,
                 let payloads = pair.wiretap.payloads(of: datagram.octets),
                 let octets = pair.wiretap.seal(header, payloads + [error], iv: iv)
@@ -269,10 +268,28 @@ struct ChildTests {
             datagram.octets = octets
             return [datagram]
         }
+    }
+
+    @Test("An error in an answer means that the request failed, whatever else is in it (RFC 7296 section 3.10.1)")
+    func errorBesideSA() async {
+        let pair = await Pair.established(seed: 31)
+        let before = Set(pair.left.inbound.keys)
+        spoilAnswer(of: pair)
         await pair.rekeyChild("left")
         await pair.rest()
-        #expect(changed == 1)
+        #expect(pair.left.refusals.last?.cause == .protocolViolation)
         #expect(Set(pair.left.inbound.keys) == before)
         #expect(pair.agrees())
+    }
+
+    @Test("The SPI of a child that was not taken on is free again when the peer dies before it has deleted it")
+    func undoneChildOfDeadPeer() async {
+        let pair = await Pair.established(seed: 32, right: { $0.deadPeerAction = .clear })
+        spoilAnswer(of: pair) { $0.isResponse }
+        await pair.rekeyChild("left")
+        #expect(await pair.world.run(atMost: .seconds(150)) { pair.left.endpoint.status().first?.ikeSAs.isEmpty ?? true })
+        #expect(pair.left.refusals.contains { $0.cause == .protocolViolation })
+        await pair.terminate("left")
+        #expect(pair.left.endpoint.childSPICount == 0)
     }
 }

@@ -45,24 +45,36 @@ public struct CollisionExplorer {
     }
 
     /// Goes through up to `limit` further orders; stops at the third failure.
+    ///
+    /// Depth first, what is left out for lack of time would all be early choices. So, unless that reaches the end, the second half
+    /// of the runs are choices drawn at random.
     public mutating func explore(atMost limit: Int) async {
         var left = limit
         while left > 0, !isComplete, failures.count < 3 {
             left -= 1
-            let run = await run(choices, isTraced: false)
-            runs += 1
-            exchanges += run.exchanges
-            if !run.complaints.isEmpty {
-                let traced = await self.run(run.taken.map(\.choice), isTraced: true)
-                failures.append(
-                    Failure(choices: run.taken.map(\.choice), complaints: run.complaints, trace: traced.trace))
+            if left >= limit / 2 {
+                let run = await attempt(choices, random: nil)
+                guard let last = run.taken.lastIndex(where: { $0.choice + 1 < $0.alternatives }) else {
+                    isComplete = true
+                    return
+                }
+                choices = run.taken[..<last].map(\.choice) + [run.taken[last].choice + 1]
+            } else {
+                _ = await attempt([], random: SeededGenerator(seed: seed &* 1_000_003 &+ UInt64(left)))
             }
-            guard let last = run.taken.lastIndex(where: { $0.choice + 1 < $0.alternatives }) else {
-                isComplete = true
-                return
-            }
-            choices = run.taken[..<last].map(\.choice) + [run.taken[last].choice + 1]
         }
+    }
+
+    private mutating func attempt(_ choices: [Int], random: SeededGenerator?) async -> Run {
+        let run = await run(choices, random: random, isTraced: false)
+        runs += 1
+        exchanges += run.exchanges
+        if !run.complaints.isEmpty {
+            let taken = run.taken.map(\.choice)
+            let traced = await self.run(taken, random: nil, isTraced: true)
+            failures.append(Failure(choices: taken, complaints: run.complaints, trace: traced.trace))
+        }
+        return run
     }
 
     // MARK: One run
@@ -81,7 +93,8 @@ public struct CollisionExplorer {
         case lose(Int)
     }
 
-    private func run(_ prefix: [Int], isTraced: Bool) async -> Run {
+    private func run(_ prefix: [Int], random: SeededGenerator?, isTraced: Bool) async -> Run {
+        var random = random
         var run = Run()
         let change: (inout ConnectionConfiguration) -> Void = { connection in
             var extra = connection.children[0]
@@ -124,7 +137,11 @@ public struct CollisionExplorer {
             let isSoon = world.nextInstant.map { $0 - world.now <= .seconds(3) } ?? false
             if waiting.isEmpty, isSoon { open.append(.wait) }
             if losses > 0 { open += waiting.map { .lose($0.serial) } }
-            let choice = run.taken.count < prefix.count ? min(prefix[run.taken.count], open.count - 1) : 0
+            var choice = run.taken.count < prefix.count ? min(prefix[run.taken.count], open.count - 1) : 0
+            if var generator = random {
+                choice = Int.random(in: 0..<open.count, using: &generator)
+                random = generator
+            }
             run.taken.append((choice, open.count))
             switch open[choice] {
             case .deliver(let serial):

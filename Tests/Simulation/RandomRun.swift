@@ -175,9 +175,9 @@ public struct RandomRun {
         if blows.contains(.exhaustion) { return .seconds(240) }
         if blows.isDisjoint(with: [.loss, .rebinding]) { return .zero }
         // A NAT's new mapping shows when left sends next. With a fifth of the messages lost, one request in ten thousand is
-        // lost nine times: a peer that lives is taken for dead when it has been quiet and has been asked, and what is set up
-        // in place of the old SA may need all its repetitions too.
-        return Self.livenessInterval + Self.retransmission.total + Self.retransmission.total + .seconds(5)
+        // lost nine times: a peer that lives is taken for dead when it has been quiet and has been asked, and either exchange
+        // of the IKE SA in its place may need all its repetitions too.
+        return Self.livenessInterval + Self.retransmission.total * 3 + .seconds(5)
     }
 
     /// One blow of those that the run has.

@@ -24,10 +24,9 @@ extension Endpoint {
                 switch established.outgoing {
                 case .child(let creation): childSPIs.insert(creation.inboundSPI)
                 case .rekeyIKE(let rekey): ikeSPIs.insert(rekey.newSPI)
-                case .deleteChild(let spi, _): insertIfUsed(spi, &childSPIs)
                 default: break
                 }
-                for case .deleteChild(let spi, _) in established.tasks { insertIfUsed(spi, &childSPIs) }
+                childSPIs.formUnion(established.undone)
             case .initiating, .resuming, .answering, .admitting, .closing, .closed: break
             }
             guard let deadline = sa.nextDeadline else {
@@ -46,10 +45,6 @@ extension Endpoint {
             if Set(record.sas).count != record.sas.count { faults.append("\(name) has an IKE SA twice") }
         }
         return faults
-    }
-
-    private func insertIfUsed(_ spi: UInt32, _ spis: inout Set<UInt32>) {
-        if context.childSPIs.isInUse(spi) { spis.insert(spi) }
     }
 
     /// The IKE SAs of a connection with their children, oldest first: ``status()`` without what is for people.

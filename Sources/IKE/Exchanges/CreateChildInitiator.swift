@@ -138,6 +138,7 @@ extension IKESA {
     /// The peer has the child and we cannot take it on: it must go there too (RFC 7296 section 2.21.3).
     private func undoChildCreation(_ creation: ChildCreation, _ refusal: Refusal) {
         _ = withEstablished {
+            $0.undone.insert(creation.inboundSPI)
             $0.tasks.insert(.deleteChild(inboundSPI: creation.inboundSPI, reason: refusal.reason), at: 0)
         }
         failChildCreation(creation, refusal, keepsSPI: true)

@@ -50,8 +50,7 @@ extension IKESA {
             endOutgoing()
             if established?.child(inboundSPI: spi) != nil {
                 removeChild(spi, reason: reason, lingers: true)
-            } else if !(established?.lingering.contains { $0.inboundSPI == spi } ?? false) {
-                // A pair that the peer had and we never took on.
+            } else if withEstablished({ $0.undone.remove(spi) != nil }) ?? false {
                 context.childSPIs.release(spi)
             }
             runNextTask()

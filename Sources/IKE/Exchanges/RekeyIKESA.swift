@@ -300,6 +300,7 @@ extension IKESA {
         _ = withEstablished { established in
             established.children = []
             established.lingering = []
+            established.undone = []
             established.tasks = []
             established.peerReplacement = nil
             established.isReplaced = true
@@ -310,6 +311,7 @@ extension IKESA {
         _ = new.withEstablished {
             $0.children = old.children
             $0.lingering = old.lingering
+            $0.undone = old.undone
             $0.activations = old.activations
             $0.tasks = old.tasks.filter(\.goesAlong) + $0.tasks
             $0.isReplaced = false

@@ -48,6 +48,8 @@ struct Established {
     var tasks: [Task] = []
     var outgoing: Outgoing?
     var incoming: Incoming?
+    /// Inbound SPIs of pairs that the peer has made and we have not taken on, until the peer has deleted them.
+    var undone: Set<UInt32> = []
     /// How often packets have been sent another way: see ``ChildSA/outboundRank``.
     var activations: UInt64 = 0
     /// Inbound SAs of deleted children that packets on their way may still need, and when they go.

@@ -392,6 +392,7 @@ final class IKESA {
         case .proving(let proving):
             if let child = proving.child { context.childSPIs.release(child.inboundSPI) }
         case .established(let established):
+            for spi in established.undone { context.childSPIs.release(spi) }
             switch established.outgoing {
             case .child(let creation): context.childSPIs.release(creation.inboundSPI)
             case .rekeyIKE(let rekey): context.ikeSPIs.release(rekey.newSPI)
