@@ -190,4 +190,71 @@ struct OvertakenAnswerTests {
         await pair.rest()
         #expect(pair.agrees(children: 2))
     }
+
+    /// Both sides rekey the IKE SA. Right has finished; left's request, and right's Delete of the old SA, are held.
+    private func crossed(seed: UInt64) async -> (Pair, Held) {
+        let pair = await idle(seed: seed)
+        let old = pair.ikeSPI
+        let held = Held(pair.world) {
+            pair.isFromLeft($0)
+                ? $0.isRequest(.createChildSA) : $0.isRequest(.informational) && $0.header?.initiatorSPI == old
+        }
+        await pair.rekeyIKE("left")
+        await pair.rekeyIKE("right")
+        await pair.world.run(for: .milliseconds(100))
+        return (pair, held)
+    }
+
+    @Test("An IKE SA that the peer uses is the one that holds, though our own rekey, which crossed its, is not answered")
+    func usedBeforeDecision() async {
+        // L: R(IKE) -> (held)   R: R(IKE) ->
+        //                       L: answer ->
+        // R: D(old IKE SA) -> (held)   D(child), on the new SA ->
+        // L: D(child) <-        it has the child on the old SA yet
+        // R: R(IKE) <- TEMPORARY_FAILURE ->
+        let (pair, held) = await crossed(seed: 60)
+        await pair.terminate("right", child: "net")
+        await pair.world.run(for: .milliseconds(100))
+        #expect(pair.left.outbound.isEmpty)
+        held.release()
+        await pair.rest()
+        await pair.world.run(for: .seconds(40))
+        #expect(pair.left.inbound.isEmpty && pair.right.inbound.isEmpty)
+        #expect(pair.left.endpoint.saCount == 1 && pair.right.endpoint.saCount == 1)
+        #expect(pair.left.status("site")?.ikeSAs.map(\.localSPI) == pair.right.status("site")?.ikeSAs.map(\.remoteSPI))
+        #expect(pair.faults.isEmpty)
+    }
+
+    @Test("Children do not outlive an IKE SA whose undecided successor the peer has deleted first")
+    func successorDeletedFirst() async {
+        // as above, but R: D(new IKE SA) ->  and then  D(old IKE SA) ->
+        let (pair, held) = await crossed(seed: 61)
+        await pair.terminate("right")
+        await pair.world.run(for: .milliseconds(100))
+        held.release()
+        await pair.world.run(for: .milliseconds(400))
+        #expect(pair.left.inbound.isEmpty && pair.left.outbound.isEmpty)
+        #expect(pair.left.endpoint.childSPICount == 0)
+        #expect(pair.left.endpoint.audit().isEmpty)
+        #expect(pair.faults.isEmpty)
+    }
+
+    @Test("An IKE SA made by a rekey that crossed a new authentication goes as the old one would have", arguments: ["left", "right"])
+    func rekeyedDuringReauthentication(by name: String) async {
+        // L: R(IKE) ->          R: answer (held)
+        // R: a new IKE SA in place of the old one
+        // L: answer <-          it belongs to what is replaced
+        let pair = await Pair.established(seed: 62)
+        let held = Held(pair.world) { !pair.isFromLeft($0) && $0.isResponse(.createChildSA) }
+        await pair.rekeyIKE("left")
+        await pair.world.run(for: .milliseconds(50))
+        await pair.world.act(name) { endpoint, now in endpoint.reauthenticate("site", at: now) }
+        await pair.world.run(for: .milliseconds(200))
+        held.release()
+        let isCarried = await pair.world.run(atMost: .seconds(50)) { !pair.carries }
+        #expect(!isCarried)
+        #expect(pair.left.endpoint.saCount == 1 && pair.right.endpoint.saCount == 1)
+        #expect(pair.agrees())
+        #expect(pair.faults.isEmpty)
+    }
 }

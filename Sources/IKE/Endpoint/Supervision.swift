@@ -648,7 +648,7 @@ extension Endpoint {
             guard let other = sas[spi], let state = other.established, !state.isReplaced,
                 state.remoteIdentity == identity
             else { continue }
-            if other.isInitiator == sa.isInitiator || sa.createdAt > state.establishedAt {
+            if other.isInitiator == sa.isInitiator || sa.createdAt > state.authenticatedAt {
                 if sa.receivedInitialContact {
                     other.close(nil, reason: "the peer has lost this IKE SA and set up another", tellPeer: false)
                 } else {

@@ -124,7 +124,7 @@ extension IKESA {
             // The peer's own rekey, which crossed ours, is the one that holds.
             handOver(to: peer.sa)
             peer.sa.runNextTask()
-        } else {
+        } else if !(established?.isReplaced ?? true) {
             let pause = context.jittered(.seconds(refusal.notify == .temporaryFailure ? 4 : 30), by: 0.5)
             _ = withEstablished { established in
                 established.rekeyAt = context.now + context.within(pause, beforeEndAt: established.expiresAt)
@@ -153,6 +153,12 @@ extension IKESA {
         context.signals.append(.replaced(old: self, new: new))
         let lowest = isLower(rekey.nonce, than: responderNonce) ? rekey.nonce : responderNonce
         let peer = established?.peerReplacement
+        if established.map({ $0.isReplaced && $0.retireAt == nil }) ?? false {
+            // The peer uses the SA of its own rekey already.
+            _ = new.withEstablished { $0.tasks = [.deleteIKE(reason: "the peer's simultaneous rekey prevails")] }
+            new.runNextTask()
+            return
+        }
         if let peer, isLower(lowest, than: peer.lowestNonce) {
             // Both sides rekeyed and ours has the lowest nonce: it goes (RFC 7296 section 2.8.2); the peer deletes the old.
             handOver(to: peer.sa)
@@ -265,6 +271,7 @@ extension IKESA {
         if case .rekeyIKE = self.established?.outgoing {
             // Our own rekey has crossed this one: which holds is known when its answer is here.
             _ = withEstablished { $0.peerReplacement = (new, lowest) }
+            new.predecessor = self
         } else {
             handOver(to: new)
             new.runNextTask()
@@ -282,6 +289,7 @@ extension IKESA {
         scheduleLifetime(&next)
         // Until it is handed what the old one has.
         next.isReplaced = true
+        next.authenticatedAt = established.authenticatedAt
         let new = IKESA(
             context: context, isInitiator: isInitiator, localSPI: localSPI, remoteSPI: remoteSPI, path: path,
             state: .established(next), connection: connection, title: narrative.title)
@@ -297,6 +305,9 @@ extension IKESA {
     /// Gives children and what is to be done to the SA that replaces this one.
     func handOver(to new: IKESA) {
         guard let old = established else { return }
+        guard new.isEstablished else {
+            return close(nil, reason: "the IKE SA that was to replace it has ended", tellPeer: true)
+        }
         _ = withEstablished { established in
             established.children = []
             established.lingering = []
@@ -305,6 +316,7 @@ extension IKESA {
             established.peerReplacement = nil
             established.isReplaced = true
             established.rekeyAt = nil
+            established.retireAt = nil
             // The side that began the rekey deletes the old SA; if it never does, this one goes all the same.
             established.expiresAt = context.now + context.configuration.halfOpenTimeout
         }
@@ -314,7 +326,10 @@ extension IKESA {
             $0.undone = old.undone
             $0.activations = old.activations
             $0.tasks = old.tasks.filter(\.goesAlong) + $0.tasks
-            $0.isReplaced = false
+            // If another has been set up in place of the old one, this one is to go as that would have.
+            $0.isReplaced = old.retireAt != nil
+            $0.retireAt = old.retireAt
+            if old.retireAt != nil { $0.rekeyAt = nil }
         }
         handExtensions(to: new)
         for child in old.children { context.childOwners.insert(child, of: new.localSPI) }

@@ -42,6 +42,8 @@ struct Established {
     let localIdentity: Identity
     let remoteIdentity: Identity
     let establishedAt: Instant
+    /// When the peers have authenticated each other; the IKE SA may be a later one, made by rekeying.
+    var authenticatedAt: Instant
     var rekeyAt: Instant?
     var expiresAt: Instant?
     var children: [ChildSA] = []
@@ -70,6 +72,7 @@ struct Established {
         self.localIdentity = localIdentity
         self.remoteIdentity = remoteIdentity
         establishedAt = now
+        authenticatedAt = now
     }
 
     func child(inboundSPI: UInt32) -> ChildSA? { children.first { $0.inboundSPI == inboundSPI } }

@@ -55,6 +55,8 @@ final class IKESA {
     private(set) lazy var pretendedAddressHash = context.randomOctets(20)
     /// The peer has lost, or never had, other SAs with us (RFC 7296 section 2.4).
     var receivedInitialContact = false
+    /// The SA that the peer has made this one to replace, while it is not decided whether it does.
+    weak var predecessor: IKESA?
     /// The peer has deleted the SA.
     var isEndedByPeer = false
     /// Which of the connection's peers it is with; `nil` where there is only one. Known once the peer is.
@@ -303,6 +305,11 @@ final class IKESA {
     }
 
     private func handleRequest(_ message: Authenticated) {
+        // The peer uses this SA, which it would not if our own rekey, which it crossed, prevailed.
+        if let old = undecidedPredecessor, !message.payloads.deletions.contains(where: { $0.protocolID == .ike }) {
+            old.handOver(to: self)
+            context.signals.append(.changed(old))
+        }
         switch (message.header.exchangeType, state) {
         case (.ikeAuth, .answering(let answering)): admit(message, answering)
         case (.createChildSA, .established): handleCreateChildSARequest(message)
@@ -346,6 +353,7 @@ final class IKESA {
                 transmit(datagrams)
             }
         }
+        if let old = undecidedPredecessor { _ = old.withEstablished { $0.peerReplacement = nil } }
         releasePending()
         if !(established?.isReplaced ?? false) { for owner in Extensions.all { owner.ended(self) } }
         claim(nil)
@@ -372,6 +380,10 @@ final class IKESA {
             context.emit(.ikeClosed(connection: connection?.name ?? "?", localSPI: localSPI, reason: why))
         }
         context.signals.append(.closed(self, refusal: refusal, reason: why))
+    }
+
+    private var undecidedPredecessor: IKESA? {
+        predecessor.flatMap { $0.established?.peerReplacement?.sa === self ? $0 : nil }
     }
 
     /// Another IKE SA has been set up with the peer: this one carries what is on its way for a while, and goes.
