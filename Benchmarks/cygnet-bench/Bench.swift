@@ -7,7 +7,8 @@ struct Bench: AsyncParsableCommand {
         commandName: "cygnet-bench",
         abstract: "How fast Cygnet is, beside what else does the same on this machine at the same time.",
         subcommands: [
-            All.self, ESPCommand.self, HandshakeCommand.self, TunnelCommand.self, FloodCommand.self, ScaleCommand.self,
+            All.self, ESPCommand.self, HandshakeCommand.self, DaemonCommand.self, TunnelCommand.self, FloodCommand.self,
+            ScaleCommand.self,
         ],
         defaultSubcommand: All.self)
 }
@@ -34,8 +35,11 @@ struct All: AsyncParsableCommand {
                 ]))
         output.print(try await ESPCommand.parse([]).report())
         output.print(try await HandshakeCommand.parse([]).report())
-        try await TunnelCommand.parse(output.markdown ? ["--markdown"] : []).run()
-        try await FloodCommand.parse(output.markdown ? ["--markdown"] : []).run()
+        let arguments = output.markdown ? ["--markdown"] : []
+        try await DaemonCommand.parse(arguments).run()
+        try await TunnelCommand.parse(arguments).run()
+        try await FloodCommand.parse(arguments).run()
+        try await ScaleCommand.parse(arguments).run()
     }
 }
 

@@ -106,15 +106,15 @@ struct FloodScenario {
             let topology = try await Topology(in: laboratory)
             // Answers to nobody end here, without a word.
             try await topology.router.ip(["route add blackhole default"])
-            let target = try await Running(responder, .right, topology)
-            let peer = try await Running(initiator, .left, topology)
+            let target = try await RunningDaemon(responder, .right, topology)
+            let peer = try await RunningDaemon(initiator, .left, topology)
             guard try await peer.connect(patience: 10) else { throw LabError("no connection even without a flood") }
             try await peer.disconnect()
             return try await flood(topology, target, peer)
         }
     }
 
-    private func flood(_ topology: Topology, _ target: Running, _ peer: Running) async throws -> Figures {
+    private func flood(_ topology: Topology, _ target: RunningDaemon, _ peer: RunningDaemon) async throws -> Figures {
         var figures = Figures()
         let message = try await FirstRequest.make()
         let address = Topology.outerAddress(.right, .v4).octets
@@ -150,7 +150,7 @@ struct FloodScenario {
         return figures
     }
 
-    private static func sample(_ target: Running, until end: ContinuousClock.Instant) async throws -> [Double] {
+    private static func sample(_ target: RunningDaemon, until end: ContinuousClock.Instant) async throws -> [Double] {
         var samples: [Double] = []
         while ContinuousClock.now < end {
             try await Task.sleep(for: .seconds(1))
@@ -174,52 +174,6 @@ struct FloodScenario {
         }
         return (link.stats64.rx.packets, link.stats64.rx.bytes)
     }
-}
-
-/// One daemon of a scenario, of either make.
-private enum Running: Sendable {
-    case cygnet(CygnetDaemon)
-    case charon(StrongSwan)
-
-    init(_ daemon: FloodScenario.Daemon, _ side: Side, _ topology: Topology) async throws {
-        var plan = TunnelPlan()
-        // In a plan with a NAT the right takes its peer from anywhere; the topology has none.
-        plan.isNATed = true
-        plan.isUDPEncapsulated = true
-        switch daemon {
-        case .cygnet:
-            let cygnet = try CygnetDaemon(at: side, of: topology, plan: plan)
-            try await cygnet.start()
-            self = .cygnet(cygnet)
-        case .charon:
-            let charon = try await StrongSwan(at: side, of: topology)
-            try await charon.load(plan, side)
-            self = .charon(charon)
-        }
-    }
-
-    var processID: pid_t {
-        switch self {
-        case .cygnet(let daemon): daemon.processID ?? 0
-        case .charon(let daemon): daemon.processID
-        }
-    }
-
-    func connect(patience: Int) async throws -> Bool {
-        switch self {
-        case .cygnet(let daemon): try await daemon.up(timeout: .seconds(patience)).status == .exited(0)
-        case .charon(let daemon): try await daemon.initiate(timeout: patience).status == .exited(0)
-        }
-    }
-
-    func disconnect() async throws {
-        switch self {
-        case .cygnet(let daemon): _ = try await daemon.down()
-        case .charon(let daemon): try await daemon.terminateIKE()
-        }
-    }
-
-    func residentMegabytes() throws -> Double { try ProcessMemory.resident(processID) }
 }
 
 /// The first message of an initiator of ours, which the forged ones are copies of.

@@ -78,8 +78,8 @@ struct HandshakeCommand: AsyncParsableCommand {
                     The limit is the public-key work of a role alone as libcrypto does it, by `openssl speed` between the \
                     rounds: two X25519 operations of \(limits.agreement.text(1)) µs (making a key counted as one); with \
                     certificates besides one signature of \(limits.signature.text(1)) µs and three verifications of \
-                    \(limits.verification.text(1)) µs. No other daemon stands beside it: charon's load-tester plugin is \
-                    not in Debian. The smallest part of a processor that one of its runs was given is \
+                    \(limits.verification.text(1)) µs. Beside charon, see the next \
+                    section. The smallest part of a processor that one of its runs was given is \
                     \(openssl.smallestShare.percentage): well below 100 % its times are coarse.
                     """),
                 .commands(openssl.examples),

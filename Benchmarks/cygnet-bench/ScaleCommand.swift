@@ -168,7 +168,7 @@ struct ScaleScenario: Sendable {
         figures.datagrams = (try await datagrams(topology) - sentBefore) / Double(count)
         figures.initiator.processor = try ProcessTime.of(left.processID) - times[0]
         figures.responder.processor = try ProcessTime.of(right.processID) - times[1]
-        try await Task.sleep(for: .seconds(5))
+        try await Task.sleep(for: .seconds(10))
         figures.initiator.up = try left.residentMegabytes()
         figures.responder.up = try right.residentMegabytes()
         figures.initiator.status = try await left.timed(patience, "status", ["--json"])
@@ -179,7 +179,7 @@ struct ScaleScenario: Sendable {
             try await storm("children", ["--children"], "child-rekeyed", topology, left, right),
             try await storm("IKE SAs", [], "ike-rekeyed", topology, left, right),
         ]
-        try await Task.sleep(for: .seconds(5))
+        try await Task.sleep(for: .seconds(10))
         figures.initiator.afterStorms = try left.residentMegabytes()
         figures.responder.afterStorms = try right.residentMegabytes()
         return figures
