@@ -39,7 +39,7 @@ struct All: AsyncParsableCommand {
         try await DaemonCommand.parse(arguments).run()
         try await TunnelCommand.parse(arguments).run()
         try await FloodCommand.parse(arguments).run()
-        try await ScaleCommand.parse(arguments).run()
+        try await ScaleCommand.parse(arguments + ["--tunnels", "3000"]).run()
     }
 }
 

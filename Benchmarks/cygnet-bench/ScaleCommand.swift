@@ -164,7 +164,8 @@ struct ScaleScenario: Sendable {
         let sentBefore = try await datagrams(topology)
         let begin = ContinuousClock.now
         _ = try await left.timed(patience, "reload")
-        (figures.established, figures.seconds) = try await left.waitFor("child-established", count, since: begin, patience)
+        (figures.established, figures.seconds) = try await left.waitFor(
+            "child-established", count, since: begin, patience)
         figures.datagrams = (try await datagrams(topology) - sentBefore) / Double(count)
         figures.initiator.processor = try ProcessTime.of(left.processID) - times[0]
         figures.responder.processor = try ProcessTime.of(right.processID) - times[1]

@@ -16,10 +16,13 @@ final class ScaleDaemon: Sendable {
             at: side, of: topology, plan: TunnelPlan(),
             daemonEntries: [
                 "state: none",
-                "limits: { half-open: 20000, half-open-per-address: 20000, cookie-threshold: 100000, puzzle-threshold: 100000 }",
+                "limits: { half-open: 20000, half-open-per-address: 20000, cookie-threshold: 100000, "
+                    + "puzzle-threshold: 100000 }",
             ])
         let lines = daemon.configurationText.split(separator: "\n")
-        guard let first = lines.first, first.hasPrefix("daemon:") else { throw LabError("no daemon in the configuration") }
+        guard let first = lines.first, first.hasPrefix("daemon:") else {
+            throw LabError("no daemon in the configuration")
+        }
         head = """
             \(first)
             defaults:
@@ -72,7 +75,8 @@ final class ScaleDaemon: Sendable {
 
     /// How many events of a name it has logged.
     func count(_ event: String) -> Int {
-        guard let data = try? Data(contentsOf: URL(fileURLWithPath: daemon.logFile), options: .alwaysMapped) else { return 0 }
+        let file = URL(fileURLWithPath: daemon.logFile)
+        guard let data = try? Data(contentsOf: file, options: .alwaysMapped) else { return 0 }
         let word = Data(" \(event) ".utf8)
         var found = 0
         var at = data.startIndex
