@@ -32,7 +32,7 @@ struct Soak: AsyncParsableCommand {
     var runs = 10_000
 
     @Option(help: "Orders of crossing exchanges to go through for each set of exchanges.")
-    var orders = 300
+    var orders = 40
 
     @Option(help: "Exchanges that cross, at most.")
     var crossing = 4
@@ -61,13 +61,14 @@ struct Soak: AsyncParsableCommand {
             let others = kinds.contains(.long) && kinds.count > 1 ? max(1, threads - 1) : threads
             for _ in 0..<(kinds == [.long] ? 0 : others) {
                 group.addTask {
-                    if kinds.contains(.collisions) { await collisions(ledger) }
                     if kinds.contains(.star) { await stars(ledger) }
                     if kinds.contains(.breadth) { await breadth(ledger) }
                     if kinds.contains(.depth) { await depth(ledger) }
+                    if kinds.contains(.collisions) { await collisions(ledger) }
                 }
             }
         }
+        await demandAll(of: kinds, ledger)
         await ledger.report(isFinal: true)
         if await ledger.hasFailures { throw ExitCode.failure }
     }
@@ -107,6 +108,19 @@ struct Soak: AsyncParsableCommand {
             "datagrams: \(run.sent) bad IKE datagrams, \(run.answers) answers, at most \(run.mostSAs) IKE SAs; \(memory)"
         )
         await ledger.enter(.datagrams, runs: run.sent, exchanges: 0, failures: failures)
+    }
+
+    /// What the time was too short for counts as a failure: a soak that has done less has shown less.
+    private func demandAll(of kinds: Set<Kind>, _ ledger: Ledger) async {
+        let goals: [(Kind, done: Int, goal: Int, what: String)] = [
+            (.breadth, await ledger.exchanges(.breadth), exchanges, "exchanges"),
+            (.depth, await ledger.runs(.depth), runs, "runs"),
+            (.collisions, await ledger.begun(.collisions), CollisionExplorer.sets(upTo: crossing).count, "sets"),
+        ]
+        for (kind, done, goal, what) in goals where kinds.contains(kind) && done < goal {
+            await ledger.enter(
+                kind, runs: 0, exchanges: 0, failures: ["the time was over after \(done) of \(goal) \(what)"])
+        }
     }
 
     // MARK: Kinds
@@ -181,6 +195,10 @@ struct Soak: AsyncParsableCommand {
             .long, runs: 1, exchanges: run.exchanges,
             failures: run.complaints.isEmpty
                 ? [] : ["seed \(run.seed): \(run.complaints.prefix(4).joined(separator: "; "))"])
+        if run.hours < hours, run.complaints.isEmpty {
+            await ledger.enter(
+                .long, runs: 0, exchanges: 0, failures: ["the time was over after \(run.hours) of \(hours) hours"])
+        }
     }
 }
 
@@ -220,6 +238,8 @@ actor Ledger {
     }
 
     func exchanges(_ kind: Soak.Kind) -> Int { exchanges[kind, default: 0] }
+    func runs(_ kind: Soak.Kind) -> Int { runs[kind, default: 0] }
+    func begun(_ kind: Soak.Kind) -> Int { Int(taken[kind, default: 0]) }
 
     func enter(_ kind: Soak.Kind, runs: Int, exchanges: Int, failures: [String]) {
         self.runs[kind, default: 0] += runs

@@ -2,326 +2,8 @@ import IKEMessage
 import IPPacket
 import Octets
 
-/// Why a request of a person could not be followed.
-public enum ControlError: Error, Hashable, Sendable, CustomStringConvertible {
-    case unknownConnection(String)
-    case unknownChild(String, connection: String)
-    case unknownInstance(Int, connection: String)
-    case notUp(String)
-    /// None of the connection's peers has said that it can be redirected.
-    case noRedirection(String)
-    /// The connection has no address of the peer to send to.
-    case noRemoteAddress(String)
-
-    public var description: String {
-        switch self {
-        case .unknownConnection(let name): "no connection is named \"\(name)\""
-        case .unknownChild(let name, let connection): "connection \(connection) has no child named \"\(name)\""
-        case .unknownInstance(let number, let name): "connection \(name) has no peer number \(number)"
-        case .notUp(let name): "connection \(name) is not up"
-        case .noRedirection(let name):
-            "connection \(name) has no peer that has called us and can be redirected (RFC 5685)"
-        case .noRemoteAddress(let name): "connection \(name) has no remote address to call; it can only be called"
-        }
-    }
-}
-
 // Setting connections up, and up again.
 extension Endpoint {
-    // MARK: What people and configurations ask for
-
-    /// Makes these the configured connections. Those whose fingerprint is unchanged keep running; others are ended and,
-    /// where they are still configured, begun anew.
-    public func apply(_ configurations: [ConnectionConfiguration], at now: Instant) {
-        context.now = now
-        let unchanged = Set(
-            configurations.filter { connections[$0.name]?.configuration.fingerprint == $0.fingerprint }.map(\.name))
-        forgetBegun { !unchanged.contains($0.name) }
-        let names = Set(configurations.map(\.name))
-        for name in order where !names.contains(name) {
-            end(name, reason: "no longer configured")
-            connections[name] = nil
-        }
-        order = configurations.map(\.name)
-        candidateIndex = nil
-        for configuration in configurations {
-            if let record = connections[configuration.name] {
-                if record.configuration.fingerprint == configuration.fingerprint { continue }
-                end(configuration.name, reason: "its configuration has changed")
-            }
-            connections[configuration.name] = ConnectionRecord(configuration, at: now)
-            if configuration.isStartedAtBoot { attempt(configuration.name) }
-        }
-        settle(nil)
-    }
-
-    /// Ends what peers have begun under configurations that no longer hold: it belongs to no connection yet.
-    private func forgetBegun(under isGone: (ConnectionConfiguration) -> Bool) {
-        for sa in sas.values.sorted(by: { $0.localSPI < $1.localSPI }) {
-            let concerned =
-                switch sa.state {
-                case .answering(let initial): initial.candidates.contains(where: isGone)
-                case .admitting(let admitting): isGone(admitting.connection)
-                default: false
-                }
-            guard concerned else { continue }
-            sa.close(Refusal(.administrative, "the configuration has changed"), tellPeer: false)
-            settle(sa)
-        }
-    }
-
-    /// Gives a connection the addresses its peer's name has now; an SA that is up stays where it is.
-    public func updateRemoteAddresses(of name: String, _ addresses: [IPAddress], at now: Instant) {
-        context.now = now
-        guard var record = connections[name], record.configuration.remoteAddresses != addresses else { return }
-        record.configuration.remoteAddresses = addresses
-        candidateIndex = nil
-        record.addressIndex = 0
-        let waits = record.isWanted && record.sas.isEmpty
-        if record.refusal?.cause == .unresolvedName { record.refusal = nil }
-        connections[name] = record
-        if waits { attempt(name) }
-        settle(nil)
-    }
-
-    /// Takes in the addresses this host has now, its own devices' excepted; routes may have changed as well. SAs whose peers
-    /// take part go over to what there is (RFC 4555).
-    public func updateOwnAddresses(_ addresses: [IPAddress], at now: Instant) {
-        context.now = now
-        context.ownAddresses = addresses
-        for sa in sas.values.sorted(by: { $0.localSPI < $1.localSPI }) where sa.isEstablished {
-            for owner in Extensions.all { owner.addressesChanged(of: sa) }
-            settle(sa)
-        }
-    }
-
-    /// Brings a connection, or one child of it, up.
-    public func initiate(_ name: String, child: String? = nil, at now: Instant) throws(ControlError) {
-        context.now = now
-        guard var record = connections[name] else { throw .unknownConnection(name) }
-        let configuration = record.configuration
-        record.isHeldDown = false
-        if let child {
-            record.heldDownChildren.remove(child)
-        } else {
-            record.heldDownChildren = []
-        }
-        connections[name]?.isHeldDown = false
-        connections[name]?.heldDownChildren = record.heldDownChildren
-        if let child, !configuration.children.contains(where: { $0.name == child }) {
-            throw .unknownChild(child, connection: name)
-        }
-        guard !configuration.remoteAddresses.isEmpty || !record.sas.isEmpty else { throw .noRemoteAddress(name) }
-        let wanted = child.map { [$0] } ?? configuration.children.map(\.name)
-        if let sa = establishedSA(record) {
-            if sa.established?.children.isEmpty ?? true {
-                enterConnecting(&record, "asking for \(wanted.joined(separator: ", "))")
-                connections[name] = record
-            }
-            for wish in wanted {
-                if let config = configuration.children.first(where: { $0.name == wish }) { sa.enqueue(.createChild(config)) }
-            }
-            settle(sa)
-            return
-        }
-        record.requested.formUnion(wanted)
-        record.attempt = 0
-        let isTrying = hasLiveSA(record)
-        if isTrying, record.phase.deadline == nil { enterConnecting(&record, "an attempt is under way") }
-        connections[name] = record
-        if !isTrying { attempt(name) }
-        settle(nil)
-    }
-
-    /// Takes a connection, or one child of it, down and leaves it down.
-    public func terminate(_ name: String, child: String? = nil, at now: Instant) throws(ControlError) {
-        context.now = now
-        guard var record = connections[name] else { throw .unknownConnection(name) }
-        if let child {
-            guard record.configuration.children.contains(where: { $0.name == child }) else {
-                throw .unknownChild(child, connection: name)
-            }
-            record.missing[child] = nil
-            record.requested.remove(child)
-            record.heldDownChildren.insert(child)
-            connections[name] = record
-            for spi in record.sas {
-                guard let sa = sas[spi], let established = sa.established else { continue }
-                for pair in established.children where pair.configuration.name == child {
-                    sa.enqueue(.deleteChild(inboundSPI: pair.inboundSPI, reason: "taken down"))
-                }
-                settle(sa)
-            }
-            return
-        }
-        record.isWanted = false
-        record.isHeldDown = true
-        record.requested = []
-        record.missing = [:]
-        record.enter(record.configuration.restingPhase, "taken down", context)
-        connections[name] = record
-        for spi in record.sas {
-            guard let sa = sas[spi] else { continue }
-            if let established = sa.established {
-                // One that has been replaced goes by itself.
-                if !established.isReplaced { sa.enqueue(.deleteIKE(reason: "taken down")) }
-            } else if case .proving = sa.state {
-                // The peer may have set it up already: it is deleted when the peer says so.
-                continue
-            } else {
-                sa.close(Refusal(.administrative, "taken down"), tellPeer: false)
-            }
-            settle(sa)
-        }
-        settle(nil)
-    }
-
-    /// Ends what there is with one of a connection's peers; it may come back.
-    public func terminate(_ name: String, instance: Int, child: String? = nil, at now: Instant) throws(ControlError) {
-        context.now = now
-        guard let record = connections[name] else { throw .unknownConnection(name) }
-        if let child, !record.configuration.children.contains(where: { $0.name == child }) {
-            throw .unknownChild(child, connection: name)
-        }
-        let concerned = record.sas.compactMap { sas[$0] }.filter { $0.instance == instance && $0.isEstablished }
-        guard !concerned.isEmpty else { throw .unknownInstance(instance, connection: name) }
-        for sa in concerned {
-            if let child {
-                for pair in sa.established?.children ?? [] where pair.configuration.name == child {
-                    sa.enqueue(.deleteChild(inboundSPI: pair.inboundSPI, reason: "taken down"))
-                }
-            } else {
-                sa.enqueue(.deleteIKE(reason: "taken down"))
-            }
-            settle(sa)
-        }
-    }
-
-    /// Replaces the keys of a connection's IKE SA, or of one child.
-    public func rekey(_ name: String, child: String? = nil, at now: Instant) throws(ControlError) {
-        context.now = now
-        guard let record = connections[name] else { throw .unknownConnection(name) }
-        guard let sa = establishedSA(record), let established = sa.established else { throw .notUp(name) }
-        if let child {
-            guard let pair = established.children.last(where: { $0.configuration.name == child && $0.state == .installed })
-            else { throw .unknownChild(child, connection: name) }
-            sa.requestRekey(ofChild: pair.inboundSPI)
-            sa.runNextTask()
-        } else {
-            sa.enqueue(.rekeyIKE)
-        }
-        settle(sa)
-    }
-
-    /// Sends the peers that have called us for a connection to another gateway (RFC 5685).
-    ///
-    /// - Returns: how many are sent there.
-    public func redirect(_ name: String, to gateway: GatewayIdentity, at now: Instant) throws(ControlError) -> Int {
-        context.now = now
-        guard let record = connections[name] else { throw .unknownConnection(name) }
-        var count = 0
-        for sa in record.sas.compactMap({ sas[$0] }) where Redirection.redirect(sa, to: gateway) {
-            count += 1
-            settle(sa)
-        }
-        guard count > 0 else { throw .noRedirection(name) }
-        return count
-    }
-
-    /// Takes in the addresses of a name that an output asked for; none if it has none.
-    public func resolved(_ name: String, _ addresses: [IPAddress], at now: Instant) {
-        context.now = now
-        for owner in Extensions.all { owner.resolved(name, addresses, context: context) }
-        settle(nil)
-    }
-
-    /// Ends everything, telling peers once.
-    public func shutDown(at now: Instant) {
-        context.now = now
-        for name in order { end(name, reason: "shutting down") }
-        settle(nil)
-    }
-
-    private func end(_ name: String, reason: String) {
-        guard var record = connections[name] else { return }
-        record.isWanted = false
-        record.requested = []
-        record.enter(record.configuration.restingPhase, reason, context)
-        connections[name] = record
-        for spi in record.sas { sas[spi]?.close(nil, reason: reason, tellPeer: true) }
-        // Now, and not with the next settlement, so that what follows finds no trace of the old SAs.
-        settle(nil)
-    }
-
-    // MARK: The data plane's reports
-
-    /// Takes in what the data plane has seen.
-    public func handle(_ report: DataplaneReport, at now: Instant) {
-        context.now = now
-        switch report {
-        case .acquire(let policyID, let description, let packet): acquire(policyID, description, packet)
-        case .inboundSeen(let spi):
-            withOwner(ofInbound: spi) { sa, child in
-                sa.lastHeard = now
-                if child.isCurrent { sa.activateOutbound(spi) }
-            }
-        case .inboundActivity(let spi): withOwner(ofInbound: spi) { sa, _ in sa.lastHeard = now }
-        case .softLimit(let spi):
-            withOwner(ofInbound: spi) { sa, child in
-                sa.requestRekey(ofChild: child.inboundSPI)
-                sa.runNextTask()
-            }
-        case .hardLimit(let spi):
-            withOwner(ofInbound: spi) { sa, child in
-                sa.enqueue(.deleteChild(inboundSPI: child.inboundSPI, reason: "its volume limit is reached"))
-            }
-        case .installationFailed(let spi, let reason):
-            withOwner(ofInbound: spi) { sa, child in
-                self.context.emit(
-                    .warning(connection: sa.connection?.name, "child \(child.configuration.name) could not be installed: \(reason)"))
-                sa.enqueue(.deleteChild(inboundSPI: child.inboundSPI, reason: reason))
-            }
-        case .peerMoved(let spi, let remote):
-            withOwner(ofInbound: spi) { sa, child in
-                if child.description.isEncapsulatedInUDP { sa.follow(espFrom: remote) }
-            }
-        }
-    }
-
-    /// The child that receives with this SPI, and its IKE SA.
-    private func withOwner(ofInbound spi: UInt32, _ body: (IKESA, ChildSA) -> Void) {
-        guard let owner = context.childOwners.owner(ofInbound: spi), let sa = sas[owner],
-            let child = sa.established?.child(inboundSPI: spi)
-        else { return }
-        body(sa, child)
-        settle(sa)
-    }
-
-    private func acquire(_ policyID: UInt32, _ description: String, _ packet: TriggerPacket?) {
-        for name in order {
-            guard let record = connections[name],
-                let child = record.configuration.children.first(where: { $0.policyID == policyID })
-            else { continue }
-            // Of several peers each brings its own children; no packet says which is meant.
-            guard record.configuration.start(of: child) != .none, !record.isHeldDown,
-                !record.heldDownChildren.contains(child.name), !record.configuration.takesSeveralPeers
-            else { return }
-            if let sa = establishedSA(record) {
-                guard record.missing[child.name] == nil, sa.lacks(child, for: packet) else { return }
-                sa.enqueue(.createChild(child.triggered(by: packet)))
-                settle(sa)
-            } else if !record.configuration.remoteAddresses.isEmpty {
-                connections[name]?.requested.insert(child.name)
-                connections[name]?.triggers[child.name] = packet
-                // An attempt that is under way, or will be, brings it along.
-                guard record.sas.isEmpty, record.nextAttempt == nil else { return }
-                attempt(name, askedForBy: description)
-                settle(nil)
-            }
-            return
-        }
-    }
-
     // MARK: Attempts
 
     func establishedSA(_ record: ConnectionRecord) -> IKESA? {
@@ -332,14 +14,14 @@ extension Endpoint {
     }
 
     /// Whether an SA is up or being set up; those that have been replaced, or are on their way out, do not count.
-    private func hasLiveSA(_ record: ConnectionRecord) -> Bool {
+    func hasLiveSA(_ record: ConnectionRecord) -> Bool {
         record.sas.contains { spi in
             sas[spi].map { !($0.established.map { $0.isReplaced || $0.isEnding } ?? false) } ?? false
         }
     }
 
     /// Notes that something is under way which ends at its limit, if nothing ends it before.
-    private func enterConnecting(_ record: inout ConnectionRecord, _ reason: String) {
+    func enterConnecting(_ record: inout ConnectionRecord, _ reason: String) {
         let until = context.attemptLimit(record.configuration.timing)
         record.enter(.connecting(until: until), reason, context)
         deadlines.insert(.connection(record.configuration.name), at: until)
@@ -351,7 +33,7 @@ extension Endpoint {
     }
 
     /// - Parameter packet: what asked for the connection, if that was a packet.
-    private func attempt(_ name: String, askedForBy packet: String? = nil) {
+    func attempt(_ name: String, askedForBy packet: String? = nil) {
         guard var record = connections[name] else { return }
         let configuration = record.configuration
         guard !configuration.remoteAddresses.isEmpty else {
@@ -384,7 +66,7 @@ extension Endpoint {
     }
 
     /// The address of ours from which a connection's peer is called; `nil` if there is none.
-    private func sourceAddress(_ configuration: ConnectionConfiguration, towards remote: IPAddress) -> IPAddress? {
+    func sourceAddress(_ configuration: ConnectionConfiguration, towards remote: IPAddress) -> IPAddress? {
         configuration.localAddresses.isEmpty
             ? context.configuration.sourceAddress(remote)
             : configuration.localAddresses.first { $0.family == remote.family }
