@@ -1,5 +1,6 @@
 import IKE
 import IKEMessage
+import IPPacket
 import Octets
 import Simulation
 import Testing
@@ -70,6 +71,55 @@ struct CrashDetectionTests {
         }
         #expect(pair.ikeSPI == spi)
         #expect(pair.agrees())
+    }
+
+    /// Tokens in the answers to an unprotected request of a stranger's that names the SPIs of `header`.
+    private func tokens(
+        of world: World, at host: Host, _ header: IKEHeader, _ flags: IKEHeader.Flags, _ exchange: ExchangeType
+    ) async throws -> [[UInt8]] {
+        let request = Message(
+            header: IKEHeader(
+                initiatorSPI: header.initiatorSPI, responderSPI: header.responderSPI, exchangeType: exchange,
+                flags: flags, messageID: 0),
+            payloads: [])
+        let stranger = SocketAddress(try #require(IPAddress("203.0.113.9")), port: 500)
+        let before = world.sent.count
+        world.inject(
+            IKEDatagram(
+                octets: request.serialized(), local: stranger, remote: SocketAddress(host.address, port: 500),
+                nonESPMarker: false))
+        await world.run(for: .milliseconds(50))
+        let answers = world.sent[before...].filter { $0.remote == stranger }
+        return answers.flatMap { tokens((try? Message(parsing: $0.octets))?.payloads ?? []) }
+    }
+
+    @Test("The token of an IKE SA that is up is told to nobody, whichever side it is asked of and in whichever role")
+    func askedByStranger() async throws {
+        let pair = await pair(seed: 7)
+        let header = try #require(pair.world.sent.last { $0.isRequest(.ikeAuth) }?.header)
+        for host in [pair.left, pair.right] {
+            for flags in [[], .initiator] as [IKEHeader.Flags] {
+                for exchange in [.informational, .createChildSA, .ikeAuth] as [ExchangeType] {
+                    let told = try await tokens(of: pair.world, at: host, header, flags, exchange)
+                    #expect(told.isEmpty, "\(host.name), \(flags), \(exchange)")
+                }
+            }
+        }
+        #expect(pair.agrees())
+    }
+
+    @Test("Of an SA that is gone the token depends on the role, so that it cannot be had by asking for the other side's")
+    func roles() async throws {
+        let pair = await pair(seed: 8)
+        let header = try #require(pair.world.sent.last { $0.isRequest(.ikeAuth) }?.header)
+        let given = try #require(
+            pair.world.sent.first { $0.isResponse(.ikeAuth) }.flatMap { pair.wiretap.payloads(of: $0.octets) })
+        pair.world.kill("left")
+        let restarted = await pair.restarted(left: false, after: .zero)
+        let world = restarted.world, right = restarted.right
+        #expect(try await tokens(of: world, at: right, header, .initiator, .informational) == tokens(given))
+        let mirrored = try await tokens(of: world, at: right, header, [], .informational)
+        #expect(mirrored.count == 1 && mirrored != tokens(given))
     }
 
     @Test("An IKE SA that has been rekeyed gets a new token, and the crash is found out all the same")
