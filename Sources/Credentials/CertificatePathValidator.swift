@@ -62,7 +62,8 @@ public struct CertificatePathValidator: Sendable {
         }
     }
 
-    private static func read(_ chainDER: [[UInt8]]) throws(CredentialError) -> [CertificateFile] {
+    /// Refuses what is too much to be looked at, before anything is spent on it. Throws `limitExceeded`.
+    public static func checkAmount(of chainDER: [[UInt8]]) throws(CredentialError) {
         guard chainDER.count <= maximumCertificates else {
             throw CredentialError(
                 .limitExceeded, "the peer sent \(chainDER.count) certificates; \(maximumCertificates) are accepted")
@@ -72,6 +73,10 @@ public struct CertificatePathValidator: Sendable {
                 .limitExceeded,
                 "the peer sent a certificate of \(der.count) octets; \(maximumCertificateLength) are accepted")
         }
+    }
+
+    private static func read(_ chainDER: [[UInt8]]) throws(CredentialError) -> [CertificateFile] {
+        try checkAmount(of: chainDER)
         var files: [CertificateFile] = []
         for (index, der) in chainDER.enumerated() {
             do throws(CredentialError) {

@@ -3,6 +3,7 @@ import Crypto
 import CryptoExtras
 import Foundation
 import IKE
+import IKEMessage
 import IPsecCrypto
 import Simulation
 import SwiftASN1
@@ -125,6 +126,41 @@ struct CertificateTests {
         #expect(pair.right.inbound.isEmpty)
         await pair.world.run(for: .seconds(40))
         #expect(pair.isEmpty)
+    }
+
+    @Test("More certificates, or a longer one, than are accepted are refused before anything is computed for them")
+    func tooMuch() async throws {
+        let authority = try Authority("Root")
+        let anchors = try authority.anchors
+        let identity = try authority.identity("left.example")
+        let short = Payload.certificate(
+            CertificatePayload(encoding: .x509Signature, data: [UInt8](repeating: 0x30, count: 100)))
+        let long = Payload.certificate(
+            CertificatePayload(encoding: .x509Signature, data: [UInt8](repeating: 0x30, count: 16385)))
+        for added in [[Payload](repeating: short, count: 8), [long]] {
+            let pair = await Pair(
+                seed: 4, start: .none,
+                left: {
+                    $0.localAuthentication = .certificate(identity)
+                    $0.fragmentation = false
+                }, right: { $0.remoteAuthentication = .certificate(anchors) }, endpoint: { $0.exportsKeys = true })
+            var jobsBefore = 0
+            pair.world.tap = { datagram in
+                guard datagram.isRequest(.ikeAuth), let header = datagram.header,
+                    let payloads = pair.wiretap.payloads(of: datagram.octets),
+                    let octets = pair.wiretap.seal(header, payloads + added, iv: 1 << 40)
+                else { return [datagram] }
+                jobsBefore = pair.world.jobCount
+                var changed = datagram
+                changed.octets = octets
+                return [changed]
+            }
+            await pair.initiate()
+            #expect(await pair.world.run(atMost: .seconds(1)) { !pair.right.refusals.isEmpty })
+            #expect(pair.right.refusals.first?.cause == .certificate)
+            #expect(pair.right.refusals.first?.reason.contains("are accepted") == true)
+            #expect(jobsBefore > 0 && pair.world.jobCount == jobsBefore)
+        }
     }
 
     @Test("A certificate is accepted in the very second it begins (RFC 5280, section 4.1.2.5)")

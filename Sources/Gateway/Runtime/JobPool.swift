@@ -2,8 +2,7 @@ import IKE
 
 /// Runs the endpoint's computations, not more at once than there are processors to spare.
 actor JobPool {
-    private var waiting: [Job] = []
-    private var first = 0
+    private var waiting = WaitingQueue<Job>()
     private var running = 0
     private let limit: Int
     private let deliver: @Sendable (Job.ID, JobResult) async -> Void
@@ -20,13 +19,7 @@ actor JobPool {
     }
 
     private func startWaiting() {
-        while running < limit, first < waiting.count {
-            let job = waiting[first]
-            first += 1
-            if first == waiting.count {
-                waiting.removeAll(keepingCapacity: true)
-                first = 0
-            }
+        while running < limit, let job = waiting.popFirst() {
             running += 1
             Task.detached { [deliver] in
                 let result = await job.run()

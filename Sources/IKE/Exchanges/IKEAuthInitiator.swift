@@ -204,6 +204,12 @@ extension IKESA {
                     .certificate, "the peer sent no certificate for \(identity)", at: [origin],
                     notify: .authenticationFailed)
             }
+            // Not only when the path is searched: until then it would all have to be kept.
+            do throws(CredentialError) {
+                try CertificatePathValidator.checkAmount(of: payloads.certificates)
+            } catch {
+                throw Refusal(.certificate, error.reason, at: [origin], notify: .authenticationFailed)
+            }
             tell(.note, "the peer signs with \(algorithm) and sent \(payloads.certificates.count) certificate(s)")
             return PeerProof(
                 chain: payloads.certificates, anchors: anchors, identity: identity, signature: signature,
