@@ -139,6 +139,39 @@ struct CookieTests {
         #expect(pair.right.endpoint.halfOpenCount == 4)
     }
 
+    private static func withWrongSecret(_ connection: inout ConnectionConfiguration) {
+        connection.localAuthentication = .preSharedKey(SecretOctets(Array("another battery altogether".utf8)))
+        connection.localAddresses = []
+    }
+
+    @Test("Callers that are refused count as half-open until they are forgotten, so that being refused gives no more room")
+    func refusedCallersCount() async {
+        let pair = await Pair(
+            seed: 10, start: .none, right: { $0.acceptsAnyRemoteAddress = true }, endpoint: { $0.halfOpenLimit = 4 })
+        let caller = Pair.configuration(isLeft: true, start: .boot, change: Self.withWrongSecret)
+        for number in 1...8 { await pair.world.add("caller \(number)", "192.0.2.\(100 + number)", [caller]) }
+        await pair.world.run(for: .seconds(1))
+        #expect(pair.right.refusals.count == 4)
+        #expect(pair.right.endpoint.saCount == 4)
+        #expect(pair.right.endpoint.halfOpenCount == 4)
+        for number in 1...8 { pair.world.kill("caller \(number)") }
+        await pair.world.run(for: .seconds(61))
+        #expect(pair.right.endpoint.saCount == 0)
+        #expect(pair.right.endpoint.halfOpenCount == 0)
+    }
+
+    @Test("A peer with a wrong secret that calls again and again keeps nobody else out")
+    func wrongSecret() async throws {
+        let pair = await Pair(seed: 11, start: .none, right: { $0.acceptsAnyRemoteAddress = true })
+        let caller = Pair.configuration(isLeft: true, start: .boot, change: Self.withWrongSecret)
+        await pair.world.add("caller", "192.0.2.100", [caller])
+        await pair.world.run(for: .seconds(45))
+        #expect(pair.right.refusals.count > 3)
+        #expect((1...8).contains(pair.right.endpoint.halfOpenCount))
+        try await pair.world.act("left") { endpoint, now in try endpoint.initiate("site", at: now) }
+        #expect(await pair.world.run(atMost: .seconds(1)) { pair.left.isUp("site") })
+    }
+
     @Test("A half-open SA is forgotten in time, and its SPI with it")
     func forgotten() async {
         let pair = await Pair(seed: 9, start: .none)

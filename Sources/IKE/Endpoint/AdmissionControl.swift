@@ -96,7 +96,7 @@ public final class AdmissionControl: Sendable {
         state.withLock { $0.halfOpen.insert(key, localSPI: localSPI) }
     }
 
-    /// Forgets of half-open SAs one that is half-open no longer.
+    /// Forgets of half-open SAs one that is established.
     func remove(localSPI: UInt64) { state.withLock { $0.halfOpen.remove(localSPI: localSPI) } }
 
     func begin(_ localSPI: UInt64) { state.withLock { _ = $0.localSPIs.insert(localSPI) } }

@@ -201,7 +201,8 @@ public final class Endpoint {
             for signal in signals { touched += handle(signal) }
         }
         for sa in touched {
-            if !sa.isHalfOpen { admission.remove(localSPI: sa.localSPI) }
+            // What was refused counts until it is forgotten: to be refused is not to be free of limits.
+            if sa.isEstablished { admission.remove(localSPI: sa.localSPI) }
             if let deadline = sa.nextDeadline, sas[sa.localSPI] != nil {
                 deadlines.insert(.sa(sa.localSPI), at: deadline)
             }

@@ -110,14 +110,6 @@ final class IKESA {
         }
     }
 
-    /// Not yet authenticated as a responder: what limits and cookies count.
-    var isHalfOpen: Bool {
-        switch state {
-        case .answering, .admitting: true
-        default: false
-        }
-    }
-
     /// Enters the SA among those between two identities; `nil` takes it out.
     func claim(_ pair: IdentityPairs.Pair?) {
         if let identities { context.identityPairs.remove(identities) }
@@ -372,6 +364,8 @@ final class IKESA {
         let wasEstablished = isEstablished
         state = repeatsAnswer ? .closing(until: context.now + context.configuration.halfOpenTimeout) : .closed
         window.outstanding = nil
+        // To repeat an answer, and to answer a Delete, the ciphers are enough.
+        keys = nil
         if !narrative.isFinished, !wasEstablished { finishNarrative(refusal) }
         // It has been told; what stays only to repeat an answer keeps no story.
         narrative = Narrative(title: "", at: context.now)
