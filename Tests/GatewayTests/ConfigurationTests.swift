@@ -43,6 +43,7 @@ struct ConfigurationTests {
         #expect(daemon.endpoint.halfOpenLimit == 2000)
         #expect(daemon.endpoint.halfOpenLimitPerAddress == 16)
         #expect(daemon.endpoint.halfOpenTimeout == .seconds(20))
+        #expect(daemon.endpoint.peerLimit == 300)
         #expect(daemon.endpoint.cookieThreshold == 0)
         #expect(daemon.endpoint.puzzleThreshold == 9)
         #expect(daemon.endpoint.puzzleThresholdPerNetwork == 8)

@@ -61,6 +61,29 @@ struct NullAuthenticationTests {
         #expect(pair.right.endpoint.status().first?.ikeSAs.isEmpty ?? false)
     }
 
+    @Test("Who proves itself by a secret needs an identity, though any would do", arguments: [[], [1]] as [[UInt8]])
+    func secretWithoutIdentity(data: [UInt8]) async {
+        let pair = await Pair(
+            seed: 7, left: { $0.localIdentity = .other(type: 13, data: data) },
+            right: {
+                $0.acceptsAnyRemoteAddress = true
+                $0.remoteIdentity = nil
+            })
+        await pair.world.run(for: .seconds(3))
+        #expect(!pair.left.isUp("site"))
+        #expect(pair.right.refusals.first?.reason.contains("nobody without an identity") == true)
+        #expect(pair.right.status("site")?.ikeSAs.isEmpty == true)
+    }
+
+    @Test("A responder that proves itself by a secret needs an identity as well")
+    func responderWithoutIdentity() async {
+        let pair = await Pair(
+            seed: 8, left: { $0.remoteIdentity = nil }, right: { $0.localIdentity = .anonymous })
+        await pair.world.run(for: .seconds(3))
+        #expect(!pair.left.isUp("site"))
+        #expect(pair.left.refusals.first?.cause == .authenticationFailed)
+    }
+
     @Test("Whoever an anonymous peer says it is, nothing follows from it")
     func claimsAreIgnored() async {
         let pair = await Pair.established(

@@ -22,6 +22,7 @@ enum LimitKey: String, ConfigurationKey {
     case halfOpenPerAddress = "half-open-per-address"
     case halfOpenTimeout = "half-open-timeout"
     case anonymous
+    case peersPerConnection = "peers-per-connection"
     case cookieThreshold = "cookie-threshold"
     case puzzleThreshold = "puzzle-threshold"
     case puzzleThresholdPerNetwork = "puzzle-threshold-per-network"

@@ -97,6 +97,7 @@ extension DaemonSettings {
             endpoint.halfOpenTimeout = time
         }
         if let count = mapping?[.anonymous]?.integer(in: 0...1_000_000) { endpoint.anonymousLimit = count }
+        if let count = mapping?[.peersPerConnection]?.integer(in: 1...1_000_000) { endpoint.peerLimit = count }
         if let count = mapping?[.cookieThreshold]?.integer(in: 0...1_000_000) { endpoint.cookieThreshold = count }
         if let count = mapping?[.puzzleThreshold]?.integer(in: 0...1_000_000) { endpoint.puzzleThreshold = count }
         if let count = mapping?[.puzzleThresholdPerNetwork]?.integer(in: 0...1_000_000) {

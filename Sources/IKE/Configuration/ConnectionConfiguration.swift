@@ -108,6 +108,7 @@ public struct ConnectionConfiguration: Sendable {
 
     /// Whether a peer may be this, once it has proved it.
     func accepts(_ identity: Identity) -> Bool {
+        guard NullAuthentication.allows(identity, for: self) else { return false }
         guard peerSecrets.isEmpty || secret(of: identity) != nil else { return false }
         return remoteIdentity.map { $0.matches(identity) } ?? remotePattern.map { $0.matches(identity) } ?? true
     }

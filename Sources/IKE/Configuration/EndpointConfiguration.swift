@@ -25,6 +25,8 @@ public struct EndpointConfiguration: Sendable {
     public var computationLimit: Duration = .seconds(60)
     /// Anonymous peers (RFC 7619) that each connection takes at most.
     public var anonymousLimit = 256
+    /// Peers with an identity that each connection takes at most, if it takes several.
+    public var peerLimit = 10_000
     /// What crash detection tokens (RFC 6290) are made from: the same after a restart, or they prove nothing. `nil`: none are
     /// made.
     public var crashDetectionSecret: SecretOctets?

@@ -9,6 +9,15 @@ struct PeerInstances {
 
     private var numbers: [Peer: (number: Int, users: Int)] = [:]
     private var last: [String: Int] = [:]
+    /// How many peers with an identity each connection has.
+    private var counts: [String: Int] = [:]
+
+    /// Whether the connection can have this peer as well. Who has an IKE SA already can always have another; anonymous
+    /// peers are counted elsewhere.
+    func hasRoom(for identity: Identity, of connection: String, limit: Int) -> Bool {
+        identity == .anonymous || numbers[Peer(connection: connection, identity: identity)] != nil
+            || counts[connection, default: 0] < limit
+    }
 
     /// The number of a peer that has one more IKE SA. Of anonymous ones each has its own.
     mutating func enter(_ identity: Identity, of connection: String) -> Int {
@@ -19,7 +28,10 @@ struct PeerInstances {
         }
         let number = (last[connection] ?? 0) + 1
         last[connection] = number
-        if identity != .anonymous { numbers[peer] = (number, 1) }
+        if identity != .anonymous {
+            numbers[peer] = (number, 1)
+            counts[connection, default: 0] += 1
+        }
         return number
     }
 
@@ -27,6 +39,12 @@ struct PeerInstances {
     mutating func leave(_ identity: Identity, of connection: String) {
         let peer = Peer(connection: connection, identity: identity)
         guard let known = numbers[peer] else { return }
-        numbers[peer] = known.users > 1 ? (known.number, known.users - 1) : nil
+        guard known.users == 1 else {
+            numbers[peer]?.users -= 1
+            return
+        }
+        numbers[peer] = nil
+        let left = counts[connection, default: 1] - 1
+        counts[connection] = left > 0 ? left : nil
     }
 }

@@ -124,7 +124,12 @@ extension IKESA {
         }
         if let chosen = bySelectors ?? remaining.first { return chosen }
         let reasons = candidates.prefix(Self.namedCandidateLimit).map { candidate in
-            if !candidate.accepts(identity) {
+            if !NullAuthentication.allows(identity, for: candidate) {
+                (
+                    text: "\(candidate.name) takes nobody without an identity",
+                    origin: candidate.origin(of: "remote.auth")
+                )
+            } else if !candidate.accepts(identity) {
                 (
                     text: "\(candidate.name) wants the peer to be \(candidate.wantedPeer)",
                     origin: candidate.origin(of: "remote.id")
@@ -182,6 +187,16 @@ extension IKESA {
 
     private func finishAdmission(_ admitting: ResponderAuth, _ authentication: AuthenticationPayload) {
         let connection = admitting.connection
+        guard
+            !connection.takesSeveralPeers
+                || context.instances.hasRoom(
+                    for: admitting.remoteIdentity, of: connection.name, limit: context.configuration.peerLimit)
+        else {
+            return refuseInitiator(
+                Refusal(
+                    .refusedByPeer, "\(connection.name) has \(context.configuration.peerLimit) peers already",
+                    at: [connection.origin], notify: .authenticationFailed))
+        }
         tell(.chosen, "the peer is \(admitting.remoteIdentity)", origin: connection.origin(of: "remote.id"))
         establish(remote: admitting.remoteIdentity)
         receivedInitialContact =
