@@ -1,3 +1,5 @@
+import CertificateFixtures
+import Credentials
 import IKE
 import IKEMessage
 import Octets
@@ -144,6 +146,81 @@ struct ResumptionTests {
         #expect(await pair.world.run(atMost: .seconds(60)) { pair.isUp })
         #expect(requests(pair, .ikeSAInit).count == 1)
         #expect(requests(pair, .ikeSessionResume).count == 1)
+    }
+
+    @Test("Tickets that beget tickets last no longer than the first: the peers authenticate each other again in between")
+    func chainOfTickets() async {
+        func lifetime(_ connection: inout ConnectionConfiguration) {
+            Self.resuming(&connection)
+            connection.timing.ticketLifetime = .seconds(100)
+        }
+        var pair = await pair(seed: 10, left: lifetime, right: lifetime)
+        for _ in 0..<4 {
+            await pair.world.run(for: .seconds(30))
+            pair = await pair.restarted(left: false, after: .seconds(1))
+            #expect(await pair.world.run(atMost: .seconds(60)) { pair.isUp })
+            await pair.rest()
+        }
+        // Some 160 s have passed, with a ticket that was never older than 50 s.
+        #expect(requests(pair, .ikeSAInit).count == 2)
+        #expect(requests(pair, .ikeSessionResume).count == 3)
+    }
+
+    @Test("A resumed SA is to be authenticated again when the SA before would have been")
+    func reauthentication() async throws {
+        var pair = await pair(
+            seed: 11,
+            right: {
+                Self.resuming(&$0)
+                $0.timing.reauthenticateAfter = .seconds(200)
+            })
+        await pair.world.run(for: .seconds(99))
+        pair = await pair.restarted(left: false, after: .seconds(1))
+        #expect(await pair.world.run(atMost: .seconds(60)) { pair.isUp })
+        let response = try #require(
+            pair.world.sent.last { $0.isResponse(.ikeAuth) }.flatMap { pair.wiretap.payloads(of: $0.octets) })
+        let lifetimes = response.compactMap { payload -> [UInt8]? in
+            if case .notify(let notify) = payload, notify.type == .authLifetime { notify.data } else { nil }
+        }
+        #expect(lifetimes.count == 1)
+        #expect((60...99).contains(lifetimes.first?.last ?? 0) && lifetimes.first?.prefix(3) == [0, 0, 0])
+        #expect(requests(pair, .ikeSAInit).count == 1)
+        await pair.world.run(for: .seconds(100))
+        #expect(requests(pair, .ikeSAInit).count == 2)
+        #expect(pair.agrees())
+    }
+
+    @Test("No ticket is good for longer than the certificates that its peer has authenticated by")
+    func certificateExpiry() async throws {
+        let root = try TestAuthority.root()
+        let anchors = try TrustAnchors(pem: [try root.pem])
+        let leaf = try root.leaf([.dnsName("left.example")]) { $0.notAfter = testTime + 60 }
+        let identity = try CertificateIdentity(certificatePEM: leaf.pem, intermediatesPEM: [], keyPEM: leaf.keyPEM)
+        let pair = await Pair(
+            seed: 12,
+            left: {
+                Self.resuming(&$0)
+                $0.localAuthentication = .certificate(identity)
+            },
+            right: {
+                Self.resuming(&$0)
+                $0.remoteAuthentication = .certificate(anchors)
+                $0.revocation = .off
+            },
+            endpoint: {
+                $0.exportsKeys = true
+                $0.unixTimeAtOrigin = .seconds(testTime)
+                $0.ticketSecret = SecretOctets([UInt8](repeating: 9, count: 32))
+            })
+        #expect(await pair.world.run(atMost: .seconds(5)) { pair.isUp })
+        let response = try #require(
+            pair.world.sent.last { $0.isResponse(.ikeAuth) }.flatMap { pair.wiretap.payloads(of: $0.octets) })
+        let lifetimes = response.compactMap { payload -> [UInt8]? in
+            guard case .notify(let notify) = payload, notify.type == .ticketLTOpaque else { return nil }
+            return Array(notify.data.prefix(4))
+        }
+        #expect(lifetimes.count == 1)
+        #expect((55...60).contains(lifetimes.first?.last ?? 0) && lifetimes.first?.prefix(3) == [0, 0, 0])
     }
 
     @Test("A responder with another pre-shared key takes no ticket that was given under the old one")

@@ -174,6 +174,9 @@ public struct RevocationCheck: Sendable {
 /// A path that has been found good, from the peer's certificate to a configured authority.
 public struct TrustedPath: Sendable {
     let certificates: [CertificateFile]
+
+    /// When the first of them expires, in seconds since 1970; the authority's own counts as well.
+    public var expiry: Int64 { certificates.map(\.certificate.notValidAfterSeconds).min() ?? 0 }
 }
 
 extension CertificateFile {

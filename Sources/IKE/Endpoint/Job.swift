@@ -90,8 +90,8 @@ struct PeerProof: Sendable {
     var revocation: RevocationCheck
 
     enum Verdict: Sendable {
-        /// `notes`: what could not be learned of the certificates.
-        case accepted(notes: [String], learned: [RevocationCheck.Learned])
+        /// `notes`: what could not be learned of the certificates. `expiry`: of the first of them, in seconds since 1970.
+        case accepted(notes: [String], learned: [RevocationCheck.Learned], expiry: Int64)
         case refused(Refusal, learned: [RevocationCheck.Learned])
         /// The proof is good in all but one thing: whether certificates are revoked, which has to be asked elsewhere.
         case open(StatusInquiry)
@@ -112,7 +112,8 @@ struct PeerProof: Sendable {
             }
             // Last, so that nothing is fetched on behalf of somebody who has proved nothing.
             switch revocation.evaluate(path, at: unixTime) {
-            case .accepted(let notes, let learned): return .accepted(notes: notes, learned: learned)
+            case .accepted(let notes, let learned):
+                return .accepted(notes: notes, learned: learned, expiry: path.expiry)
             case .refused(let error, let learned):
                 return .refused(Refusal(.certificate, error.reason, notify: .authenticationFailed), learned: learned)
             case .needs(let requests): return .open(StatusInquiry(requests: requests, proof: self))

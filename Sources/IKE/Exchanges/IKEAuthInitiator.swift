@@ -247,7 +247,7 @@ extension IKESA {
     private func finishAuth(_ proving: InitiatorAuth, _ answer: Authenticated, _ identity: Identity) {
         guard let connection else { return }
         tell(.chosen, "the peer is \(identity)", origin: connection.origin(of: "remote.id"))
-        establish(remote: identity)
+        establish(remote: identity, from: proving.foundation.session)
         let children = proving.foundation.children
         if Extensions.all.contains(where: { $0.divert(authenticated: answer.payloads, children: children, of: self) }) {
             if let child = proving.child { context.childSPIs.release(child.inboundSPI) }

@@ -198,7 +198,7 @@ extension IKESA {
                     at: [connection.origin], notify: .authenticationFailed))
         }
         tell(.chosen, "the peer is \(admitting.remoteIdentity)", origin: connection.origin(of: "remote.id"))
-        establish(remote: admitting.remoteIdentity)
+        establish(remote: admitting.remoteIdentity, from: admitting.initial.session)
         receivedInitialContact =
             // Whoever resumes a session has lost the SA that it was.
             admitting.initial.session != nil || admitting.remoteIdentity != .anonymous
@@ -259,12 +259,17 @@ extension IKESA {
 
 extension IKESA {
     /// Both sides are authenticated.
-    func establish(remote identity: Identity) {
+    ///
+    /// - Parameter session: what the SA goes on from, if the peer has not proved itself anew.
+    func establish(remote identity: Identity, from session: SessionResumption.Session?) {
         guard let connection, let suite = keys?.suite else { return }
         var established = Established(
             localIdentity: connection.localIdentity, remoteIdentity: identity, at: context.now)
         scheduleLifetime(&established)
         state = .established(established)
+        peerAuthentication =
+            session?.authentication
+            ?? PeerAuthentication(time: context.wallClock(), certificateExpiry: certificateExpiry)
         claim(IdentityPairs.Pair(local: connection.localIdentity, remote: identity))
         enterInstance(identity)
         tell(.chosen, "IKE SA established: \(suite)")

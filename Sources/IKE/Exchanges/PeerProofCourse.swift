@@ -13,7 +13,8 @@ extension IKESA {
     /// Goes on with the check of a certificate, from the result of a job that was a part of it.
     func pursueProof(_ result: JobResult.Value) -> ProofStep {
         switch result {
-        case .verification(.accepted(let notes, let learned)):
+        case .verification(.accepted(let notes, let learned, let expiry)):
+            certificateExpiry = expiry
             context.statusStore.keep(learned)
             for note in notes { tell(.note, note, origin: connection?.origin(of: "revocation")) }
             return .proved

@@ -296,6 +296,7 @@ extension IKESA {
         new.narrative.isFinished = true
         // What the peer can do holds at once; what changes until the new SA takes over is handed on then.
         new.slots = slots
+        new.peerAuthentication = peerAuthentication
         try new.secure(with: keys)
         new.claim(IdentityPairs.Pair(local: established.localIdentity, remote: established.remoteIdentity))
         new.enterInstance(established.remoteIdentity, inheriting: instance)

@@ -59,6 +59,10 @@ final class IKESA {
     weak var predecessor: IKESA?
     /// The peer has deleted the SA.
     var isEndedByPeer = false
+    /// When the first of the peer's certificates expires, in seconds since 1970, once they have been found good.
+    var certificateExpiry: Int64?
+    /// How the peer has proved who it is; `nil` before that.
+    var peerAuthentication: PeerAuthentication?
     /// Which of the connection's peers it is with; `nil` where there is only one. Known once the peer is.
     private(set) var instance: Int?
     /// The identities under which ``IdentityPairs`` knows this SA.

@@ -106,6 +106,7 @@ extension SessionResumption {
             InitiatorAuth.Foundation(
                 request: resumption.request, response: datagram.octets, initiatorNonce: resumption.nonce,
                 responderNonce: responderNonce, children: resumption.children, until: resumption.until,
-                session: Session(remoteIdentity: resumption.ticket.remoteIdentity)))
+                session: Session(
+                    remoteIdentity: resumption.ticket.remoteIdentity, authentication: resumption.ticket.authentication)))
     }
 }

@@ -16,8 +16,8 @@ extension SessionResumption {
         }
         let refusal = IKESA.InitAnswer.stateless([.notify(NotifyPayload(type: .ticketNack))])
         guard let secret = context.configuration.ticketSecret,
-            let ticket = Ticket(opening: opaque.data, with: secret), ticket.expiry > context.wallClock(),
-            let connection = candidates.first(where: { isGood(ticket, for: $0, secret) })
+            let ticket = Ticket(opening: opaque.data, with: secret),
+            let connection = candidates.first(where: { isGood(ticket, for: $0, secret, at: context.wallClock()) })
         else { return refusal }
         let localSPI = context.ikeSPIs.allocate(using: &context.random)
         let initiatorSPI = request.header.initiatorSPI
@@ -29,7 +29,8 @@ extension SessionResumption {
                     phase: .received, suite: ticket.suite, proposalNumber: 0, request: datagram.octets,
                     initiatorNonce: nonce, responderNonce: context.randomOctets(32), candidates: [connection],
                     until: context.now + context.configuration.halfOpenTimeout,
-                    session: Session(remoteIdentity: ticket.initiatorIdentity))),
+                    session: Session(
+                        remoteIdentity: ticket.initiatorIdentity, authentication: ticket.authentication))),
             connection: nil,
             title: "IKE SA \(initiatorSPI.bigEndianOctets.hexadecimal) as responder, resumed, \(datagram.remote) to \(datagram.local)")
         sa.window.expectedID = 1
@@ -48,8 +49,11 @@ extension SessionResumption {
     }
 
     /// Whether the connection the ticket was given for is still there, and would still take the peer in this way.
-    private static func isGood(_ ticket: Ticket, for connection: ConnectionConfiguration, _ secret: SecretOctets) -> Bool {
-        connection.name == ticket.connection && connection.resumption
+    private static func isGood(
+        _ ticket: Ticket, for connection: ConnectionConfiguration, _ secret: SecretOctets, at now: Int64
+    ) -> Bool {
+        connection.name == ticket.connection && connection.resumption && ticket.expiry > now
+            && connection.timing.reauthenticateAfter.map { ticket.authenticatedAt + $0.components.seconds > now } ?? true
             && connection.accepts(ticket.initiatorIdentity)
             && connection.localIdentity.matches(ticket.responderIdentity)
             && connection.remoteAuthentication.credentialDigest(secret) == ticket.credentialDigest

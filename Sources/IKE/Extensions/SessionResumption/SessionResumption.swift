@@ -24,11 +24,13 @@ enum SessionResumption: IKEExtension {
         let suite: IKESuite
         let skD: SecretOctets
         let remoteIdentity: Identity
+        let authentication: PeerAuthentication
     }
 
     /// An SA that goes on from a ticket: its peer is that of the SA before (RFC 5723 section 4.3.3).
     struct Session {
         let remoteIdentity: Identity
+        let authentication: PeerAuthentication
     }
 
     private enum Subject: Int {
@@ -77,13 +79,20 @@ enum SessionResumption: IKEExtension {
     private static func ticket(for sa: IKESA) -> [UInt8]? {
         guard let connection = sa.connection, connection.resumption, let keys = sa.keys,
             let secret = sa.context.configuration.ticketSecret, let established = sa.established,
-            let digest = connection.remoteAuthentication.credentialDigest(secret)
+            let digest = connection.remoteAuthentication.credentialDigest(secret),
+            let authentication = sa.peerAuthentication
         else { return nil }
-        let seconds = UInt32(clamping: Int(connection.timing.ticketLifetime.inSeconds))
+        let now = sa.context.wallClock()
+        let expiry = authentication.expiry(
+            at: now, lifetime: connection.timing.ticketLifetime.components.seconds,
+            reauthentication: connection.timing.reauthenticateAfter?.components.seconds)
+        let seconds = UInt32(clamping: expiry - now)
+        guard seconds > 0 else { return nil }
         let ticket = Ticket(
             connection: connection.name, suite: keys.suite, skD: keys.skD,
             initiatorIdentity: established.remoteIdentity, responderIdentity: established.localIdentity,
-            expiry: sa.context.wallClock() + Int64(seconds), credentialDigest: digest)
+            expiry: expiry, authenticatedAt: authentication.time, certificateExpiry: authentication.certificateExpiry,
+            credentialDigest: digest)
         guard let sealed = try? ticket.sealed(with: secret, salt: Ticket.newSalt(sa.context)) else { return nil }
         sa.tell(.note, "the peer gets a ticket for \(seconds) s")
         return seconds.bigEndianOctets + sealed
@@ -91,17 +100,24 @@ enum SessionResumption: IKEExtension {
 
     private static func keepTicket(in payloads: [Payload], of sa: IKESA) {
         guard let connection = sa.connection, connection.resumption, let keys = sa.keys, let established = sa.established,
-            let data = payloads.notification(.ticketLTOpaque)?.data, (5...ticketLimit).contains(data.count)
+            let data = payloads.notification(.ticketLTOpaque)?.data, (5...ticketLimit).contains(data.count),
+            var authentication = sa.peerAuthentication
         else { return }
-        let seconds = data.prefix(4).reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+        // What the peer has proved to us lasts no longer either.
+        let now = sa.context.wallClock()
+        let expiry = authentication.expiry(
+            at: now, lifetime: Int64(data.prefix(4).reduce(UInt32(0)) { $0 << 8 | UInt32($1) }),
+            reauthentication: connection.timing.reauthenticateAfter?.components.seconds)
+        let seconds = UInt32(clamping: expiry - now)
         guard seconds > 0 else { return }
+        authentication.ticketExpiry = expiry
         var held = sa.context.shared[Self.self] ?? [:]
         held[connection.name] = HeldTicket(
             octets: Array(data.dropFirst(4)), expires: sa.context.now + .seconds(seconds),
             fingerprint: connection.fingerprint, suite: keys.suite, skD: keys.skD,
-            remoteIdentity: established.remoteIdentity)
+            remoteIdentity: established.remoteIdentity, authentication: authentication)
         sa.context.shared[Self.self] = held
-        sa.tell(.note, "the peer gave us a ticket for \(seconds) s")
+        sa.tell(.note, "the peer gave us a ticket, which we use within \(seconds) s")
     }
 
     // MARK: Later

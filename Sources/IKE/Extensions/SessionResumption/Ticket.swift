@@ -14,10 +14,18 @@ struct Ticket {
     var responderIdentity: Identity
     /// Seconds since 1970.
     var expiry: Int64
+    /// When the peer proved who it is, likewise, and when the first of the certificates expires that it did so by.
+    var authenticatedAt: Int64
+    var certificateExpiry: Int64?
     /// Stands for the credentials the peer proved itself against: with others, it would have to prove itself again.
     var credentialDigest: [UInt8]
 
-    private static let version: UInt8 = 1
+    /// What an SA that goes on from the ticket inherits.
+    var authentication: PeerAuthentication {
+        PeerAuthentication(time: authenticatedAt, certificateExpiry: certificateExpiry, ticketExpiry: expiry)
+    }
+
+    private static let version: UInt8 = 2
     private static let saltLength = 16
 
     // MARK: Sealing
@@ -56,7 +64,7 @@ struct Ticket {
 
     init(
         connection: String, suite: IKESuite, skD: SecretOctets, initiatorIdentity: Identity, responderIdentity: Identity,
-        expiry: Int64, credentialDigest: [UInt8]
+        expiry: Int64, authenticatedAt: Int64, certificateExpiry: Int64?, credentialDigest: [UInt8]
     ) {
         self.connection = connection
         self.suite = suite
@@ -64,12 +72,17 @@ struct Ticket {
         self.initiatorIdentity = initiatorIdentity
         self.responderIdentity = responderIdentity
         self.expiry = expiry
+        self.authenticatedAt = authenticatedAt
+        self.certificateExpiry = certificateExpiry
         self.credentialDigest = credentialDigest
     }
 
     private func serialized() -> [UInt8] {
         var writer = OctetWriter()
         writer.write(UInt64(bitPattern: expiry))
+        writer.write(UInt64(bitPattern: authenticatedAt))
+        // No certificate that is good expires in 1970.
+        writer.write(UInt64(bitPattern: certificateExpiry ?? 0))
         writer.write(suite.encryption.transformID)
         writer.write(suite.encryption.keyLengthAttribute ?? 0)
         writer.write(suite.prf.rawValue)
@@ -96,6 +109,9 @@ struct Ticket {
     private init?(parsing content: [UInt8]) throws(OctetError) {
         var reader = OctetReader(content)
         expiry = Int64(bitPattern: try reader.readUInt64("expiry"))
+        authenticatedAt = Int64(bitPattern: try reader.readUInt64("time of authentication"))
+        let certificateExpiry = Int64(bitPattern: try reader.readUInt64("expiry of the certificates"))
+        self.certificateExpiry = certificateExpiry == 0 ? nil : certificateExpiry
         let encryption = try reader.readUInt16("encryption"), keyLength = try reader.readUInt16("key length")
         let prf = try reader.readUInt16("PRF"), integrity = try reader.readUInt16("integrity")
         let keyExchange = try reader.readUInt16("key exchange")
