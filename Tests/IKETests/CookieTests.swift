@@ -144,7 +144,7 @@ struct CookieTests {
         connection.localAddresses = []
     }
 
-    @Test("Callers that are refused count as half-open until they are forgotten, so that being refused gives no more room")
+    @Test("Callers that are refused count as half-open until they are forgotten: to be refused gives no more room")
     func refusedCallersCount() async {
         let pair = await Pair(
             seed: 10, start: .none, right: { $0.acceptsAnyRemoteAddress = true }, endpoint: { $0.halfOpenLimit = 4 })

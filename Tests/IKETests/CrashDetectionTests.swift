@@ -108,7 +108,7 @@ struct CrashDetectionTests {
         #expect(pair.agrees())
     }
 
-    @Test("Of an SA that is gone the token depends on the role, so that it cannot be had by asking for the other side's")
+    @Test("Of an SA that is gone the token depends on the role: asking in the other side's place brings another")
     func roles() async throws {
         let pair = await pair(seed: 8)
         let header = try #require(pair.world.sent.last { $0.isRequest(.ikeAuth) }?.header)

@@ -148,7 +148,7 @@ struct ResumptionTests {
         #expect(requests(pair, .ikeSessionResume).count == 1)
     }
 
-    @Test("Tickets that beget tickets last no longer than the first: the peers authenticate each other again in between")
+    @Test("Tickets that beget tickets last no longer than the first: then the peers authenticate each other again")
     func chainOfTickets() async {
         func lifetime(_ connection: inout ConnectionConfiguration) {
             Self.resuming(&connection)

@@ -1,7 +1,7 @@
 import IPPacket
 
-/// The SAs that a peer has begun and not yet authenticated, and those of them that have been refused and stay to repeat the
-/// answer: found again by a repeated IKE_SA_INIT, counted for limits.
+/// The SAs that a peer has begun and not yet authenticated, and those of them that have been refused and stay to repeat
+/// the answer: found again by a repeated IKE_SA_INIT, counted for limits.
 struct HalfOpenTable {
     struct Key: Hashable {
         let remote: SocketAddress

@@ -90,7 +90,8 @@ struct PeerProof: Sendable {
     var revocation: RevocationCheck
 
     enum Verdict: Sendable {
-        /// `notes`: what could not be learned of the certificates. `expiry`: of the first of them, in seconds since 1970.
+        /// `notes`: what could not be learned of the certificates. `expiry`: of the first of them, in seconds since
+        /// 1970.
         case accepted(notes: [String], learned: [RevocationCheck.Learned], expiry: Int64)
         case refused(Refusal, learned: [RevocationCheck.Learned])
         /// The proof is good in all but one thing: whether certificates are revoked, which has to be asked elsewhere.

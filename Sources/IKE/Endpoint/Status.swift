@@ -24,7 +24,7 @@ extension Endpoint {
 
     /// Number of IKE SAs, in any state.
     public var saCount: Int { sas.count }
-    /// Number of SAs that a peer has begun and not authenticated, those included that stay for a while to repeat a refusal.
+    /// Number of SAs that a peer has begun and not authenticated; those too that stay for a while to repeat a refusal.
     public var halfOpenCount: Int { admission.halfOpenCount }
     /// Number of SPIs in use: what a leak would show in.
     package var ikeSPICount: Int { context.ikeSPIs.count }

@@ -45,8 +45,8 @@ enum NullAuthentication: IKEExtension {
         }
     }
 
-    /// Whether this peer may be one without identity: where others prove themselves, nothing that follows from who a peer is,
-    /// such as that it has only one IKE SA, would hold for it.
+    /// Whether this peer may be one without identity: where others prove themselves, nothing that follows from who a
+    /// peer is, such as that it has only one IKE SA, would hold for it.
     static func allows(_ identity: Identity, for connection: ConnectionConfiguration) -> Bool {
         if case .anonymous = connection.remoteAuthentication { return true }
         return identity.type != IdentificationType.null.rawValue

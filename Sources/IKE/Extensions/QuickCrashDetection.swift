@@ -20,8 +20,8 @@ enum QuickCrashDetection: IKEExtension {
     /// Tokens looked at in one message: a peer that is not sure which of its secrets was used sends several.
     private static let tokenLimit = 4
 
-    /// `HMAC(QCD_SECRET, SPIi | SPIr | role)`, as in RFC 6290 section 5.1 but for our role, 1 for the initiator of the SA: a
-    /// token that is asked for in the other side's place is another one.
+    /// `HMAC(QCD_SECRET, SPIi | SPIr | role)`, as in RFC 6290 section 5.1 but for our role, 1 for the initiator of the
+    /// SA: a token that is asked for in the other side's place is another one.
     private static func token(
         _ initiatorSPI: UInt64, _ responderSPI: UInt64, isInitiator: Bool, _ context: EndpointContext
     ) -> [UInt8]? {
@@ -82,14 +82,15 @@ enum QuickCrashDetection: IKEExtension {
     // MARK: After a crash
 
     /// The token of an SA that is not here: for a message of which we know nothing else (RFC 6290 section 4.5). It can be
-    /// told to anybody, as it proves only that the SA is gone. So it must be gone: which of the two SPIs is ours is only what
-    /// the sender says.
+    /// told to anybody, as it proves only that the SA is gone. So it must be gone: which of the two SPIs is ours, only the
+    /// sender says.
     static func payloads(forUnknownSA header: IKEHeader, context: EndpointContext) -> [Payload] {
         guard header.responderSPI != 0, !context.ikeSPIs.isInUse(header.initiatorSPI),
             !context.ikeSPIs.isInUse(header.responderSPI)
         else { return [] }
-        let isInitiator = !header.flags.contains(.initiator)
-        return token(header.initiatorSPI, header.responderSPI, isInitiator: isInitiator, context).map { [payload($0)] } ?? []
+        let token = token(
+            header.initiatorSPI, header.responderSPI, isInitiator: !header.flags.contains(.initiator), context)
+        return token.map { [payload($0)] } ?? []
     }
 
     static func receive(unprotected message: Message, of sa: IKESA) {

@@ -17,12 +17,13 @@ enum RepeatedAuthentication: IKEExtension {
     }
 
     static func payloads(for stage: MessageStage, of sa: IKESA) -> [Payload] {
-        guard case .authResponse = stage, let lifetime = remaining(of: sa.timing.reauthenticateAfter, of: sa) else { return [] }
+        guard case .authResponse = stage, let lifetime = remaining(of: sa.timing.reauthenticateAfter, of: sa)
+        else { return [] }
         let seconds = max(1, UInt32(clamping: lifetime.components.seconds))
         return [.notify(NotifyPayload(type: .authLifetime, data: seconds.bigEndianOctets))]
     }
 
-    /// What is left of a lifetime that began when the peer proved who it is, which may have been in another SA (RFC 5723).
+    /// What is left of a lifetime that began when the peer proved who it is, which may have been in another SA.
     private static func remaining(of lifetime: Duration?, of sa: IKESA) -> Duration? {
         guard let lifetime else { return nil }
         return max(.zero, lifetime - .seconds(sa.peerAuthentication?.age(at: sa.context.wallClock()) ?? 0))
@@ -46,7 +47,8 @@ enum RepeatedAuthentication: IKEExtension {
         var state = sa.slots[Self.self] ?? State()
         if sa.isInitiator {
             let theirs = state.peerLifetime.map { Duration.seconds($0) }
-            state.due = [remaining(of: own, of: sa), theirs].compactMap(\.self).min().map { now + begin(within: $0, of: sa) }
+            let lifetime = [remaining(of: own, of: sa), theirs].compactMap(\.self).min()
+            state.due = lifetime.map { now + begin(within: $0, of: sa) }
         } else {
             let overtime = own.map { Duration.seconds($0.inSeconds * (1 + sa.timing.overtime)) }
             state.end = remaining(of: overtime, of: sa).map { now + $0 }

@@ -1,13 +1,13 @@
-/// When a peer has proved who it is, and how long that may be built upon. An IKE SA that goes on from a ticket (RFC 5723) has it
-/// from the SA before, one that replaces another by a rekey likewise: neither makes it any newer.
+/// When a peer has proved who it is, and how long that may be built upon. An IKE SA that goes on from a ticket
+/// (RFC 5723) has it from the SA before, one that replaces another by a rekey likewise: neither makes it any newer.
 ///
 /// Times are seconds since 1970, so that they mean the same after a restart.
 struct PeerAuthentication {
     var time: Int64
     /// When the first of the certificates expires that the proof rests on; `nil` without certificates.
     var certificateExpiry: Int64?
-    /// When the ticket expires that the SA goes on from: tickets of this SA expire then as well. `nil`: the peer has proved
-    /// itself in this SA, or in one that it replaces.
+    /// When the ticket expires that the SA goes on from: tickets of this SA expire then as well. `nil`: the peer has
+    /// proved itself in this SA, or in one that it replaces.
     var ticketExpiry: Int64?
 
     /// For how long the peer had been trusted when the SA began, at `now`.
@@ -20,6 +20,7 @@ struct PeerAuthentication {
     ///
     /// - Parameter reauthentication: after how many seconds the peer has to prove itself again; `nil`: never.
     func expiry(at now: Int64, lifetime: Int64, reauthentication: Int64?) -> Int64 {
-        [now + lifetime, certificateExpiry, ticketExpiry, reauthentication.map { time + $0 }].compactMap(\.self).min() ?? now
+        let limits = [certificateExpiry, ticketExpiry, reauthentication.map { time + $0 }]
+        return limits.compactMap(\.self).reduce(now + lifetime, min)
     }
 }

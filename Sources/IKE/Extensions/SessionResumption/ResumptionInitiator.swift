@@ -107,6 +107,7 @@ extension SessionResumption {
                 request: resumption.request, response: datagram.octets, initiatorNonce: resumption.nonce,
                 responderNonce: responderNonce, children: resumption.children, until: resumption.until,
                 session: Session(
-                    remoteIdentity: resumption.ticket.remoteIdentity, authentication: resumption.ticket.authentication)))
+                    remoteIdentity: resumption.ticket.remoteIdentity,
+                    authentication: resumption.ticket.authentication)))
     }
 }

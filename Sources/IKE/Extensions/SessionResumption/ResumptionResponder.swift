@@ -52,8 +52,10 @@ extension SessionResumption {
     private static func isGood(
         _ ticket: Ticket, for connection: ConnectionConfiguration, _ secret: SecretOctets, at now: Int64
     ) -> Bool {
-        connection.name == ticket.connection && connection.resumption && ticket.expiry > now
-            && connection.timing.reauthenticateAfter.map { ticket.authenticatedAt + $0.components.seconds > now } ?? true
+        let lifetime = connection.timing.reauthenticateAfter?.components.seconds
+        let reauthentication = lifetime.map { ticket.authenticatedAt + $0 }
+        return connection.name == ticket.connection && connection.resumption && ticket.expiry > now
+            && reauthentication ?? .max > now
             && connection.accepts(ticket.initiatorIdentity)
             && connection.localIdentity.matches(ticket.responderIdentity)
             && connection.remoteAuthentication.credentialDigest(secret) == ticket.credentialDigest
