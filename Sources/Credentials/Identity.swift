@@ -98,6 +98,17 @@ public enum Identity: Hashable, Sendable {
         }
     }
 
+    /// The same in the one spelling that all names have which differ in nothing but the case of a domain. Distinguished
+    /// names are left as they are.
+    package var canonical: Identity {
+        switch self {
+        case .fqdn(let name): .fqdn(Self.lowercased(name))
+        case .email(let address):
+            Self.emailParts(address).map { .email("\($0.local)@\(Self.lowercased($0.domain))") } ?? self
+        case .address, .distinguishedName, .keyID, .other: self
+        }
+    }
+
     // MARK: What names consist of
 
     /// Visible ASCII without wildcards and without empty labels. Wider than host names: peers use plain words too.
@@ -127,9 +138,14 @@ public enum Identity: Hashable, Sendable {
     }
 
     /// ASCII letters only: names of the DNS have no other case.
+    private static func lowercase(_ octet: UInt8) -> UInt8 { (0x41...0x5a).contains(octet) ? octet | 0x20 : octet }
+
+    private static func lowercased(_ text: some StringProtocol) -> String {
+        String(decoding: text.utf8.map(lowercase), as: UTF8.self)
+    }
+
     static func equalIgnoringCase(_ left: some StringProtocol, _ right: some StringProtocol) -> Bool {
-        func folded(_ octet: UInt8) -> UInt8 { (0x41...0x5a).contains(octet) ? octet | 0x20 : octet }
-        return left.utf8.lazy.map(folded).elementsEqual(right.utf8.lazy.map(folded))
+        left.utf8.lazy.map(lowercase).elementsEqual(right.utf8.lazy.map(lowercase))
     }
 }
 

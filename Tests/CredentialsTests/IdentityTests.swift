@@ -158,6 +158,16 @@ struct IdentityMatchingTests {
         #expect(right.matches(left) == expected)
     }
 
+    @Test("Names that differ in the case of a domain have one canonical spelling, and others keep their own")
+    func canonical() throws {
+        #expect(Identity.fqdn("GW.Example.org").canonical == .fqdn("gw.example.org"))
+        #expect(Identity.email("Ann@Example.ORG").canonical == .email("Ann@example.org"))
+        for text in ["192.0.2.1", "keyid:GW", "CN=GW, O=Org"] {
+            let identity = try Identity(configured: text)
+            #expect(identity.canonical == identity)
+        }
+    }
+
     @Test("A distinguished name matches whatever string type it is encoded with")
     func stringTypes() throws {
         let printable = try #require([UInt8](hexadecimal: "300d310b3009060355040313026777"))

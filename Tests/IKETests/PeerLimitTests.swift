@@ -34,4 +34,22 @@ struct PeerLimitTests {
         #expect(await again.world.run(atMost: .seconds(90)) { second.status("site")?.ikeSAs.isEmpty == false })
         #expect(pair.right.status("site")?.ikeSAs.map(\.remoteIdentity) == ["other.example"])
     }
+
+    @Test("A peer that spells its name in another way is no other peer")
+    func spellings() async {
+        let pair = await Pair(
+            seed: 2,
+            right: {
+                $0.acceptsAnyRemoteAddress = true
+                $0.remoteIdentity = nil
+            })
+        #expect(await pair.world.run(atMost: .seconds(1)) { pair.isUp })
+        let other = Pair.configuration(isLeft: true, start: .boot) {
+            $0.localAddresses = []
+            $0.localIdentity = .fqdn("LEFT.example")
+        }
+        let second = await pair.world.add("other", "192.0.2.77", [other])
+        #expect(await pair.world.run(atMost: .seconds(1)) { second.isUp("site") })
+        #expect(pair.right.status("site")?.ikeSAs.map(\.instance) == [1])
+    }
 }

@@ -6,6 +6,11 @@ struct IdentityPairs {
         let local: Identity
         /// `nil` while it is not known who the peer will turn out to be.
         let remote: Identity?
+
+        init(local: Identity, remote: Identity?) {
+            self.local = local.canonical
+            self.remote = remote?.canonical
+        }
     }
 
     private var counts: [Pair: Int] = [:]

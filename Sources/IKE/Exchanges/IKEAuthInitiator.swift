@@ -303,10 +303,11 @@ extension IKESA {
 }
 
 extension ConnectionConfiguration {
-    /// Who the peer is, as far as that can follow from its identification payload.
+    /// Who the peer is, as far as that can follow from its identification payload, in one spelling: by another it is not to
+    /// be one more peer, with addresses and a place of its own.
     func identity(claimedBy payload: IdentificationPayload) throws(Refusal) -> Identity {
         if case .anonymous = remoteAuthentication { return .anonymous }
-        return try Identity(payload: payload)
+        return try Identity(payload: payload).canonical
     }
 }
 

@@ -34,7 +34,7 @@ extension IKESA {
             return
         }
         do {
-            let identity = try Identity(payload: identification)
+            let identity = try Identity(payload: identification).canonical
             let wanted = try payloads.identification(ofInitiator: false).map { payload throws(Refusal) in
                 try Identity(payload: payload)
             }
