@@ -65,16 +65,19 @@ extension Daemon {
             ),
             (
                 "limits",
-                daemon.endpoint.halfOpenLimit != new.daemon.endpoint.halfOpenLimit
-                    || daemon.endpoint.halfOpenLimitPerAddress != new.daemon.endpoint.halfOpenLimitPerAddress
+                limits(of: daemon.endpoint) != limits(of: new.daemon.endpoint)
                     || daemon.endpoint.halfOpenTimeout != new.daemon.endpoint.halfOpenTimeout
-                    || daemon.endpoint.cookieThreshold != new.daemon.endpoint.cookieThreshold
-                    || daemon.endpoint.puzzleThreshold != new.daemon.endpoint.puzzleThreshold
-                    || daemon.endpoint.puzzleThresholdPerNetwork != new.daemon.endpoint.puzzleThresholdPerNetwork
-                    || daemon.endpoint.puzzleDifficulty != new.daemon.endpoint.puzzleDifficulty
             ),
         ]
         return pairs.filter(\.1).map { "daemon.\($0.0) has changed: this takes effect with a restart" }
+    }
+
+    private func limits(of endpoint: EndpointConfiguration) -> [Int] {
+        [
+            endpoint.halfOpenLimit, endpoint.halfOpenLimitPerAddress, endpoint.cookieThreshold,
+            endpoint.puzzleThreshold, endpoint.puzzleThresholdPerNetwork, endpoint.puzzleDifficulty,
+            endpoint.anonymousLimit, endpoint.peerLimit,
+        ]
     }
 
     // MARK: Names
