@@ -28,7 +28,7 @@ struct WaitingQueueTests {
     func released() {
         var queue = WaitingQueue<Burden>()
         var burden: Burden? = Burden(1)
-        weak var witness = burden
+        weak let witness = burden
         if let burden { queue.append(burden) }
         queue.append(Burden(2))
         burden = nil
