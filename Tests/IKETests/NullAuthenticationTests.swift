@@ -112,6 +112,26 @@ struct NullAuthenticationTests {
         #expect(pair.left.status("site")?.ikeSAs.count == 1)
     }
 
+    @Test("Behind the same NAT, one anonymous peer does not get the traffic of another, which keeps it through rekeys")
+    func noSharedTraffic() async {
+        let nat = NAT(outside: "203.0.113.5")
+        let pair = await Pair(seed: 7, behind: nat, left: Self.anonymousBoth, right: Self.anonymousBoth)
+        #expect(await pair.world.run(atMost: .seconds(5)) { pair.isUp })
+        var other = Pair.configuration(isLeft: true, start: .boot, change: Self.anonymousBoth)
+        other.localAddresses = []
+        let second = await pair.world.add("other", "192.0.2.77", behind: nat, [other])
+        await pair.world.run(for: .seconds(2))
+        #expect(pair.right.status("site")?.ikeSAs.count == 2)
+        #expect(pair.right.refusals.last?.reason.contains("another peer") == true)
+        #expect(second.inbound.isEmpty)
+        await pair.rekeyIKE("left")
+        await pair.rest()
+        let old = pair.childSPIs
+        await pair.rekeyChild("left")
+        await pair.rest()
+        #expect(pair.childSPIs != old && pair.carries)
+    }
+
     @Test("A connection takes only so many anonymous peers, and has room again when one goes")
     func limited() async {
         let pair = await Pair(

@@ -147,6 +147,82 @@ struct TransportModeTests {
         return pair
     }
 
+    /// Lets what left sends, as far as it is `wanted`, seem to come from another address than its NAT's; answers get there.
+    private func forgeSource(_ address: IPAddress, in pair: Pair, of wanted: @escaping (IKEDatagram) -> Bool) {
+        pair.world.tap = { datagram in
+            var datagram = datagram
+            if datagram.local.address == Self.outside, wanted(datagram) { datagram.local.address = address }
+            if datagram.remote.address == address { datagram.remote.address = Self.outside }
+            return [datagram]
+        }
+    }
+
+    private static let victim = IPAddress(v4: 0xcb00_714d)
+
+    @Test("An IKE_AUTH request with a forged source gets its sender no child for the host of that address")
+    func forgedSource() async throws {
+        let pair = await Pair(
+            seed: 9, start: .none, behind: NAT(outside: "203.0.113.5"),
+            left: {
+                Self.hosts(.transport, isLeft: true)(&$0)
+                $0.mobility = false
+            },
+            right: { Self.hosts(.transport, isLeft: false, remote: "203.0.113.0/24")(&$0) })
+        forgeSource(Self.victim, in: pair) { $0.isRequest(.ikeAuth) }
+        await pair.initiate()
+        #expect(await pair.world.run(atMost: .seconds(3)) { !pair.right.inbound.isEmpty })
+        let child = try #require(pair.right.inbound.values.first)
+        #expect(child.remoteSelectors == [TrafficSelector(IPPrefix(Self.outside))])
+        #expect(child.remote == SocketAddress(Self.outside, port: child.remote.port))
+    }
+
+    @Test("A child ends when its host has another address, and gets none for one that only messages come from")
+    func movedSource() async throws {
+        let pair = await Pair(
+            seed: 10, behind: NAT(outside: "203.0.113.5"),
+            left: {
+                Self.hosts(.transport, isLeft: true)(&$0)
+                $0.mobility = false
+            },
+            right: { Self.hosts(.transport, isLeft: false, remote: "203.0.113.0/24")(&$0) },
+            endpoint: { $0.exportsKeys = true })
+        #expect(await pair.world.run(atMost: .seconds(3)) { pair.isUp })
+        await pair.world.run(for: .milliseconds(500))
+        forgeSource(Self.victim, in: pair) { _ in true }
+        await pair.rekeyIKE("left")
+        await pair.world.run(for: .seconds(30))
+        #expect(pair.right.status("site")?.ikeSAs.first?.remote.hasPrefix("203.0.113.77:") == true)
+        #expect(pair.right.inbound.isEmpty && pair.right.outbound.isEmpty)
+        #expect(pair.right.refusals.last?.reason.contains("transport mode is for the host that the peer is") == true)
+        // Where it was when it set up the SA, there can be one again.
+        pair.world.tap = nil
+        await pair.rekeyIKE("left")
+        #expect(await pair.world.run(atMost: .seconds(600)) { pair.isUp })
+        #expect(pair.right.inbound.values.first?.remoteSelectors == [TrafficSelector(IPPrefix(Self.outside))])
+        #expect(pair.faults.isEmpty)
+    }
+
+    @Test("A host that moves by MOBIKE gets a child for its new address when it has answered there")
+    func mobileHost() async throws {
+        func change(_ isLeft: Bool) -> (inout ConnectionConfiguration) -> Void {
+            {
+                Self.hosts(.transport, isLeft: isLeft, remote: isLeft ? nil : "192.0.2.0/24")(&$0)
+                guard isLeft else { return }
+                $0.localAddresses = []
+                $0.children[0].localSelectors = Pair.selector("192.0.2.0/24")
+            }
+        }
+        let pair = await Pair.established(seed: 11, left: change(true), right: change(false))
+        #expect(pair.right.inbound.values.first?.remoteSelectors == Pair.selector(Self.left))
+        await pair.world.move("left", to: ["192.0.2.9"])
+        await pair.world.run(for: .seconds(30))
+        #expect(pair.right.inbound.values.map(\.remoteSelectors) == [Pair.selector("192.0.2.9/32")])
+        #expect(pair.right.inbound.values.first?.mode.name == "transport")
+        #expect(pair.right.outbound[1]?.remote.address == IPAddress("192.0.2.9"))
+        #expect(pair.agrees())
+        #expect(pair.faults.isEmpty)
+    }
+
     @Test("Where a peer returns our selectors as it got them, though a NAT hides us, the addresses it sees are unknown")
     func untranslated() async throws {
         let pair = await pairBehindNAT(seed: 8, isRightHidden: false)

@@ -134,6 +134,8 @@ extension IKESA {
         if isSending(child), let heir = heir(of: child) { activateOutbound(heir) }
         _ = withEstablished { established in
             established.children.removeAll { $0.inboundSPI == inboundSPI }
+            // What is gone need not be deleted.
+            established.tasks.removeAll { if case .deleteChild(inboundSPI, _) = $0 { true } else { false } }
             if case .child(var creation) = established.outgoing, creation.replaces == inboundSPI {
                 creation.peerReplacement = child.peerReplacement
                 established.outgoing = .child(creation)

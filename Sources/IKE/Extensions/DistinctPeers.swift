@@ -6,11 +6,13 @@ import IPsecPolicy
 
 /// Of several peers that one connection takes, none gets traffic that another has: each keeps what it was first to have.
 ///
-/// A peer is who it has proved to be. Of one without identity it is known only where it is.
+/// A peer is who it has proved to be. One without identity is known by nothing but its IKE SA, and those that replace
+/// it: its address is no proof, as others may have it too, behind the same NAT.
 enum DistinctPeers: IKEExtension {
     fileprivate struct Peer: Hashable {
         let identity: Identity
-        let address: IPAddress?
+        /// Of one without identity.
+        let instance: Int?
     }
 
     struct Shared {
@@ -27,7 +29,7 @@ enum DistinctPeers: IKEExtension {
         guard sa.connection?.takesSeveralPeers == true, let identity = sa.established?.remoteIdentity else {
             return nil
         }
-        return Peer(identity: identity, address: identity == .anonymous ? sa.path.remote.address : nil)
+        return Peer(identity: identity, instance: identity == .anonymous ? sa.instance : nil)
     }
 
     static func settle(

@@ -51,7 +51,7 @@ enum TransportMode: IKEExtension {
     static func adapt(_ child: inout ChildConfiguration, of sa: IKESA) {
         guard child.mode != .tunnel else { return }
         let local = part(of: child.localSelectors, at: sa.path.local.address)
-        let remote = part(of: child.remoteSelectors, at: sa.path.remote.address)
+        let remote = part(of: child.remoteSelectors, at: sa.path.provedAddress)
         // With nothing left there is no transport mode to agree on, which `settle` says.
         guard !local.isEmpty, !remote.isEmpty else { return }
         child.localSelectors = local
@@ -81,7 +81,7 @@ enum TransportMode: IKEExtension {
     ) {
         guard child.mode != .tunnel, payloads.notification(.useTransportMode) != nil else { return }
         if sa.path.isBehindNAT { selectors.local = moved(selectors.local, to: sa.path.local.address) }
-        if sa.path.isPeerBehindNAT { selectors.remote = moved(selectors.remote, to: sa.path.remote.address) }
+        if sa.path.isPeerBehindNAT { selectors.remote = moved(selectors.remote, to: sa.path.provedAddress) }
     }
 
     /// Only selectors of one address each can be those of transport mode.
@@ -126,6 +126,12 @@ enum TransportMode: IKEExtension {
             sa.tell(
                 .chosen, "child \(child.name): tunnel mode, though the peer prefers transport mode", origin: origins[0])
             return
+        }
+        guard sa.path.provedAddress == sa.path.remote.address else {
+            throw Refusal(
+                .unacceptableSelectors,
+                "transport mode is for the host that the peer is, and that it is \(sa.path.remote.address) follows from the source of its messages alone, which anybody can write; let both sides have mobility, or set the tunnel up anew",
+                at: origins, notify: .tsUnacceptable)
         }
         let theirLocal = payloads.trafficSelectors(ofInitiator: !isOffer)?.policySelectors ?? []
         let theirRemote = payloads.trafficSelectors(ofInitiator: isOffer)?.policySelectors ?? []

@@ -257,6 +257,8 @@ extension IKESA {
         _ = withEstablished { $0.children.append(child) }
         context.childOwners.insert(child, of: localSPI)
         for owner in Extensions.all { owner.added(child, to: self) }
+        // An end may have moved while a key was computed.
+        deleteChildrenOfOtherHosts()
         if let old = child.replaces {
             context.emit(.childRekeyed(connection: connection?.name ?? "?", old: old, child.status()))
         } else {

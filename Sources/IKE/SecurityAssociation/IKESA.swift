@@ -252,6 +252,7 @@ final class IKESA {
         // New, whole and authentic: only such a message tells where the peer is, and that it is alive.
         lastHeard = context.now
         if isResponse { window.outstanding = nil }
+        let before = path
         follow(datagram, isResponse: isResponse)
         if isResponse {
             tell(.received, "\(message.header.exchangeType) response \(message.header.messageID): \(authenticated.payloads.summary)")
@@ -261,6 +262,8 @@ final class IKESA {
             tell(.received, "\(message.header.exchangeType) request \(message.header.messageID): \(authenticated.payloads.summary)")
             handleRequest(authenticated)
         }
+        // The way may have taken children with it.
+        if !path.hasSameEnds(as: before) { runNextTask() }
     }
 
     /// Whether the state has an answer to requests. An initiator that has not finished IKE_AUTH has none yet: what the

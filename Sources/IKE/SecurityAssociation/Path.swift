@@ -15,6 +15,21 @@ struct Path: Sendable, Hashable {
     /// The peer has sent NAT detection notifications: it supports NAT traversal.
     var traversesNATs = false
 
+    /// Where the peer was last known to be, if it is not known to be at ``remote``: a message that came from there is no
+    /// proof, as whoever sends it can write any source into it.
+    private(set) var lastProvedAddress: IPAddress?
+
+    /// The address that the peer has shown to be its own, by an exchange that it could not have had elsewhere.
+    var provedAddress: IPAddress { lastProvedAddress ?? remote.address }
+
+    /// Notes that nothing but the peer's word has led from `known` to here.
+    mutating func doubt(since known: Path) {
+        lastProvedAddress = remote.address == known.provedAddress ? nil : known.provedAddress
+    }
+
+    /// Notes that the peer has answered here.
+    mutating func believe() { lastProvedAddress = nil }
+
     var encapsulatesESP: Bool { isBehindNAT || isPeerBehindNAT }
 
     /// Whether messages go from and to the same addresses and ports, whatever is known of NATs.

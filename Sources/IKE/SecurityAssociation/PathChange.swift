@@ -23,14 +23,21 @@ extension IKESA {
     }
 
     /// Takes in the way that a new and authentic message came by. A peer behind a NAT is followed to where it is now
-    /// (RFC 7296 section 2.23).
+    /// (RFC 7296 section 2.23), but to another address not before it has authenticated: until then it is where the
+    /// exchange that began the SA came from, as it must have got the answer there.
     func follow(_ datagram: IKEDatagram, isResponse: Bool) {
         guard !datagram.way.hasSameEnds(as: path) else { return }
         guard !Extensions.all.contains(where: { $0.follow(datagram, isResponse: isResponse, of: self) }) else { return }
         // A responder also follows the initiator's change to the NAT traversal port.
         guard path.isPeerBehindNAT || (!isEstablished && !isInitiator) else { return }
         guard datagram.remote != path.remote || datagram.nonESPMarker != path.usesNATPort else { return }
-        changePath(to: path.moved(to: datagram.way))
+        var next = path.moved(to: datagram.way)
+        if !isEstablished {
+            next.local.address = path.local.address
+            next.remote.address = path.remote.address
+        }
+        next.doubt(since: path)
+        changePath(to: next)
     }
 
     /// Authentic ESP came from elsewhere: the NAT's mapping, which IKE shares, has changed.
@@ -39,7 +46,9 @@ extension IKESA {
         guard !Extensions.all.contains(where: { $0.follow(espFrom: remote, of: self) }) else { return }
         var next = path
         next.remote = remote
+        next.doubt(since: path)
         changePath(to: next)
+        runNextTask()
     }
 
     /// From now on the SA uses these addresses.
@@ -55,12 +64,15 @@ extension IKESA {
         if withChildren { moveChildren() }
     }
 
-    /// Brings the children to the SA's own path, as far as they are not there.
+    /// Brings the children to the SA's own path, as far as they are not there. Those in transport mode are for two hosts,
+    /// and end when an end of the path is another.
     func moveChildren() {
         let path = path
         let moved = withEstablished { established in
             established.children.indices.compactMap { index -> ChildSADescription? in
-                guard established.children[index].description.take(path) else { return nil }
+                guard !established.children[index].description.isForOtherHosts(than: path),
+                    established.children[index].description.take(path)
+                else { return nil }
                 return established.children[index].description
             }
         }
@@ -69,6 +81,21 @@ extension IKESA {
                 .updateAddresses(
                     inboundSPI: description.inboundSPI, local: description.local, remote: description.remote,
                     isEncapsulatedInUDP: description.isEncapsulatedInUDP))
+        }
+        deleteChildrenOfOtherHosts()
+    }
+
+    /// Plans to delete the children in transport mode that are not between the ends of the path. Nothing is begun yet.
+    func deleteChildrenOfOtherHosts() {
+        let path = path
+        _ = withEstablished { established in
+            for index in established.children.indices {
+                let child = established.children[index]
+                guard child.description.isForOtherHosts(than: path), child.state != .deleting else { continue }
+                established.children[index].state = .deleting
+                established.tasks.append(
+                    .deleteChild(inboundSPI: child.inboundSPI, reason: "an end of the IKE SA has another address"))
+            }
         }
     }
 
@@ -91,6 +118,12 @@ extension IKESA {
 }
 
 extension ChildSADescription {
+    /// Whether the child is in transport mode, and between other hosts than the ends of the path.
+    fileprivate func isForOtherHosts(than path: Path) -> Bool {
+        guard case .transport(let hosts) = mode else { return false }
+        return hosts.local != path.local.address || hosts.remote != path.remote.address
+    }
+
     /// Goes over to a path; false if it is there already.
     fileprivate mutating func take(_ path: Path) -> Bool {
         guard local != path.local || remote != path.remote || isEncapsulatedInUDP != path.encapsulatesESP else {

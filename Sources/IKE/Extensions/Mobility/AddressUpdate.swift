@@ -108,7 +108,8 @@ extension Mobility {
 
     /// The initiator says that it is where its request came from.
     static func acceptUpdate(_ payloads: [Payload], along way: Path, of sa: IKESA) {
-        let next = sa.detectingNAT(in: payloads, along: sa.path.moved(to: way))
+        var next = sa.detectingNAT(in: payloads, along: sa.path.moved(to: way))
+        next.doubt(since: sa.path)
         sa.tell(.received, "UPDATE_SA_ADDRESSES: the peer is at \(next.remote)")
         let isElsewhere = next.remote.address != sa.path.remote.address
         if isElsewhere, sa.connection?.checksReturnRoutability ?? true {

@@ -84,7 +84,7 @@ enum Mobility: IKEExtension {
         case .authResponse: begin(payloads, decides: true, of: sa)
         case .authRequest:
             begin(payloads, decides: false, of: sa)
-            guard !isAsSent(payloads, along: sa.path) else { return }
+            guard !isAsSent(payloads, along: sa.window.answering ?? sa.path) else { return }
             sa.slots[Self.self]?.mustEnd = true
             throw Refusal(
                 .refusedByPeer, by: .peer, "the peer allows no NAT, and its request came through one",

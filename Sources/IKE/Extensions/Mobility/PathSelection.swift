@@ -53,6 +53,7 @@ extension Mobility {
         else { return }
         sa.changePath(to: sa.path.moved(to: way))
         sa.relaunch()
+        sa.runNextTask()
     }
 
     static func wayOfRequest(attempt: Int, of sa: IKESA) -> Path? {

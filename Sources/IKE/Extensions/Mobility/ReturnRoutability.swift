@@ -48,7 +48,9 @@ extension Mobility {
         guard sent.way.hasSameEnds(as: check.way) else { return }
         sa.slots[Self.self]?.check = nil
         sa.tell(.note, "the peer has answered at \(check.way.remote)")
-        sa.changePath(to: check.way)
+        var way = check.way
+        way.believe()
+        sa.changePath(to: way)
     }
 
     /// The check itself goes where it is to prove something, until that is given up; anything else that waits for an answer
