@@ -287,6 +287,23 @@ struct MobilityTests {
         #expect(pair.agrees())
     }
 
+    @Test("ESP from another address moves nothing at the side that decides, though the peer is behind a NAT")
+    func espFromElsewhereAtInitiator() async throws {
+        let visible = try #require(IPAddress("203.0.114.9"))
+        let pair = await Pair(
+            seed: 24, rightBehind: NAT(outside: "203.0.114.9", server: "198.51.100.2"),
+            left: { $0.remoteAddresses = [visible] })
+        #expect(await pair.world.run(atMost: .seconds(5)) { pair.isUp })
+        let spi = try #require(pair.left.inbound.keys.first)
+        await pair.world.act("left") {
+            $0.handle(.peerMoved(spi: spi, remote: SocketAddress(IPAddress(v4: 0x0a09_0807), port: 4500)), at: $1)
+        }
+        #expect(pair.left.outbound[1]?.remote.address == visible)
+        await pair.world.run(for: .seconds(10))
+        #expect(pair.left.outbound[1]?.remote.address == visible)
+        #expect(pair.carries)
+    }
+
     // MARK: Dead ways
 
     @Test(
