@@ -211,6 +211,37 @@ struct ClearTextTests {
                 == ["192.0.2.2"])
     }
 
+    @Test("What comes in clear in the name of one tunnel's far side does not go on into another tunnel")
+    func hub() async throws {
+        let field = try Field()
+        let dataplane = UserspaceDataplane(field.gateway.configuration)
+        try dataplane.start()
+        try Self.forgeThroughHub(dataplane, field)
+        dataplane.stop()
+        var asked: [UInt32] = []
+        for await event in dataplane.events {
+            if case .acquire(let policy, _) = event { asked.append(policy) }
+        }
+        #expect(asked == [3, 4])
+    }
+
+    @inline(never)
+    private static func forgeThroughHub(_ dataplane: UserspaceDataplane, _ field: Field) throws {
+        func send(from namespace: TestNamespace, _ source: String) throws {
+            _ = try namespace.execute("ping -q -n -c 1 -W 0.2 -I \(source) 10.3.0.1")
+        }
+        try field.outside.mustIP("route add 10.3.0.0/16 via 192.0.2.1")
+        try dataplane.apply([
+            policy(1, "10.3.0.0/16", "10.2.0.0/16"), policy(2, "10.2.0.0/16", "10.3.0.0/16"),
+            policy(3, "10.1.0.0/16", "10.3.0.0/16"),
+        ])
+        try send(from: field.outside, "10.2.0.1")
+        try send(from: field.behind, "10.1.7.2")
+        // Where both sides of a policy look alike, what our own side sends has a source of the far side's.
+        try dataplane.apply([policy(4, "10.0.0.0/8", "10.0.0.0/8")])
+        try send(from: field.behind, "10.1.7.2")
+    }
+
     @Test(
         "A table that somebody has removed is made again, at the next look or change of policies",
         arguments: [true, false])

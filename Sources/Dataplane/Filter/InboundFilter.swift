@@ -5,9 +5,10 @@ import IPPacket
 /// Keeps out what comes in clear although a policy protects it (RFC 4301, section 5.2): a table of nftables of our own,
 /// which stays in force when the process is killed.
 ///
-/// Packets to this host and those that it forwards are looked at, after destinations have been translated. What came
-/// out of the tunnel or goes into it passes, and so do what carries the tunnel and what keeps the link up, where they are
-/// for this host. Accepting ends only our own table: other firewalls still decide.
+/// Packets to this host and those that it forwards are looked at, after destinations have been translated, also those
+/// that it would forward into a tunnel: they may claim to come out of another. What came out of a tunnel passes, and so
+/// do what carries the tunnel and what keeps the link up, where they are for this host. Accepting ends only our own table:
+/// other firewalls still decide.
 struct InboundFilter: ~Copyable {
     private let configuration: UserspaceDataplane.Configuration
     private var socket: FilterSocket
@@ -199,12 +200,10 @@ struct InboundFilter: ~Copyable {
     }
 
     private var forwarding: [FilterExpressions] {
-        [NFT_META_IIFNAME, NFT_META_OIFNAME].map { key in
-            var expressions = FilterExpressions()
-            expressions.device(key, is: configuration.deviceName)
-            expressions.decide(.accept)
-            return expressions
-        } + [toPolicies]
+        var fromTunnel = FilterExpressions()
+        fromTunnel.device(NFT_META_IIFNAME, is: configuration.deviceName)
+        fromTunnel.decide(.accept)
+        return [fromTunnel, toPolicies]
     }
 
     private var toPolicies: FilterExpressions {
@@ -217,6 +216,7 @@ struct InboundFilter: ~Copyable {
         let match = rule.match
         var expressions = FilterExpressions()
         expressions.family(is: match.family)
+        if match.entersTunnel { expressions.device(NFT_META_OIFNAME, is: configuration.deviceName) }
         if match.ipProtocol != 0 { expressions.ipProtocol(is: match.ipProtocol) }
         expressions.ports(source: match.sourcePorts, destination: match.destinationPorts)
         if match.hasPairs {

@@ -17,6 +17,8 @@ struct InboundFilterPlan {
         var ipProtocol: UInt8 = 0
         var sourcePorts: ClosedRange<UInt16>?
         var destinationPorts: ClosedRange<UInt16>?
+        /// Only what is about to be forwarded into a tunnel.
+        var entersTunnel = false
 
         /// Without addresses there is nothing to look up.
         var hasPairs: Bool { sourceLength + destinationLength > 0 }
@@ -26,6 +28,11 @@ struct InboundFilterPlan {
     struct Pair: Hashable {
         var source: IPPrefix
         var destination: IPPrefix
+
+        /// Whether it lies within what a wide selector does not mean.
+        var isReserved: Bool {
+            RoutingPlan.reserved(source.family).contains { $0.contains(source) || $0.contains(destination) }
+        }
     }
 
     struct Rule: Equatable {
@@ -53,6 +60,7 @@ struct InboundFilterPlan {
 
     init(_ policies: [InstalledPolicy]) {
         for policy in policies.map(\.policy) where policy.action != .discard {
+            if policy.action == .protect { addAlike(policy) }
             for local in policy.local {
                 for remote in policy.remote where remote.family == local.family {
                     add(policy, local, remote)
@@ -78,9 +86,7 @@ struct InboundFilterPlan {
                     family: local.family, sourceLength: source.length, destinationLength: destination.length,
                     ipProtocol: ipProtocol, sourcePorts: ports(remote), destinationPorts: ports(local))
                 let pair = Pair(source: source, destination: destination)
-                let isExpress = RoutingPlan.reserved(local.family).contains {
-                    $0.contains(source) || $0.contains(destination)
-                }
+                let isExpress = pair.isReserved
                 guard policy.action == .protect else {
                     if isExpress { express.add(.accept, match, pair) } else { general.add(.accept, match, pair) }
                     continue
@@ -89,6 +95,25 @@ struct InboundFilterPlan {
                     addStay(Pair(source: other, destination: destination))
                 }
                 if isExpress { express.add(.drop, match, pair) } else { general.add(.drop, match, pair) }
+            }
+        }
+    }
+
+    /// Where both sides of a policy look alike, lets what goes into the tunnel pass: sources of the local side are
+    /// remote ones as well.
+    private mutating func addAlike(_ policy: SecurityPolicy) {
+        for family in IPFamily.allCases {
+            let remotes = Set(policy.remote.filter { $0.family == family }.flatMap(\.prefixes))
+            guard !remotes.isEmpty else { continue }
+            let alike = policy.local.filter { $0.family == family }.flatMap(\.prefixes).filter(remotes.contains)
+            for source in alike {
+                for destination in alike {
+                    let match = Match(
+                        family: family, sourceLength: source.length, destinationLength: destination.length,
+                        entersTunnel: true)
+                    let pair = Pair(source: source, destination: destination)
+                    if pair.isReserved { express.add(.accept, match, pair) } else { general.add(.accept, match, pair) }
+                }
             }
         }
     }
