@@ -113,7 +113,10 @@ struct Control: ~Copyable {
                 var worker = OutboundWorker(
                     device: opened.device, wakeup: outboundWakeup, commands: outboundCommands, notices: notices,
                     policies: handedOver, events: outlet, configuration)
-            else { return outlet.emit(.failed("no memory for the outbound worker")) }
+            else {
+                outlet.emit(.failed("no memory for the outbound worker"))
+                return
+            }
             worker.run()
         }
         do throws(DataplaneError) {
@@ -122,7 +125,10 @@ struct Control: ~Copyable {
                     var worker = InboundWorker(
                         device: opened.device, sockets: opened.sockets.all, wakeup: inboundWakeup,
                         commands: inboundCommands, notices: notices, events: outlet, screen: screen, configuration)
-                else { return outlet.emit(.failed("no memory for the inbound worker")) }
+                else {
+                    outlet.emit(.failed("no memory for the inbound worker"))
+                    return
+                }
                 worker.run()
             }
             return Running(

@@ -77,19 +77,28 @@ public final class DatagramQueue: Sendable {
     func finish() { continuation.finish() }
 }
 
-/// First in, first out, within memory that is made once.
-private struct BoundedQueue<Element> {
+/// First in, first out, within memory that is made once, or grows with what waits.
+struct BoundedQueue<Element> {
     private var slots: [Element?]
     private var first = 0
     private var count = 0
+    private let isGrowing: Bool
 
-    init(capacity: Int) { slots = Array(repeating: nil, count: max(1, capacity)) }
+    /// - Parameter isGrowing: whether there is always room, as something else bounds what is put in.
+    init(capacity: Int, growing isGrowing: Bool = false) {
+        slots = Array(repeating: nil, count: max(1, capacity))
+        self.isGrowing = isGrowing
+    }
 
     var isEmpty: Bool { count == 0 }
 
     /// - Returns: whether there was room.
     mutating func put(_ element: Element) -> Bool {
-        guard count < slots.count else { return false }
+        if count == slots.count {
+            guard isGrowing else { return false }
+            slots = Array(slots[first...] + slots[..<first]) + Array(repeating: nil, count: count)
+            first = 0
+        }
         slots[(first + count) % slots.count] = element
         count += 1
         return true

@@ -112,7 +112,8 @@ public enum DataplaneEvent: Sendable {
     case softLimit(inboundSPI: UInt32, direction: TrafficDirection)
     /// The association may not be used further and drops what it is given.
     case hardLimit(inboundSPI: UInt32, direction: TrafficDirection)
-    /// An authentic packet that was no replay came from another address or port than before (RFC 7296, section 2.23).
+    /// An authentic packet that was no replay came from another address or port than before (RFC 7296, section 2.23). At
+    /// most once a second for each association; the last place is told when packets go on coming from there.
     case peerMoved(spi: UInt32, remote: SocketAddress)
     /// An ESP packet with an SPI of no association; limited in rate.
     case unknownSPI(spi: UInt32, local: SocketAddress, from: SocketAddress)

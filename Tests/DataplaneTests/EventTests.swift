@@ -65,10 +65,14 @@ struct EventTests {
         _ = try sides.left.execute("ping -q -n -c 4 -i 0.05 -W 0.1 -I 10.1.0.1 10.2.0.1")
     }
 
-    @Test("The first authentic packet of an association is reported once, each limit too")
-    func noticesOnce() async throws {
+    @Test(
+        "The first authentic packet of an association is reported once, each limit too, however full the queue is",
+        arguments: [1, 1024])
+    func noticesOnce(capacity: Int) async throws {
         let sides = try TestNamespace.pair()
-        let tunnel = try Tunnel(sides)
+        let tunnel = try Tunnel(sides, eventCapacity: capacity)
+        // Packets of no association fill the queue.
+        try Self.sendUnknown(tunnel.right, to: "192.0.2.1", from: "192.0.2.2", count: 10)
         try Self.pingLimited(tunnel, sides)
         let events = await Self.events(of: tunnel.left)
         let texts = events.compactMap { event -> String? in
@@ -168,7 +172,7 @@ struct EventTests {
     func unknownSPI() async throws {
         let sides = try TestNamespace.pair()
         let tunnel = try Tunnel(sides)
-        try Self.sendUnknown(tunnel)
+        try Self.sendUnknown(tunnel.left, to: "192.0.2.2", from: "192.0.2.1", count: 100)
         let statistics = await tunnel.right.statistics()
         #expect(statistics.drops["unknown-spi"] == 100)
         let reported = await Self.events(of: tunnel.right).compactMap { event -> String? in
@@ -181,11 +185,13 @@ struct EventTests {
     }
 
     @inline(never)
-    private static func sendUnknown(_ tunnel: Tunnel) throws {
-        let from = SocketAddress(try #require(IPAddress("192.0.2.1")), port: 4500)
-        let to = SocketAddress(try #require(IPAddress("192.0.2.2")), port: 4500)
-        for _ in 0..<100 {
-            tunnel.left.send([0xab, 0xcd, 0x01, 0x23] + [UInt8](repeating: 9, count: 60), from: from, to: to, nonESPMarker: false)
+    private static func sendUnknown(
+        _ sender: UserspaceDataplane, to target: String, from source: String, count: Int
+    ) throws {
+        let from = SocketAddress(try #require(IPAddress(source)), port: 4500)
+        let to = SocketAddress(try #require(IPAddress(target)), port: 4500)
+        for _ in 0..<count {
+            sender.send([0xab, 0xcd, 0x01, 0x23] + [UInt8](repeating: 9, count: 60), from: from, to: to, nonESPMarker: false)
         }
         usleep(300_000)
     }
@@ -201,6 +207,26 @@ struct EventTests {
         }
         #expect(moves == ["10010001 192.0.2.1:40000"])
         tunnel.stop()
+    }
+
+    @Test("A peer whose packets come from three ports in turn is reported once a second, not with each packet")
+    func peerFlickers() async throws {
+        let sides = try TestNamespace.pair()
+        let tunnel = try Tunnel(sides)
+        try Self.flicker(tunnel, sides)
+        let moves = await Self.events(of: tunnel.right).filter { if case .peerMoved = $0 { true } else { false } }
+        #expect((1...20).contains(moves.count))
+        tunnel.stop()
+    }
+
+    @inline(never)
+    private static func flicker(_ tunnel: Tunnel, _ sides: (left: TestNamespace, right: TestNamespace)) throws {
+        try tunnel.protect()
+        try tunnel.key(inner: .v4, outer: .v4, encapsulation: .udp)
+        try mustRun(
+            "ip netns exec \(sides.left.name) nft 'add table ip n; add chain ip n p { type filter hook postrouting priority 100; };",
+            "add rule ip n p udp sport 4500 udp sport set numgen inc mod 3 map { 0 : 40000, 1 : 40001, 2 : 40002 }'")
+        _ = try sides.left.execute("ping -q -n -c 60 -i 0.005 -W 0.1 -I 10.1.0.1 10.2.0.1")
     }
 
     @inline(never)

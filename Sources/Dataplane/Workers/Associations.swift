@@ -51,6 +51,8 @@ struct InboundEntry: ~Copyable {
     var remote: SocketAddress
     /// Where the peer was last reported to have moved to, so that it is reported once.
     var reported: SocketAddress?
+    /// A peer whose place seems to change with each packet is reported once a second.
+    var reportLimit = RateLimit(perSecond: 1, burst: 1)
 
     init(_ parameters: SAParameters, policy: UInt32) throws(DataplaneError) {
         do {

@@ -1,29 +1,87 @@
 import Synchronization
 
-/// Where workers put events: a bounded stream that never makes them wait.
+/// Where workers put events: queues that never make them wait.
 ///
-/// Datagrams of IKE, which anybody can send, have a queue of their own: a flood of them displaces nothing that is told once.
+/// What is told once comes first and is never lost. What a peer, or anybody, can cause again and again has a bound and
+/// displaces nothing else; so have datagrams of IKE.
 final class EventOutlet: Sendable {
+    /// Ends when all has been taken after ``finish()``.
     let events: AsyncStream<DataplaneEvent>
     let datagrams: DatagramQueue
-    private let continuation: AsyncStream<DataplaneEvent>.Continuation
-    private let lost = Atomic<UInt64>(0)
+    private let queue: EventQueue
 
-    /// - Parameter capacity: of the events, and of datagrams of each rank.
+    /// - Parameter capacity: of the events that may be lost, and of datagrams of each rank.
     init(capacity: Int) {
-        (events, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(capacity))
+        let queue = EventQueue(capacity: capacity)
+        self.queue = queue
+        events = AsyncStream(unfolding: { await queue.next() })
         datagrams = DatagramQueue(capacity: capacity)
     }
 
-    func emit(_ event: DataplaneEvent) {
-        if case .dropped = continuation.yield(event) { lost.wrappingAdd(1, ordering: .relaxed) }
-    }
+    /// - Returns: whether there was room.
+    @discardableResult
+    func emit(_ event: DataplaneEvent) -> Bool { queue.put(event) }
 
-    var dropped: UInt64 { lost.load(ordering: .relaxed) &+ datagrams.dropped }
+    var dropped: UInt64 { queue.dropped &+ datagrams.dropped }
 
     func finish() {
-        continuation.finish()
+        queue.finish()
         datagrams.finish()
+    }
+}
+
+/// Events on their way from the workers to their one consumer.
+private final class EventQueue: Sendable {
+    private struct State {
+        var toldOnce = BoundedQueue<DataplaneEvent>(capacity: 1, growing: true)
+        var others: BoundedQueue<DataplaneEvent>
+        var lost: UInt64 = 0
+    }
+
+    private let state: Mutex<State>
+    /// Comes when there is something to take.
+    private let arrivals: AsyncStream<Void>
+    private let continuation: AsyncStream<Void>.Continuation
+
+    init(capacity: Int) {
+        (arrivals, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        state = Mutex(State(others: BoundedQueue(capacity: capacity)))
+    }
+
+    func put(_ event: DataplaneEvent) -> Bool {
+        let isTaken = state.withLock { state in
+            let isTaken = event.isToldOnce ? state.toldOnce.put(event) : state.others.put(event)
+            if !isTaken { state.lost &+= 1 }
+            return isTaken
+        }
+        if isTaken { continuation.yield() }
+        return isTaken
+    }
+
+    /// Waits for the next one; `nil` when there is none and there will be none.
+    func next() async -> DataplaneEvent? {
+        while true {
+            if let event = take() { return event }
+            var iterator = arrivals.makeAsyncIterator()
+            guard await iterator.next() != nil else { return take() }
+        }
+    }
+
+    private func take() -> DataplaneEvent? { state.withLock { $0.toldOnce.take() ?? $0.others.take() } }
+
+    var dropped: UInt64 { state.withLock { $0.lost } }
+
+    func finish() { continuation.finish() }
+}
+
+extension DataplaneEvent {
+    /// Whether nothing would tell it again. Of these each association has a few in its whole life, so that no more can
+    /// wait than there are associations.
+    fileprivate var isToldOnce: Bool {
+        switch self {
+        case .inboundSeen, .softLimit, .hardLimit, .failed: true
+        case .acquire, .peerMoved, .unknownSPI, .warning: false
+        }
     }
 }
 

@@ -229,9 +229,11 @@ struct InboundWorker: ~Copyable {
     @inline(__always)
     private func watch(_ index: Int, _ entry: UnsafeMutablePointer<InboundEntry>) {
         let remote = arena.datagrams[index].remoteAddress
-        guard remote != entry.pointee.remote, remote != entry.pointee.reported else { return }
-        entry.pointee.reported = remote
-        events.emit(.peerMoved(spi: entry.pointee.sa.spi, remote: remote))
+        guard remote != entry.pointee.remote, remote != entry.pointee.reported,
+            entry.pointee.reportLimit.allows(at: now)
+        else { return }
+        // Where there is no room, a later packet tells it again.
+        if events.emit(.peerMoved(spi: entry.pointee.sa.spi, remote: remote)) { entry.pointee.reported = remote }
     }
 
     private func tell(_ notices: SANotices, _ spi: UInt32) {
