@@ -13,7 +13,7 @@ struct Up: AsyncParsableCommand {
     @OptionGroup var control: ControlOptions
     @Argument(help: "The connection.") var name: String
     @Argument(help: "One child of it; without it, all.") var child: String?
-    @Option(help: "Seconds to wait at most.") var wait: Double?
+    @Option(help: "Seconds to wait at most, 180 if not given; the attempt goes on after them.") var wait: Double?
 
     func run() async throws {
         try await control.tell(ControlRequest(.up, connection: name, child: child, seconds: wait))
@@ -23,7 +23,7 @@ struct Up: AsyncParsableCommand {
 struct Down: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Take a connection down and leave it down.",
-        discussion: "Its traffic stays blocked. Traffic or the peer can set it up again unless it has `start: none`.")
+        discussion: "Its traffic stays blocked until somebody, or the peer, brings it up again.")
 
     @OptionGroup var control: ControlOptions
     @Argument(help: "The connection, or one of its peers as in \"roadwarrior[3]\".") var name: String

@@ -36,6 +36,7 @@ public final class Host {
     public private(set) var events: [IKEEvent] = []
     /// Addresses that peers have given, by connection.
     public private(set) var virtualAddresses: [String: [IPAddress]] = [:]
+    private var recent: [(at: Instant, event: IKEEvent)] = []
     /// How often things have happened, however many events are kept.
     public private(set) var tally = Tally()
     /// Datagrams that keep a NAT's mapping alive.
@@ -109,6 +110,8 @@ public final class Host {
             virtualAddresses[connection] = addresses.isEmpty ? nil : addresses
         case .event(let event):
             events.append(event)
+            recent.append((now, event))
+            if recent.count > 128 { recent.removeFirst(88) }
             tally.count(event)
         case .send, .compute, .inquire, .resolve: break
         }
@@ -120,6 +123,16 @@ public final class Host {
 
     public func isUp(_ connection: String) -> Bool {
         status(connection).map { $0.state == .up && !$0.children.isEmpty } ?? false
+    }
+
+    /// The last events in a few words, for complaints.
+    var recentEvents: String {
+        recent.suffix(40).map { at, event in
+            switch event {
+            case .negotiated(_, let narrative): "\(at): \(narrative.title)"
+            default: "\(at): \(String(describing: event).prefix(160))"
+            }
+        }.joined(separator: " | ")
     }
 
     /// Refusals of all failed attempts, ours and those of callers, in order.

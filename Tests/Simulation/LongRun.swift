@@ -58,6 +58,7 @@ public struct LongRun {
                 }
                 if let gap = outage.note(carries: carries, at: world.now) {
                     complaints.append("no traffic for \(gap) until \(world.now)")
+                    complaints += [pair.left, pair.right].map { "\($0.name): \($0.recentEvents)" }
                 }
                 if outage.isOver { outage.limit = Self.usual }
             }

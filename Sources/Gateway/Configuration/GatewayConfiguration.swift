@@ -47,6 +47,9 @@ public struct GatewayConfiguration: Sendable {
         var names: [String: Origin] = [:]
         for root in roots {
             guard let node = root[.connections] else { continue }
+            if node.isNull {
+                node.error("expected connections by name, found nothing; if none is wanted, write {}")
+            }
             for entry in node.namedEntries(expected: "connections by name") {
                 ChildReader.checkName(entry)
                 if let first = names[entry.name], first.file != entry.origin.file {

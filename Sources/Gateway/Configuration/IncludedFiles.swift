@@ -51,11 +51,19 @@ struct IncludedFiles {
         }
         paths.append(path)
         let document = ConfigurationDocument(file: path)
-        guard let node = document.parse(text, diagnostics) else { return }
-        let root = ConfigurationNode(node: node, path: [], document: document, diagnostics: diagnostics)
-        guard !root.isNull else { return }
+        let root = document.parse(text, diagnostics).map {
+            ConfigurationNode(node: $0, path: [], document: document, diagnostics: diagnostics)
+        }
+        guard let root, !root.isNull else {
+            // What an interrupted write leaves behind must not take every tunnel down.
+            if requestedAt == nil, !diagnostics.hasErrors {
+                diagnostics.error(
+                    "the file says nothing; if no connection is wanted, write \(quoted("connections: {}"))", at: place)
+            }
+            return
+        }
         roots.append(root)
-        guard let include = node.mapping?.first(where: { $0.key.scalar?.string == "include" })?.value else { return }
+        guard let include = root.node.mapping?.first(where: { $0.key.scalar?.string == "include" })?.value else { return }
         for element in root.child(include, "include").elements {
             guard let pattern = element.text(expected: "a file name or pattern such as conf.d/*.yaml") else { continue }
             let full = ReferencedFile.path(pattern, relativeTo: path)

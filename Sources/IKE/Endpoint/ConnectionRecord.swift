@@ -46,6 +46,9 @@ struct ConnectionRecord {
                 connection: configuration.name, phase.state, reason: reason, deadline: phase.deadline))
     }
 
+    /// The state when nobody wants the connection up: what a person has taken down waits for no packet.
+    var restingPhase: ConnectionPhase { isHeldDown ? .idle : configuration.restingPhase }
+
     /// Whether the child is asked for again when it is lost, as long as the connection is wanted.
     func keepsUp(_ child: ChildConfiguration) -> Bool {
         configuration.start(of: child) == .boot && !heldDownChildren.contains(child.name)

@@ -157,7 +157,7 @@ extension Endpoint {
         record.isHeldDown = true
         record.requested = []
         record.missing = [:]
-        record.enter(record.configuration.restingPhase, "taken down", context)
+        record.enter(record.restingPhase, "taken down", context)
         connections[name] = record
         for spi in record.sas {
             guard let sa = sas[spi] else { continue }

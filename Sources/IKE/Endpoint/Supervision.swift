@@ -200,7 +200,7 @@ extension Endpoint {
         if record.isWanted {
             enterRetrying(&record, at: next, reason)
         } else {
-            record.enter(record.configuration.restingPhase, reason, context)
+            record.enter(record.restingPhase, reason, context)
         }
         connections[name] = record
         if isNews { context.emit(.failed(connection: name, refusal, nextAttempt: record.nextAttempt)) }
@@ -394,7 +394,7 @@ extension Endpoint {
         let isOneOfMany = record.configuration.takesSeveralPeers && record.phase == .up
         let isUnwanted = !record.isWanted && (refusal == nil || record.isHeldDown)
         if refusal?.cause == .administrative || isUnwanted || isOneOfMany {
-            record.enter(record.configuration.restingPhase, reason, context)
+            record.enter(record.restingPhase, reason, context)
             connections[name] = record
             return
         }
@@ -403,7 +403,7 @@ extension Endpoint {
             !record.configuration.isStartedAtBoot
         {
             record.isWanted = false
-            record.enter(record.configuration.restingPhase, reason, context)
+            record.enter(record.restingPhase, reason, context)
             connections[name] = record
             return
         }
