@@ -7,6 +7,7 @@ let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto"
 let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
 let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
 let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
+let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 let package = Package(
@@ -22,6 +23,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -37,16 +39,16 @@ let package = Package(
         .target(name: "IPsecCrypto", dependencies: ["Octets", "COpenSSL", crypto, cryptoExtras, asn1]),
         .target(name: "IPsecPolicy", dependencies: ["IPPacket"]),
         .target(name: "Credentials", dependencies: ["IPPacket", "IPsecCrypto", crypto, cryptoExtras, x509, asn1]),
-        .target(name: "IKE", dependencies: ["IKEMessage", "IPsecCrypto", "IPsecPolicy", "Credentials"]),
+        .target(name: "IKE", dependencies: ["IKEMessage", "IPsecCrypto", "IPsecPolicy", "Credentials", deque]),
         .target(name: "ESP", dependencies: ["IPPacket", "IPsecCrypto", "IPsecPolicy"]),
         .target(
             name: "Decode",
             dependencies: ["IKE", "IKEMessage", "ESP", "IPsecCrypto", "IPsecPolicy", "IPPacket", "Credentials"]),
-        .target(name: "Dataplane", dependencies: ["ESP", "CLinux"]),
+        .target(name: "Dataplane", dependencies: ["ESP", "CLinux", deque]),
         .target(
             name: "Gateway",
             dependencies: [
-                "IKE", "Dataplane", log,
+                "IKE", "Dataplane", log, deque,
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

@@ -25,9 +25,9 @@ public protocol Dataplane: Sendable {
     /// ``DataplaneStatistics/eventsDropped``. There is one stream for one reader.
     var events: AsyncStream<DataplaneEvent> { get }
 
-    /// The datagrams of IKE, bounded in the same way but apart, so that a flood of them does not displace events. There is one
-    /// queue for one reader.
-    var datagrams: DatagramQueue { get }
+    /// The datagrams of IKE, bounded in the same way but apart, so that a flood of them does not displace events; those of IKE
+    /// SAs there are come first. There is one queue for one reader.
+    var datagrams: RankedQueue<ReceivedDatagram> { get }
 
     /// Sends an IKE datagram; a datagram that cannot be sent is lost and counted, as on any network.
     ///

@@ -41,7 +41,7 @@ public final class UserspaceDataplane: Dataplane {
     }
 
     public var events: AsyncStream<DataplaneEvent> { outlet.events }
-    public var datagrams: DatagramQueue { outlet.datagrams }
+    public var datagrams: RankedQueue<ReceivedDatagram> { outlet.datagrams }
 
     public func start(screen: (any DatagramScreen)?) throws(DataplaneError) {
         let result = control.withLock { control in

@@ -1,26 +1,32 @@
-import Synchronization
-
-/// Where workers put events: queues that never make them wait.
+/// Where workers put events and datagrams of IKE: queues that never make them wait.
 ///
 /// What is told once comes first and is never lost. What a peer, or anybody, can cause again and again has a bound and
 /// displaces nothing else; so have datagrams of IKE.
 final class EventOutlet: Sendable {
     /// Ends when all has been taken after ``finish()``.
     let events: AsyncStream<DataplaneEvent>
-    let datagrams: DatagramQueue
-    private let queue: EventQueue
+    let datagrams: RankedQueue<ReceivedDatagram>
+    private let queue: RankedQueue<DataplaneEvent>
 
     /// - Parameter capacity: of the events that may be lost, and of datagrams of each rank.
     init(capacity: Int) {
-        let queue = EventQueue(capacity: capacity)
+        let queue = RankedQueue<DataplaneEvent>(preferredCapacity: nil, capacity: capacity)
         self.queue = queue
-        events = AsyncStream(unfolding: { await queue.next() })
-        datagrams = DatagramQueue(capacity: capacity)
+        events = AsyncStream(unfolding: {
+            while true {
+                if let event = queue.take() { return event }
+                var arrivals = queue.arrivals.makeAsyncIterator()
+                guard await arrivals.next() != nil else { return queue.take() }
+            }
+        })
+        datagrams = RankedQueue(preferredCapacity: capacity, capacity: capacity)
     }
 
     /// - Returns: whether there was room.
     @discardableResult
-    func emit(_ event: DataplaneEvent) -> Bool { queue.put(event) }
+    func emit(_ event: DataplaneEvent) -> Bool { queue.put(event, isPreferred: event.isToldOnce) }
+
+    func emit(_ datagram: ReceivedDatagram) { datagrams.put(datagram, isPreferred: datagram.rank == .known) }
 
     var dropped: UInt64 { queue.dropped &+ datagrams.dropped }
 
@@ -28,50 +34,6 @@ final class EventOutlet: Sendable {
         queue.finish()
         datagrams.finish()
     }
-}
-
-/// Events on their way from the workers to their one consumer.
-private final class EventQueue: Sendable {
-    private struct State {
-        var toldOnce = BoundedQueue<DataplaneEvent>(capacity: 1, growing: true)
-        var others: BoundedQueue<DataplaneEvent>
-        var lost: UInt64 = 0
-    }
-
-    private let state: Mutex<State>
-    /// Comes when there is something to take.
-    private let arrivals: AsyncStream<Void>
-    private let continuation: AsyncStream<Void>.Continuation
-
-    init(capacity: Int) {
-        (arrivals, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
-        state = Mutex(State(others: BoundedQueue(capacity: capacity)))
-    }
-
-    func put(_ event: DataplaneEvent) -> Bool {
-        let isTaken = state.withLock { state in
-            let isTaken = event.isToldOnce ? state.toldOnce.put(event) : state.others.put(event)
-            if !isTaken { state.lost &+= 1 }
-            return isTaken
-        }
-        if isTaken { continuation.yield() }
-        return isTaken
-    }
-
-    /// Waits for the next one; `nil` when there is none and there will be none.
-    func next() async -> DataplaneEvent? {
-        while true {
-            if let event = take() { return event }
-            var iterator = arrivals.makeAsyncIterator()
-            guard await iterator.next() != nil else { return take() }
-        }
-    }
-
-    private func take() -> DataplaneEvent? { state.withLock { $0.toldOnce.take() ?? $0.others.take() } }
-
-    var dropped: UInt64 { state.withLock { $0.lost } }
-
-    func finish() { continuation.finish() }
 }
 
 extension DataplaneEvent {

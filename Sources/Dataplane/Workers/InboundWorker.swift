@@ -172,7 +172,7 @@ struct InboundWorker: ~Copyable {
             return
         case nil: break
         }
-        events.datagrams.put(
+        events.emit(
             ReceivedDatagram(
                 octets: message, local: SocketAddress(datagram.localAddress, port: socket.port),
                 remote: datagram.remoteAddress, nonESPMarker: nonESPMarker, rank: rank))

@@ -1,8 +1,9 @@
+import DequeModule
 import IKE
 
 /// Runs the endpoint's computations, not more at once than there are processors to spare.
 actor JobPool {
-    private var waiting = WaitingQueue<Job>()
+    private var waiting: Deque<Job> = []
     private var running = 0
     private let limit: Int
     private let deliver: @Sendable (Job.ID, JobResult) async -> Void

@@ -1,3 +1,4 @@
+import DequeModule
 import Octets
 
 /// The computations under way: whose each is, and when it is no longer waited for.
@@ -8,8 +9,7 @@ struct JobTable {
     /// Which SA a job belongs to, by our SPI.
     private var owners: [Job.ID: UInt64] = [:]
     /// In the order in which they were begun, which is that of their deadlines; the first may have been completed.
-    private var begun: [(id: Job.ID, until: Instant)] = []
-    private var first = 0
+    private var begun: Deque<(id: Job.ID, until: Instant)> = []
 
     /// How many are under way.
     var count: Int { owners.count }
@@ -31,22 +31,15 @@ struct JobTable {
     }
 
     /// When the job that has been under way for longest is given up.
-    var deadline: Instant? { first < begun.count ? begun[first].until : nil }
+    var deadline: Instant? { begun.first?.until }
 
     /// The next job whose time is over.
     func overdue(at now: Instant) -> Job.ID? {
-        guard first < begun.count, begun[first].until <= now else { return nil }
-        return begun[first].id
+        guard let first = begun.first, first.until <= now else { return nil }
+        return first.id
     }
 
     private mutating func dropCompleted() {
-        while first < begun.count, owners[begun[first].id] == nil { first += 1 }
-        if first == begun.count {
-            begun.removeAll(keepingCapacity: true)
-            first = 0
-        } else if first > 1024 {
-            begun.removeFirst(first)
-            first = 0
-        }
+        while let first = begun.first, owners[first.id] == nil { begun.removeFirst() }
     }
 }
