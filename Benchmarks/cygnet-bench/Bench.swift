@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Lab
 
 @main
 struct Bench: AsyncParsableCommand {
@@ -50,6 +51,14 @@ struct OutputOptions: ParsableArguments {
     /// At once, since another process may write to the same place next.
     func print(_ report: Report) {
         FileHandle.standardOutput.write(Data((report.rendered(asMarkdown: markdown) + "\n").utf8))
+    }
+
+    /// Prints what is measured in namespaces of its own, where nothing of this host is touched: for that the command with these
+    /// arguments is run again within them.
+    func printIsolated(_ arguments: [String], _ report: () async throws -> Report) async throws {
+        let again = [CommandLine.arguments[0]] + arguments + (markdown ? ["--markdown"] : [])
+        guard let status = try await Isolation.enter(arguments: again) else { return self.print(try await report()) }
+        guard status == 0 else { throw ExitCode(status) }
     }
 
     /// How a person repeats what a report tells of.

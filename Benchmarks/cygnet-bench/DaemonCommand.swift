@@ -20,13 +20,7 @@ struct DaemonCommand: AsyncParsableCommand {
     func run() async throws {
         let missing = Prerequisites.missing(of: Prerequisites.interoperability)
         guard missing.isEmpty else { throw LabError(Prerequisites.advice(missing: missing)) }
-        var arguments = [CommandLine.arguments[0], "daemons", "--handshakes", "\(handshakes)"]
-        if output.markdown { arguments.append("--markdown") }
-        if let status = try await Isolation.enter(arguments: arguments) {
-            guard status == 0 else { throw ExitCode(status) }
-            return
-        }
-        output.print(try await report())
+        try await output.printIsolated(["daemons", "--handshakes", "\(handshakes)"], report)
     }
 
     private func report() async throws -> Report {

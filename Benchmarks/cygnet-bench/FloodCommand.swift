@@ -25,13 +25,7 @@ struct FloodCommand: AsyncParsableCommand {
     func run() async throws {
         let missing = Prerequisites.missing(of: Prerequisites.interoperability)
         guard missing.isEmpty else { throw LabError(Prerequisites.advice(missing: missing)) }
-        var arguments = [CommandLine.arguments[0], "flood", "--rate", "\(rate)", "--seconds", "\(seconds)"]
-        if output.markdown { arguments.append("--markdown") }
-        if let status = try await Isolation.enter(arguments: arguments) {
-            guard status == 0 else { throw ExitCode(status) }
-            return
-        }
-        output.print(try await report())
+        try await output.printIsolated(["flood", "--rate", "\(rate)", "--seconds", "\(seconds)"], report)
     }
 
     private func report() async throws -> Report {

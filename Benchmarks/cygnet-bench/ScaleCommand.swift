@@ -23,15 +23,7 @@ struct ScaleCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        var arguments = [
-            CommandLine.arguments[0], "scale", "--tunnels", "\(tunnels)", "--patience", "\(patience)",
-        ]
-        if output.markdown { arguments.append("--markdown") }
-        if let status = try await Isolation.enter(arguments: arguments) {
-            guard status == 0 else { throw ExitCode(status) }
-            return
-        }
-        output.print(try await report())
+        try await output.printIsolated(["scale", "--tunnels", "\(tunnels)", "--patience", "\(patience)"], report)
     }
 
     private func report() async throws -> Report {

@@ -24,13 +24,7 @@ struct TunnelCommand: AsyncParsableCommand {
     func run() async throws {
         let missing = Prerequisites.missing(of: Prerequisites.interoperability + ["iperf3"])
         guard missing.isEmpty else { throw LabError(Prerequisites.advice(missing: missing)) }
-        var arguments = [CommandLine.arguments[0], "tunnel", "--rounds", "\(rounds)", "--seconds", "\(seconds)"]
-        if output.markdown { arguments.append("--markdown") }
-        if let status = try await Isolation.enter(arguments: arguments) {
-            guard status == 0 else { throw ExitCode(status) }
-            return
-        }
-        output.print(try await report())
+        try await output.printIsolated(["tunnel", "--rounds", "\(rounds)", "--seconds", "\(seconds)"], report)
     }
 
     private func report() async throws -> Report {

@@ -3,6 +3,7 @@ import IPPacket
 import IPsecCrypto
 import IPsecPolicy
 import Octets
+import Simulation
 
 extension FuzzTarget {
     /// ESP packets. Input: what it is and the algorithm, then a packet as it arrives, what a peer with the keys has sealed, or
@@ -19,7 +20,7 @@ extension FuzzTarget {
                 0, 0,
                 0x60, 2, 0xff, 0xff, 0, 0, 0, 0, 2, 4, 5, 0xb4,
             ]
-            let raw = ESPSample.spi.bigEndianOctets + [0, 0, 0, 1] + inner + inner
+            let raw = SampleAssociation.spi.bigEndianOctets + [0, 0, 0, 1] + inner + inner
             var seeds: [[UInt8]] = []
             for suite in 0..<UInt8(ESPSample.suites.count) {
                 seeds.append([suite << 2] + raw)
@@ -42,38 +43,14 @@ extension FuzzTarget {
 }
 
 private enum ESPSample {
-    static let spi: UInt32 = 0xc0de_0001
     static let suites: [(EncryptionAlgorithm, IntegrityAlgorithm?)] = [
         (.aesGCM16(128), nil), (.chaCha20Poly1305, nil), (.aesCBC(128), .hmacSHA2_256_128), (.aesCTR(128), .aesCMAC_96),
         (.null, .hmacSHA2_256_128), (.aesGCM16ImplicitIV(256), nil),
     ]
 
-    static func keys(_ encryption: EncryptionAlgorithm, _ integrity: IntegrityAlgorithm?) -> (
-        SecretOctets, SecretOctets?
-    ) {
-        (
-            SecretOctets([UInt8](repeating: 7, count: encryption.keyMaterialLength)),
-            integrity.map { SecretOctets([UInt8](repeating: 9, count: $0.keyLength)) }
-        )
-    }
-
-    static func parameters(
-        isLeft: Bool, _ encryption: EncryptionAlgorithm, _ integrity: IntegrityAlgorithm?
-    ) -> SAParameters {
-        let left = [IPPrefix("10.1.0.0/16"), IPPrefix("2001:db8:1::/48")].compactMap { $0.map { TrafficSelector($0) } }
-        let right = [IPPrefix("10.2.0.0/16"), IPPrefix("2001:db8:2::/48")].compactMap { $0.map { TrafficSelector($0) } }
-        let here = SocketAddress(IPAddress(v4: 0xc000_0201), port: 4500),
-            there = SocketAddress(IPAddress(v4: 0xc000_0202), port: 4500)
-        let (key, integrityKey) = keys(encryption, integrity)
-        return SAParameters(
-            spi: spi, encryption: encryption, encryptionKey: key, integrity: integrity, integrityKey: integrityKey,
-            encapsulation: .ip, local: isLeft ? here : there, remote: isLeft ? there : here,
-            localSelectors: isLeft ? left : right, remoteSelectors: isLeft ? right : left)
-    }
-
     /// Opens it twice, as a gateway on the left: what passes the first time is a replay the second time.
     static func open(_ packet: [UInt8], _ encryption: EncryptionAlgorithm, _ integrity: IntegrityAlgorithm?) throws {
-        var sa = try InboundSA(parameters(isLeft: true, encryption, integrity))
+        var sa = try InboundSA(SampleAssociation.parameters(isLeft: true, encryption, integrity))
         let first = try open(packet, &sa)
         let second = try open(packet, &sa)
         try expect(first.isAuthentic == (second.drop == .replayed), "a repetition is \(second)")
@@ -100,11 +77,12 @@ private enum ESPSample {
     static func sealed(
         _ plaintext: [UInt8], _ encryption: EncryptionAlgorithm, _ integrity: IntegrityAlgorithm?
     ) throws -> [UInt8] {
-        let (key, integrityKey) = keys(encryption, integrity)
+        let parameters = SampleAssociation.parameters(isLeft: false, encryption, integrity)
         var cipher = try PacketCipher(
-            encryption: encryption, encryptionKey: key, integrity: integrity, integrityKey: integrityKey)
+            encryption: encryption, encryptionKey: parameters.encryptionKey, integrity: integrity,
+            integrityKey: parameters.integrityKey)
         let usable = plaintext.suffix(plaintext.count / cipher.blockSize * cipher.blockSize)
-        var packet = spi.bigEndianOctets + [0, 0, 0, 1] + [UInt8](repeating: 0, count: cipher.ivLength) + usable
+        var packet = SampleAssociation.spi.bigEndianOctets + [0, 0, 0, 1] + [UInt8](repeating: 0, count: cipher.ivLength) + usable
         packet += [UInt8](repeating: 0, count: cipher.icvLength)
         let isSealed = packet.withUnsafeMutableBytes { octets in
             octets.baseAddress.map { cipher.seal($0, count: octets.count, sequence: 1, extended: true) } ?? false
@@ -115,11 +93,11 @@ private enum ESPSample {
 
     /// Seals an inner packet, and opens it at the other end.
     static func send(_ inner: [UInt8], _ encryption: EncryptionAlgorithm, _ integrity: IntegrityAlgorithm?) throws {
-        var sa = try OutboundSA(parameters(isLeft: true, encryption, integrity))
+        var sa = try OutboundSA(SampleAssociation.parameters(isLeft: true, encryption, integrity))
         // As the data plane does: what the SA does not carry never gets there.
         let selector = inner.withUnsafeBytes { packet in IPHeader(packet).flatMap { PacketSelector($0, in: packet) } }
         guard let selector, sa.carries(selector) else { return }
-        var peer = try InboundSA(parameters(isLeft: false, encryption, integrity))
+        var peer = try InboundSA(SampleAssociation.parameters(isLeft: false, encryption, integrity))
         var buffer =
             [UInt8](repeating: 0, count: OutboundSA.headroom) + inner
             + [UInt8](repeating: 0, count: OutboundSA.tailroom)

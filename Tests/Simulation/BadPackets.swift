@@ -33,8 +33,8 @@ public struct BadPackets {
         while sent < count {
             for (encryption, integrity) in Self.suites {
                 var association = Association(
-                    sender: try OutboundSA(Self.parameters(isLeft: true, encryption, integrity)),
-                    receiver: try InboundSA(Self.parameters(isLeft: false, encryption, integrity)))
+                    sender: try OutboundSA(SampleAssociation.parameters(isLeft: true, encryption, integrity)),
+                    receiver: try InboundSA(SampleAssociation.parameters(isLeft: false, encryption, integrity)))
                 turnOf(min(turn, count - sent), &association)
             }
             if isDone(self) { return }
@@ -106,19 +106,4 @@ public struct BadPackets {
         [
             0x45, 0, 0, 92, 0, 0, 0, 0, 64, 17, 0, 0, 10, 1, 0, 2, 10, 2, 0, 2, 0x9c, 0x40, 0, 53, 0, 72, 0, 0,
         ] + (0..<64).map { UInt8($0) }
-
-    private static func parameters(
-        isLeft: Bool, _ encryption: EncryptionAlgorithm, _ integrity: IntegrityAlgorithm?
-    ) -> SAParameters {
-        let left = Pair.selector("10.1.0.0/16"), right = Pair.selector("10.2.0.0/16")
-        let here = SocketAddress(IPAddress(v4: 0xc000_0201), port: 4500)
-        let there = SocketAddress(IPAddress(v4: 0xc000_0202), port: 4500)
-        return SAParameters(
-            spi: 0xc0de_0001, encryption: encryption,
-            encryptionKey: SecretOctets([UInt8](repeating: 7, count: encryption.keyMaterialLength)),
-            integrity: integrity,
-            integrityKey: integrity.map { SecretOctets([UInt8](repeating: 9, count: $0.keyLength)) },
-            encapsulation: .ip, local: isLeft ? here : there, remote: isLeft ? there : here,
-            localSelectors: isLeft ? left : right, remoteSelectors: isLeft ? right : left)
-    }
 }

@@ -3,6 +3,7 @@ import IPPacket
 import IPsecCrypto
 import IPsecPolicy
 import Octets
+import Simulation
 
 extension Scenario {
     private static let associationSuites: [(EncryptionAlgorithm, IntegrityAlgorithm?)] = [
@@ -16,8 +17,8 @@ extension Scenario {
             name: "associations with \(encryption)", steps: Set((1...5).map { "packet \($0)" })
         ) { _ in
             var results: [String: [UInt8]] = [:]
-            guard let out = try? OutboundSA(parameters(isLeft: true, encryption, integrity)),
-                let inbound = try? InboundSA(parameters(isLeft: false, encryption, integrity))
+            guard let out = try? OutboundSA(SampleAssociation.parameters(isLeft: true, encryption, integrity)),
+                let inbound = try? InboundSA(SampleAssociation.parameters(isLeft: false, encryption, integrity))
             else { return results }
             var sender = out, receiver = inbound
             var last: [UInt8] = [0, 0, 0, 0]
@@ -55,20 +56,4 @@ extension Scenario {
         3,
         4,
     ]
-
-    private static func parameters(
-        isLeft: Bool, _ encryption: EncryptionAlgorithm, _ integrity: IntegrityAlgorithm?
-    ) -> SAParameters {
-        let left = [IPPrefix("10.1.0.0/16")].compactMap { $0.map { TrafficSelector($0) } }
-        let right = [IPPrefix("10.2.0.0/16")].compactMap { $0.map { TrafficSelector($0) } }
-        let here = SocketAddress(IPAddress(v4: 0xc000_0201), port: 4500)
-        let there = SocketAddress(IPAddress(v4: 0xc000_0202), port: 4500)
-        return SAParameters(
-            spi: 0xc0de_0001, encryption: encryption,
-            encryptionKey: SecretOctets([UInt8](repeating: 7, count: encryption.keyMaterialLength)),
-            integrity: integrity,
-            integrityKey: integrity.map { SecretOctets([UInt8](repeating: 9, count: $0.keyLength)) },
-            encapsulation: .ip, local: isLeft ? here : there, remote: isLeft ? there : here,
-            localSelectors: isLeft ? left : right, remoteSelectors: isLeft ? right : left)
-    }
 }
