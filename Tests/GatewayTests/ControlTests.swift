@@ -106,6 +106,21 @@ struct ControlTests {
         }
     }
 
+    @Test("Clients that have come and that nobody has met are let go when the socket closes", .timeLimit(.minutes(1)))
+    func unmet() async throws {
+        let path = FileManager.default.temporaryDirectory.appending(path: "cygnet-\(UUID().uuidString).sock").path
+        let server = try await ControlServer(path: path, group: nil, logger: logger)
+        let answered = await withTaskGroup(of: Bool.self) { group in
+            for _ in 0..<20 {
+                group.addTask { (try? await ControlClient(path: path).perform(ControlRequest(.status))) != nil }
+            }
+            await Task.yield()
+            await server.close()
+            return await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+        }
+        #expect(answered == 0)
+    }
+
     @Test("Without a daemon, the client says what to do")
     func notRunning() async throws {
         do {

@@ -95,10 +95,12 @@ package final class ControlServer: Sendable {
         unlink(path)
     }
 
-    /// Closes the socket if it is not to be served after all.
+    /// Closes the socket if it is not to be served after all. Who has come already is let go.
     package func close() async {
-        try? await listener.executeThenClose { _ in }
-        unlink(path)
+        stopListening()
+        try? await listener.executeThenClose { clients in
+            for try await accepted in clients { try? await accepted.take().executeThenClose { _, _ in } }
+        }
     }
 
     private func turnAway(_ client: Connection) async {
