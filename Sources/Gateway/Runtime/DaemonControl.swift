@@ -158,8 +158,10 @@ extension Daemon: ControlResponder {
 
     func connection(_ name: String) -> GatewayConnection? { configuration.connections.first { $0.name == name } }
 
+    /// The children that are there to stay: not those of a connection that is being taken down, nor those being deleted.
     private func installedChildren(_ name: String) -> Set<String> {
-        Set(endpoint.status().first { $0.name == name }?.children.map(\.name) ?? [])
+        guard let status = endpoint.status().first(where: { $0.name == name }), status.state == .up else { return [] }
+        return Set(status.children.filter { $0.state != "deleting" }.map(\.name))
     }
 
     private func isPresent(_ name: String, child: String?) -> Bool {
