@@ -261,6 +261,26 @@ struct MobilityTests {
         #expect(pair.right.outbound[1]?.remote == next)
     }
 
+    @Test(
+        "A new mapping is found out by the first sign of life, though none before it can tell of the old one",
+        arguments: [true, false])
+    func newMappingAtFirst(isRekeyed: Bool) async {
+        let nat = NAT(outside: "203.0.113.5")
+        let pair = await Pair(seed: 14, behind: nat, left: { $0.timing.livenessInterval = .seconds(20) })
+        _ = await pair.world.run(atMost: .seconds(3)) { pair.isUp }
+        await pair.world.run(for: .seconds(1))
+        if isRekeyed {
+            await pair.rekeyIKE("left")
+            await pair.world.run(for: .seconds(1))
+        }
+        // No packet tells of it either.
+        pair.world.conditions.reportLoss = 1
+        await pair.world.rebind(nat)
+        #expect(!pair.carries)
+        #expect(await pair.world.run(atMost: .seconds(25)) { pair.carries })
+        #expect(pair.faults.isEmpty)
+    }
+
     @Test("ESP of a peer behind a NAT: another port is followed at once, another address when it has answered there")
     func espFromElsewhere() async throws {
         let pair = await Self.pair(seed: 13)

@@ -85,14 +85,15 @@ extension Mobility {
         return sa.natDetectionPayloads(along: sa.path)
     }
 
-    /// If the peer sees us elsewhere than before, the NAT has given us another mapping (RFC 4555 section 3.8).
+    /// If the peer sees us elsewhere than before, the NAT has given us another mapping (RFC 4555 section 3.8). The first time
+    /// nothing is known of before, as what the peer sees is hashed together with this IKE SA's SPIs; then it is told as well.
     static func receive(signOfLife answer: Authenticated, of sa: IKESA) {
         guard let state = sa.slots[Self.self], state.decides,
             let seen = answer.payloads.notification(.natDetectionDestinationIP)?.data
         else { return }
         sa.slots[Self.self]?.mapping = seen
-        guard let before = state.mapping, before != seen else { return }
-        sa.tell(.note, "the NAT before us has given us another address or port")
+        guard state.mapping != seen else { return }
+        sa.tell(.note, "the NAT before us may have given us another address or port")
         requestUpdate(of: sa)
     }
 
