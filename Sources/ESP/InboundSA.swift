@@ -122,8 +122,8 @@ public struct InboundSA: ~Copyable, Sendable {
         switch mode {
         case .tunnel:
             return unwrap(packet + prefix, available, nextHeader, ECN(trafficClass: outer.trafficClass), &result)
-        case .transport(let addresses):
-            return rebuild(packet, prefix, available, nextHeader, outer, addresses, &result)
+        case .transport(let hosts):
+            return rebuild(packet, prefix, available, nextHeader, outer, hosts, &result)
         }
     }
 
@@ -161,9 +161,9 @@ public struct InboundSA: ~Copyable, Sendable {
     /// outer ones are not authentic, and a NAT may have changed them.
     private mutating func rebuild(
         _ packet: UnsafeMutableRawPointer, _ prefix: Int, _ available: Int, _ nextHeader: UInt8,
-        _ received: ReceivedHeader, _ addresses: TransportAddresses, _ result: inout OpenResult
+        _ received: ReceivedHeader, _ hosts: TransportHosts, _ result: inout OpenResult
     ) -> DropReason? {
-        let family = addresses.local.family
+        let family = hosts.local.family
         let reuses =
             family == .v4 && received.count >= IPHeader.v4MinimumLength && result.offset - prefix >= received.count
         let front = reuses ? received.count : IPHeader.minimumLength(family)
@@ -171,9 +171,9 @@ public struct InboundSA: ~Copyable, Sendable {
         let start = packet + prefix - front
         if reuses {
             start.copyMemory(from: packet - front, byteCount: front)
-            TransportFront.reuse(at: start, count: front, addresses, nextHeader: nextHeader, payload: available)
+            TransportFront.reuse(at: start, count: front, hosts, nextHeader: nextHeader, payload: available)
         } else {
-            TransportFront.write(at: start, addresses, received, nextHeader: nextHeader, payload: available)
+            TransportFront.write(at: start, hosts, received, nextHeader: nextHeader, payload: available)
         }
         let whole = UnsafeMutableRawBufferPointer(start: start, count: front + available)
         let octets = UnsafeRawBufferPointer(whole)
@@ -183,7 +183,7 @@ public struct InboundSA: ~Copyable, Sendable {
         // Fragments are not sealed in transport mode, and one inside would hide its ports.
         guard !upper.isFragment else { return .fragment }
         guard selectors.match(selector, .inbound) == .yes else { return .outsideSelectors }
-        addresses.correctChecksum(of: whole, upper)
+        hosts.correctChecksum(of: whole, upper)
         result.family = family
         result.offset -= front
         result.count = front + available

@@ -1,40 +1,5 @@
 import IPPacket
-
-/// What an association protects of a packet (RFC 4303, section 3.1).
-public enum SAMode: Hashable, Sendable {
-    /// The whole packet, which travels in another one between the ends of the association.
-    case tunnel
-    /// What stands behind the IP header of packets between the ends themselves.
-    case transport(TransportAddresses)
-
-    public var isTransport: Bool { self != .tunnel }
-}
-
-/// The addresses of an association in transport mode. All of one family.
-///
-/// With a NAT between them, the ends see each other at other addresses than their own. Checksums of TCP and UDP cover the
-/// addresses, so the receiver has to know which ones the sender saw (RFC 7296, section 2.23.1; RFC 3948, section 3.1.2).
-public struct TransportAddresses: Hashable, Sendable {
-    /// This host and the peer, in packets as this host sends and expects them.
-    public var local: IPAddress
-    public var remote: IPAddress
-    /// The same two in packets as the peer sends and expects them.
-    public var localAtPeer: IPAddress
-    public var remoteAtPeer: IPAddress
-    /// Whether it is not known what addresses the peer's packets have: then received TCP and UDP get new checksums.
-    public var isTranslationUnknown: Bool
-
-    public init(
-        local: IPAddress, remote: IPAddress, localAtPeer: IPAddress? = nil, remoteAtPeer: IPAddress? = nil,
-        isTranslationUnknown: Bool = false
-    ) {
-        self.local = local
-        self.remote = remote
-        self.localAtPeer = localAtPeer ?? local
-        self.remoteAtPeer = remoteAtPeer ?? remote
-        self.isTranslationUnknown = isTranslationUnknown
-    }
-}
+import IPsecPolicy
 
 /// What of an outer IP header an association in transport mode needs to make a packet again.
 public struct ReceivedHeader: Sendable {
@@ -99,10 +64,10 @@ public struct TransportFront: Hashable, Sendable {
     ///   - start: where it begins, with room for 20 or 40 octets.
     ///   - payload: octets that follow it; together at most 65535.
     static func write(
-        at start: UnsafeMutableRawPointer, _ addresses: TransportAddresses, _ received: ReceivedHeader,
+        at start: UnsafeMutableRawPointer, _ hosts: TransportHosts, _ received: ReceivedHeader,
         nextHeader: UInt8, payload: Int
     ) {
-        switch addresses.local.family {
+        switch hosts.local.family {
         case .v4:
             start.storeOctet(0x45, at: 0)
             start.storeOctet(received.trafficClass, at: 1)
@@ -110,40 +75,40 @@ public struct TransportFront: Hashable, Sendable {
             // Not to be fragmented, and so without an identification (RFC 6864).
             start.storeNetwork(UInt32(0x4000), at: 4)
             start.storeOctet(received.hopLimit, at: 8)
-            finish(start, IPHeader.v4MinimumLength, addresses, nextHeader)
+            finish(start, IPHeader.v4MinimumLength, hosts, nextHeader)
         case .v6:
             start.storeNetwork(0x6000_0000 | UInt32(received.trafficClass) << 20, at: 0)
             start.storeNetwork(UInt16(truncatingIfNeeded: payload), at: 4)
             start.storeOctet(nextHeader, at: 6)
             start.storeOctet(received.hopLimit, at: 7)
-            start.storeNetwork(addresses.remote, at: 8)
-            start.storeNetwork(addresses.local, at: 24)
+            start.storeNetwork(hosts.remote, at: 8)
+            start.storeNetwork(hosts.local, at: 24)
         }
     }
 
     /// Makes the received IPv4 header, options and all, that of the packet inside.
     static func reuse(
-        at start: UnsafeMutableRawPointer, count: Int, _ addresses: TransportAddresses, nextHeader: UInt8, payload: Int
+        at start: UnsafeMutableRawPointer, count: Int, _ hosts: TransportHosts, nextHeader: UInt8, payload: Int
     ) {
         start.storeNetwork(UInt16(truncatingIfNeeded: count + payload), at: 2)
         // Whole by now, however it came.
         start.storeNetwork(UnsafeRawPointer(start).networkUInt16(at: 6) & 0x4000, at: 6)
-        finish(start, count, addresses, nextHeader)
+        finish(start, count, hosts, nextHeader)
     }
 
     private static func finish(
-        _ start: UnsafeMutableRawPointer, _ count: Int, _ addresses: TransportAddresses, _ nextHeader: UInt8
+        _ start: UnsafeMutableRawPointer, _ count: Int, _ hosts: TransportHosts, _ nextHeader: UInt8
     ) {
         start.storeOctet(nextHeader, at: 9)
         start.storeNetwork(UInt16(0), at: 10)
-        start.storeNetwork(addresses.remote, at: 12)
-        start.storeNetwork(addresses.local, at: 16)
+        start.storeNetwork(hosts.remote, at: 12)
+        start.storeNetwork(hosts.local, at: 16)
         let checksum = InternetChecksum.checksum(of: UnsafeRawBufferPointer(start: start, count: count))
         start.storeNetwork(checksum, at: 10)
     }
 }
 
-extension TransportAddresses {
+extension TransportHosts {
     /// Lets the checksum of a received packet follow from the addresses the peer used to those the packet has here. It changes
     /// by difference, so that a packet damaged before it was sealed stays one, unless the peer's addresses are not known.
     func correctChecksum(of packet: UnsafeMutableRawBufferPointer, _ upper: UpperLayer) {

@@ -20,7 +20,7 @@ struct TransportTests {
             var parameters = try Tunnel.parameters(
                 spi, isLeft, family, family, encapsulation, true, .aesGCM16(256), hosts)
             parameters.mode = .transport(
-                TransportAddresses(local: parameters.local.address, remote: parameters.remote.address))
+                TransportHosts(local: parameters.local.address, remote: parameters.remote.address))
             return parameters
         }
         try tunnel.right.installInbound(parameters(0x1001_0001, isLeft: false), policy: 1)

@@ -95,7 +95,7 @@ private enum Ends {
     ) throws -> SAParameters {
         var parameters = try transform.parameters(extended: extended)
         let (own, other) = isLeft ? (try left(family), try right(family)) : (try right(family), try left(family))
-        parameters.mode = .transport(TransportAddresses(local: own, remote: other))
+        parameters.mode = .transport(TransportHosts(local: own, remote: other))
         parameters.local.address = own
         parameters.remote.address = other
         parameters.localSelectors = [TrafficSelector(IPPrefix(own))]
@@ -192,10 +192,10 @@ struct TransportModeTests {
         // Left is 10.9.9.9 behind the NAT and knows right as 203.0.113.7; right sees them as 192.0.2.1 and 192.0.2.2.
         let (own, other) = (try address("10.9.9.9"), try address("203.0.113.7"))
         var sending = try Ends.parameters(.v4, isLeft: true)
-        sending.mode = .transport(TransportAddresses(local: own, remote: other))
+        sending.mode = .transport(TransportHosts(local: own, remote: other))
         var receiving = try Ends.parameters(.v4, isLeft: false)
         receiving.mode = .transport(
-            TransportAddresses(
+            TransportHosts(
                 local: try Ends.right(.v4), remote: try Ends.left(.v4), localAtPeer: areKnown ? other : nil,
                 remoteAtPeer: areKnown ? own : nil, isTranslationUnknown: !areKnown))
         var out = try OutboundSA(sending)
@@ -222,7 +222,7 @@ struct TransportModeTests {
     func noChecksum() throws {
         var receiving = try Ends.parameters(.v4, isLeft: false)
         receiving.mode = .transport(
-            TransportAddresses(
+            TransportHosts(
                 local: try Ends.right(.v4), remote: try Ends.left(.v4), remoteAtPeer: try address("10.9.9.9")))
         var out = try OutboundSA(Ends.parameters(.v4, isLeft: true))
         var into = try InboundSA(receiving)

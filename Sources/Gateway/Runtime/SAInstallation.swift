@@ -17,23 +17,9 @@ extension ChildSADescription {
         return SAParameters(
             spi: spi, encryption: suite.encryption, encryptionKey: keys.encryption, integrity: suite.integrity,
             integrityKey: keys.integrity, extendedSequenceNumbers: suite.sequenceNumbers == .extended,
-            replayWindow: replayWindow, mode: SAMode(mode), encapsulation: isEncapsulatedInUDP ? .udp : .ip, local: local,
+            replayWindow: replayWindow, mode: mode, encapsulation: isEncapsulatedInUDP ? .udp : .ip, local: local,
             remote: remote, localSelectors: localSelectors, remoteSelectors: remoteSelectors,
             lifetime: SALifetime(lifetime, suite.sequenceNumbers), options: options)
-    }
-}
-
-extension SAMode {
-    init(_ mode: ChildMode) {
-        self =
-            switch mode {
-            case .tunnel: .tunnel
-            case .transport(let hosts):
-                .transport(
-                    TransportAddresses(
-                        local: hosts.local, remote: hosts.remote, localAtPeer: hosts.localAtPeer,
-                        remoteAtPeer: hosts.remoteAtPeer, isTranslationUnknown: hosts.isTranslationUnknown))
-            }
     }
 }
 

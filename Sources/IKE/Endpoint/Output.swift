@@ -64,7 +64,7 @@ public struct ChildSADescription: Sendable {
     public var replayWindow: Int
     public var tfcPadding: Int?
     public var copiesDSCP: Bool
-    public var mode: ChildMode
+    public var mode: SAMode
 }
 
 /// What the data plane reports. SPIs are those of inbound SAs, which we chose; they stand for the pair.

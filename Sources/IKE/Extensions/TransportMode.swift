@@ -13,38 +13,6 @@ public enum ModeWish: String, Hashable, Sendable, CaseIterable {
     case preferTransport = "prefer-transport"
 }
 
-/// The mode a child SA has.
-public enum ChildMode: Hashable, Sendable {
-    case tunnel
-    case transport(TransportHosts)
-
-    /// `tunnel` or `transport`.
-    public var name: String { self == .tunnel ? "tunnel" : "transport" }
-}
-
-/// The two hosts of a child SA in transport mode: by their addresses here, which its selectors have, and as the peer knows
-/// them. They differ behind a NAT, and checksums of TCP and UDP are made with the sender's.
-public struct TransportHosts: Hashable, Sendable {
-    public var local: IPAddress
-    public var remote: IPAddress
-    public var localAtPeer: IPAddress
-    public var remoteAtPeer: IPAddress
-    /// Whether a NAT lies between, and the peer names an end by an address it cannot see it at: nobody can tell then
-    /// what its checksums are made with.
-    public var isTranslationUnknown: Bool
-
-    public init(
-        local: IPAddress, remote: IPAddress, localAtPeer: IPAddress, remoteAtPeer: IPAddress,
-        isTranslationUnknown: Bool = false
-    ) {
-        self.local = local
-        self.remote = remote
-        self.localAtPeer = localAtPeer
-        self.remoteAtPeer = remoteAtPeer
-        self.isTranslationUnknown = isTranslationUnknown
-    }
-}
-
 /// Child SAs that protect packets between the ends of the IKE SA themselves.
 enum TransportMode: IKEExtension {
     /// Of what is configured, the part between the two ends.
@@ -130,7 +98,7 @@ enum TransportMode: IKEExtension {
         guard sa.path.provedAddress == sa.path.remote.address else {
             throw Refusal(
                 .unacceptableSelectors,
-                "transport mode is for the host that the peer is, and that it is \(sa.path.remote.address) follows from the source of its messages alone, which anybody can write; let both sides have mobility, or set the tunnel up anew",
+                "transport mode is for the host that the peer is, and that it is \(sa.path.remote.address) follows from the source of its messages alone, which anybody can write; let both sides have mobike, or set the tunnel up anew",
                 at: origins, notify: .tsUnacceptable)
         }
         let theirLocal = payloads.trafficSelectors(ofInitiator: !isOffer)?.policySelectors ?? []

@@ -1,6 +1,5 @@
 import COpenSSL
 import Octets
-import Synchronization
 
 /// A Brainpool curve (RFC 5639) with the arithmetic of libcrypto, for key exchange as RFC 6954 has it.
 ///
@@ -11,24 +10,17 @@ final class BrainpoolCurve: Sendable {
     private nonisolated(unsafe) let orderLessOne: OpaquePointer
     private let fieldLength: Int
 
-    /// Only curves that could be made: where memory was short once, the next caller tries again.
-    private static let made = Mutex<[KeyExchangeMethod: BrainpoolCurve]>([:])
+    private static let made = MadeObjects<BrainpoolCurve> { method in
+        switch method {
+        case .brainpoolP256r1: BrainpoolCurve(method, NID_brainpoolP256r1)
+        case .brainpoolP384r1: BrainpoolCurve(method, NID_brainpoolP384r1)
+        case .brainpoolP512r1: BrainpoolCurve(method, NID_brainpoolP512r1)
+        default: nil
+        }
+    }
 
     static func named(_ method: KeyExchangeMethod) throws(CryptoError) -> BrainpoolCurve {
-        let curve = made.withLock { made -> BrainpoolCurve? in
-            if let curve = made[method] { return curve }
-            let curve: BrainpoolCurve? =
-                switch method {
-                case .brainpoolP256r1: BrainpoolCurve(method, NID_brainpoolP256r1)
-                case .brainpoolP384r1: BrainpoolCurve(method, NID_brainpoolP384r1)
-                case .brainpoolP512r1: BrainpoolCurve(method, NID_brainpoolP512r1)
-                default: nil
-                }
-            made[method] = curve
-            return curve
-        }
-        guard let curve else { throw CryptoError(.libraryFailure, "libcrypto gives no curve \(method)") }
-        return curve
+        try made.named(method, orThrow: CryptoError(.libraryFailure, "libcrypto gives no curve \(method)"))
     }
 
     private init?(_ method: KeyExchangeMethod, _ name: Int32) {

@@ -1,6 +1,5 @@
 import COpenSSL
 import Octets
-import Synchronization
 
 /// A MODP group of RFC 3526: a safe prime p and the generator 2, with the exponentiation of libcrypto.
 final class ModularGroup: Sendable {
@@ -11,26 +10,19 @@ final class ModularGroup: Sendable {
     private nonisolated(unsafe) let montgomery: OpaquePointer
     private let octetCount: Int
 
-    /// Only groups that could be made: where memory was short once, the next caller tries again.
-    private static let made = Mutex<[KeyExchangeMethod: ModularGroup]>([:])
+    private static let made = MadeObjects<ModularGroup> { method in
+        switch method {
+        case .modp2048: ModularGroup(method, BN_get_rfc3526_prime_2048)
+        case .modp3072: ModularGroup(method, BN_get_rfc3526_prime_3072)
+        case .modp4096: ModularGroup(method, BN_get_rfc3526_prime_4096)
+        case .modp6144: ModularGroup(method, BN_get_rfc3526_prime_6144)
+        case .modp8192: ModularGroup(method, BN_get_rfc3526_prime_8192)
+        default: nil
+        }
+    }
 
     static func named(_ method: KeyExchangeMethod) throws(CryptoError) -> ModularGroup {
-        let group = made.withLock { made -> ModularGroup? in
-            if let group = made[method] { return group }
-            let group: ModularGroup? =
-                switch method {
-                case .modp2048: ModularGroup(method, BN_get_rfc3526_prime_2048)
-                case .modp3072: ModularGroup(method, BN_get_rfc3526_prime_3072)
-                case .modp4096: ModularGroup(method, BN_get_rfc3526_prime_4096)
-                case .modp6144: ModularGroup(method, BN_get_rfc3526_prime_6144)
-                case .modp8192: ModularGroup(method, BN_get_rfc3526_prime_8192)
-                default: nil
-                }
-            made[method] = group
-            return group
-        }
-        guard let group else { throw CryptoError(.libraryFailure, "libcrypto gives no group \(method)") }
-        return group
+        try made.named(method, orThrow: CryptoError(.libraryFailure, "libcrypto gives no group \(method)"))
     }
 
     private init?(_ method: KeyExchangeMethod, _ prime: (OpaquePointer?) -> OpaquePointer?) {
