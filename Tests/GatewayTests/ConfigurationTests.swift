@@ -48,6 +48,7 @@ struct ConfigurationTests {
         #expect(daemon.endpoint.puzzleThreshold == 9)
         #expect(daemon.endpoint.puzzleThresholdPerNetwork == 8)
         #expect(daemon.endpoint.puzzleDifficulty == 7)
+        #expect(daemon.endpoint.negotiationLimit == 64)
     }
 
     @Test("A connection's own settings come before the defaults")

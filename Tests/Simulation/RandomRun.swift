@@ -131,7 +131,8 @@ public struct RandomRun {
                 world.audits = true
                 world.jobTime = jobTime
                 world.historyLimit = 64
-            }, left: change(algorithms), right: change(algorithms))
+            }, left: change(algorithms), right: change(algorithms),
+            endpoint: { $0.negotiationLimit = seed.isMultiple(of: 3) ? 1 : 128 })
         let world = current.world
         // While the connection is being set up there may be two of it, one of which goes.
         var outage = Outage(now: world.now, limit: max(.seconds(60), usualOutage))

@@ -54,7 +54,11 @@ public struct StarRun {
         world.audits = true
         world.historyLimit = 64
         world.conditions = NetworkConditions(duplication: 0.05, delay: .milliseconds(1) ... .milliseconds(60))
-        let hub = await world.add("hub", "198.51.100.1", (0..<count).map { configuration(of: $0, isHub: true) })
+        var settings = EndpointConfiguration()
+        // Few, so that they are waited for: nobody may be held up by who is silent.
+        settings.negotiationLimit = 3
+        let hub = await world.add(
+            "hub", "198.51.100.1", (0..<count).map { configuration(of: $0, isHub: true) }, settings: settings)
         for peer in 0..<count {
             await world.add("peer\(peer)", "192.0.2.\(peer + 1)", [configuration(of: peer, isHub: false)])
         }

@@ -27,6 +27,7 @@ enum LimitKey: String, ConfigurationKey {
     case puzzleThreshold = "puzzle-threshold"
     case puzzleThresholdPerNetwork = "puzzle-threshold-per-network"
     case puzzleDifficulty = "puzzle-difficulty"
+    case negotiations
 }
 
 enum RevocationKey: String, ConfigurationKey {

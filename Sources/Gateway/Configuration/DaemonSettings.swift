@@ -103,6 +103,7 @@ extension DaemonSettings {
         if let count = mapping?[.puzzleThresholdPerNetwork]?.integer(in: 0...1_000_000) {
             endpoint.puzzleThresholdPerNetwork = count
         }
+        if let count = mapping?[.negotiations]?.integer(in: 1...1_000_000) { endpoint.negotiationLimit = count }
         if let bits = mapping?[.puzzleDifficulty]?.integer(in: 0...18) { endpoint.puzzleDifficulty = bits }
     }
 }

@@ -76,7 +76,7 @@ extension Daemon {
         [
             endpoint.halfOpenLimit, endpoint.halfOpenLimitPerAddress, endpoint.cookieThreshold,
             endpoint.puzzleThreshold, endpoint.puzzleThresholdPerNetwork, endpoint.puzzleDifficulty,
-            endpoint.anonymousLimit, endpoint.peerLimit,
+            endpoint.anonymousLimit, endpoint.peerLimit, endpoint.negotiationLimit,
         ]
     }
 

@@ -23,6 +23,9 @@ public struct EndpointConfiguration: Sendable {
     public var halfOpenTimeout: Duration = .seconds(30)
     /// A computation that has not ended by then counts as failed.
     public var computationLimit: Duration = .seconds(60)
+    /// Negotiations of ours whose answers are not overdue, at most: further ones wait for their turn. 128 are as many as two cores
+    /// bring to an end within the time after which requests are repeated.
+    public var negotiationLimit = 128
     /// Anonymous peers (RFC 7619) that each connection takes at most.
     public var anonymousLimit = 256
     /// Peers with an identity that each connection takes at most, if it takes several.
@@ -34,6 +37,8 @@ public struct EndpointConfiguration: Sendable {
     public var ticketSecret: SecretOctets?
     /// The address of ours that packets to a peer leave from, where a connection names none; `nil`: no route.
     public var sourceAddress: @Sendable (IPAddress) -> IPAddress? = { _ in nil }
+    /// Whether packets can be sent from an address that a connection names as ours.
+    public var isLocalAddress: @Sendable (IPAddress) -> Bool = { _ in true }
     /// The wall clock's reading, as time since 1970, at ``Instant/origin``; used to judge certificates. See
     /// ``Endpoint/setUnixTime(atOrigin:)``.
     public var unixTimeAtOrigin: Duration = .zero

@@ -18,6 +18,8 @@ struct ConnectionRecord {
     var attempt = 0
     /// Which of the remote addresses is tried.
     var addressIndex = 0
+    /// Its peer is called as soon as fewer others are being called.
+    var awaitsTurn = false
     /// Children that are missing from an established SA, and when they are asked for again.
     var missing: [String: (attempt: Int, at: Instant)] = [:]
     /// Children that a person or a packet asked for while the connection was being set up.

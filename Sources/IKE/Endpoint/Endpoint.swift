@@ -17,6 +17,7 @@ public final class Endpoint {
     /// Made when it is first needed, and anew after the connections or their addresses have changed.
     var candidateIndex: CandidateIndex?
     var deadlines = DeadlineQueue<DeadlineOwner>()
+    var isGivingTurns = false
     /// What has to be paid for by who would begin an SA. The thread that receives datagrams may ask it too.
     public let admission: AdmissionControl
     /// Answers to what belongs to no SA, and apart from them those that an honest initiator may need to connect at all.
@@ -192,7 +193,7 @@ public final class Endpoint {
 
     // MARK: After each call
 
-    /// Handles what SAs have told, and enters their deadlines.
+    /// Handles what SAs have told, enters their deadlines, and lets those begin whose turn it is.
     func settle(_ touched: IKESA?) {
         var touched = touched.map { [$0] } ?? []
         while !context.signals.isEmpty {
@@ -203,10 +204,11 @@ public final class Endpoint {
         for sa in touched {
             // What was refused counts until it is forgotten: to be refused is not to be free of limits.
             if sa.isEstablished { admission.remove(localSPI: sa.localSPI) }
-            if let deadline = sa.nextDeadline, sas[sa.localSPI] != nil {
-                deadlines.insert(.sa(sa.localSPI), at: deadline)
-            }
+            let isThere = sas[sa.localSPI] === sa
+            if isThere, let deadline = sa.nextDeadline { deadlines.insert(.sa(sa.localSPI), at: deadline) }
+            context.turns.update(sa.localSPI, holds: isThere && sa.holdsTurn)
         }
+        giveTurns()
     }
 
     func register(_ sa: IKESA) {

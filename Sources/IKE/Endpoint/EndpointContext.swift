@@ -15,6 +15,7 @@ final class EndpointContext {
     /// Things an SA tells the endpoint; handled before the call returns.
     var signals: [Signal] = []
     var jobs = JobTable()
+    var turns: NegotiationTurns
     var counters = MessageCounters()
     var ikeSPIs = SPIAllocator()
     var childSPIs = ChildSPIAllocator()
@@ -50,6 +51,7 @@ final class EndpointContext {
     init(configuration: EndpointConfiguration, random: any RandomNumberGenerator) {
         self.configuration = configuration
         self.random = random
+        turns = NegotiationTurns(limit: configuration.negotiationLimit)
     }
 
     func emit(_ output: Output) { outputs.append(output) }

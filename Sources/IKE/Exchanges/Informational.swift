@@ -200,7 +200,13 @@ extension IKESA {
     /// either: it may change what is to be done, or where.
     func runNextTask() {
         let task = withEstablished { established -> Established.Task? in
-            guard established.outgoing == nil, established.incoming == nil, !established.tasks.isEmpty else { return nil }
+            guard established.outgoing == nil, established.incoming == nil, let next = established.tasks.first else {
+                return nil
+            }
+            guard context.turns.isFree || !next.needsTurn else {
+                context.turns.wait(.exchange(localSPI: localSPI))
+                return nil
+            }
             return established.tasks.removeFirst()
         }
         guard case .some(.some(let task)) = task, let established else { return }

@@ -14,6 +14,14 @@ struct Established {
         case liveness
         case notice(ExtensionNotice)
 
+        /// Whether the task waits where many negotiations are under way.
+        var needsTurn: Bool {
+            switch self {
+            case .createChild, .rekeyChild, .rekeyIKE: true
+            case .deleteChild, .deleteIKE, .liveness, .notice: false
+            }
+        }
+
         /// Whether the task goes along to the SA that replaces this one.
         var goesAlong: Bool {
             switch self {
