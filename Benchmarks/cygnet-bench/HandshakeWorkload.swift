@@ -137,7 +137,7 @@ final class HandshakeWorkload {
                 gateway.time.jobs[job.kind, default: 0] += Double(ProcessorClock.thread() - begin) - ProcessorClock.cost
                 charge(gateway) { $0.complete(job.id, with: result, at: now) }
             case .event(.childEstablished): gateway.isUp = true
-            case .event(.failed(_, let refusal, _)): gateway.complaint = refusal.reason
+            case .event(.failed(_, _, let refusal, _)): gateway.complaint = refusal.reason
             default: break
             }
         }

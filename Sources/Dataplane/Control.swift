@@ -73,7 +73,11 @@ struct Control: ~Copyable {
     /// Opens what belongs to the network namespace of the calling thread.
     private static func open(_ configuration: UserspaceDataplane.Configuration) throws(DataplaneError) -> Opened {
         let device = cygnet_open_tun(configuration.deviceName)
-        guard device >= 0 else { throw .system(-device, "make the TUN device \(configuration.deviceName)") }
+        guard device >= 0 else {
+            throw .system(
+                -device, "make the TUN device \(configuration.deviceName)",
+                ifInUse: "another daemon has it; stop that one, or set daemon.device to another name")
+        }
         do throws(DataplaneError) {
             guard let index = Links.index(of: configuration.deviceName) else {
                 throw DataplaneError(.system, "the device \(configuration.deviceName) is gone")

@@ -24,7 +24,12 @@ struct Cleanup: ParsableCommand {
             for line in removed { print("removed \(line)") }
             if removed.isEmpty { print("nothing to remove") }
         } catch {
-            let remedy = error.code == .inUse ? "; end it first with `cygnet stop` (--socket names its socket), or use --force" : ""
+            let remedy =
+                switch error.code {
+                case .inUse: "; end it first with `cygnet stop` (--socket names its socket), or use --force"
+                case .notPermitted: "; run it as root"
+                default: ""
+                }
             Terminal.complain("cygnet: \(error.reason)\(remedy)")
             throw (error.code == .notPermitted ? Outcome.notPermitted : .failed).exitCode
         }

@@ -9,7 +9,8 @@ struct Cygnet: AsyncParsableCommand {
         discussion: """
             Exit status: 0 success, 1 failed, 2 (status) a connection that ought to be up is down, 3 configuration, \
             4 no daemon, 5 not permitted, 10 peer silent, 11 authentication failed, 12 no common proposal, \
-            13 unacceptable traffic selectors, 14 certificate, 15 refused by the peer otherwise, 64 wrong usage.
+            13 unacceptable traffic selectors, 14 certificate, 15 refused by the peer otherwise, \
+            16 peer's name not resolved, 64 wrong usage.
             """,
         version: GatewayVersion.current,
         subcommands: [

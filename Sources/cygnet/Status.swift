@@ -67,14 +67,17 @@ struct StatusTable {
                 ["CHILD", "STATE", "TRAFFIC", "SPI IN", "SPI OUT", "IN", "OUT", "DROPS", "REKEY", "PROTECTION"],
                 children)
         }
-        let drops = status.dataplane.drops.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
-        if !drops.isEmpty { lines += ["", "dropped: \(drops.joined(separator: ", "))"] }
+        let sums = [("packets dropped", status.dataplane.drops), ("IKE messages ignored", status.ignoredMessages)]
+            .filter { !$0.1.isEmpty }
+            .map { what, counts in
+                "\(what): " + counts.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+            }
+        if !sums.isEmpty { lines += [""] + sums }
         self.lines = lines
     }
 
     /// - Parameter sa: what the connection has, or has with one of several peers.
     private static func row(_ connection: ConnectionReport, _ sa: IKESAReport?) -> [String] {
-        let news = connection.lastError.map { "\($0)" + (connection.nextAttemptIn.map { "; again in \($0) s" } ?? "") }
         let agreed = sa.map {
             "\($0.suite), rekey in \($0.rekeyIn.map(Self.time) ?? "–")" + given("has", $0.assignedToPeer)
                 + given("gives", $0.assignedToUs)
@@ -84,8 +87,20 @@ struct StatusTable {
             Self.time(sa?.instance == nil ? connection.since : sa?.age ?? 0), connection.localIdentity,
             sa?.instance == nil ? connection.remoteIdentity : sa?.remoteIdentity ?? "",
             sa?.remote ?? connection.remoteHosts.joined(separator: " "),
-            sa?.instance == nil ? news ?? agreed ?? connection.reason : agreed ?? "",
+            sa?.instance == nil ? news(connection) ?? agreed ?? connection.reason : agreed ?? "",
         ]
+    }
+
+    /// What there is to say instead of what was agreed; `nil` where all is well.
+    private static func news(_ connection: ConnectionReport) -> String? {
+        switch connection.state {
+        case "up": connection.lastError
+        case "connecting": connection.reason + (connection.lastError.map { "; before: \($0)" } ?? "")
+        case "retrying":
+            (connection.lastError ?? connection.reason) + (connection.nextAttemptIn.map { "; again in \($0) s" } ?? "")
+        case "failed": connection.lastError
+        default: connection.reason
+        }
     }
 
     private static func given(_ verb: String, _ assigned: AssignmentReport?) -> String {
@@ -101,7 +116,7 @@ struct StatusTable {
         guard !child.securityAssociations.isEmpty else {
             let traffic =
                 child.localSelectors.joined(separator: " ") + " === " + child.remoteSelectors.joined(separator: " ")
-            return [[name, "down", traffic, "", "", "", "", "", "", ""]]
+            return [[name, child.isTakenDown ? "taken down" : "down", traffic, "", "", "", "", "", "", ""]]
         }
         return child.securityAssociations.map { sa in
             [

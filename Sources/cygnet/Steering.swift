@@ -7,7 +7,7 @@ struct Up: AsyncParsableCommand {
         discussion: """
             Exit status: 0 it is up, 3 no such connection, 4 no daemon, 5 not permitted, 10 the peer is silent, \
             11 authentication failed, 12 no proposal in common, 13 unacceptable traffic selectors, 14 a certificate is \
-            not accepted, 15 the peer refused otherwise, 1 anything else.
+            not accepted, 15 the peer refused otherwise, 16 the peer's name cannot be resolved, 1 anything else.
             """)
 
     @OptionGroup var control: ControlOptions

@@ -66,7 +66,7 @@ struct ControlTests {
 
     @Test(
         "So many clients are served at once; one more is told so, and served when another has gone",
-        .timeLimit(.minutes(1)))
+        .timeLimit(.minutes(5)))
     func limit() async throws {
         try await withServer { path in
             let client = ControlClient(path: path)
@@ -106,7 +106,7 @@ struct ControlTests {
         }
     }
 
-    @Test("Clients that have come and that nobody has met are let go when the socket closes", .timeLimit(.minutes(1)))
+    @Test("Clients that have come and that nobody has met are let go when the socket closes", .timeLimit(.minutes(5)))
     func unmet() async throws {
         let path = FileManager.default.temporaryDirectory.appending(path: "cygnet-\(UUID().uuidString).sock").path
         let server = try await ControlServer(path: path, group: nil, logger: logger)

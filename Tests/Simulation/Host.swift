@@ -139,7 +139,7 @@ public final class Host {
     public var refusals: [Refusal] {
         events.compactMap {
             switch $0 {
-            case .failed(_, let refusal, _), .callerRefused(_, _, let refusal): refusal
+            case .failed(_, _, let refusal, _), .callerRefused(_, _, let refusal): refusal
             default: nil
             }
         }

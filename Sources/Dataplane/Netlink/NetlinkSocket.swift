@@ -73,13 +73,15 @@ struct NetlinkSocket: ~Copyable {
 
 extension DataplaneError {
     /// What a system call's error number says about `purpose`, which completes "cannot …".
-    static func system(_ number: Int32, _ purpose: String) -> DataplaneError {
+    /// - Parameter remedy: what to say besides where somebody else has what was asked for.
+    static func system(_ number: Int32, _ purpose: String, ifInUse remedy: String? = nil) -> DataplaneError {
         let code: Code =
             switch number {
             case EPERM, EACCES: .notPermitted
             case EBUSY, EADDRINUSE: .inUse
             default: .system
             }
-        return DataplaneError(code, "cannot \(purpose): \(String(cString: strerror(number)))")
+        let advice = code == .inUse ? remedy.map { ": \($0)" } ?? "" : ""
+        return DataplaneError(code, "cannot \(purpose): \(String(cString: strerror(number)))\(advice)")
     }
 }

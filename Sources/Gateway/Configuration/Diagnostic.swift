@@ -1,6 +1,7 @@
 import IKE
 
-/// One finding about a configuration: where, which key, what is wrong and what to write instead. Always one line.
+/// One finding about a configuration: where, which key, what is wrong and what to write instead. Always one line. Line 0 of a
+/// file is the file as a whole.
 public struct Diagnostic: Hashable, Sendable, CustomStringConvertible {
     public enum Severity: String, Hashable, Sendable { case error, warning }
 
@@ -11,7 +12,8 @@ public struct Diagnostic: Hashable, Sendable, CustomStringConvertible {
     public var description: String {
         let prefix = severity == .warning ? "warning: " : ""
         let key = origin.key.isEmpty ? "" : "\(origin.key): "
-        return "\(escaped(origin.file)):\(origin.line):\(origin.column): \(prefix)\(key)\(message)"
+        let place = origin.line > 0 ? ":\(origin.line):\(origin.column)" : ""
+        return "\(escaped(origin.file))\(place): \(prefix)\(key)\(message)"
     }
 }
 

@@ -23,7 +23,7 @@ struct IncludedFiles {
     }
 
     private mutating func read(_ path: String, requestedAt: Origin?, chain: [Step], _ diagnostics: Diagnostics) {
-        let place = requestedAt ?? Origin(file: path, line: 1, column: 1, key: "")
+        let place = requestedAt ?? Origin(file: path, line: 0, column: 0, key: "")
         let real = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
         if let start = chain.firstIndex(where: { $0.real == real }) {
             let cycle = (chain[start...].map(\.path) + [path]).joined(separator: " → ")

@@ -31,9 +31,11 @@ package final class ControlServer: Sendable {
     package init(path: String, group: gid_t?, logger: Logger) async throws(ControlSocketError) {
         self.path = path
         self.logger = logger
-        let directory = path.split(separator: "/", omittingEmptySubsequences: true).dropLast().joined(separator: "/")
-        // The daemon's umask would keep the configured group out.
-        if !directory.isEmpty, mkdir("/" + directory, 0o755) == 0 { chmod("/" + directory, 0o755) }
+        if let slash = path.lastIndex(of: "/"), slash > path.startIndex {
+            let directory = String(path[..<slash])
+            // The daemon's umask would keep the configured group out.
+            if mkdir(directory, 0o755) == 0 { chmod(directory, 0o755) }
+        }
         guard !ControlClient.isAnswered(path) else {
             throw ControlSocketError(
                 isPermission: false,
@@ -50,11 +52,15 @@ package final class ControlServer: Sendable {
                         return try AcceptedConnection(channel)
                     }
                 }
+        } catch is UnixDomainSocketPathWrongType {
+            throw ControlSocketError(
+                isPermission: false,
+                reason: "cannot open the control socket \(path): something else has this name, which is left as it is; give another --socket")
         } catch {
             let number = (error as? IOError)?.errnoCode ?? 0
             throw ControlSocketError(
                 isPermission: number == EACCES || number == EPERM,
-                reason: "cannot open the control socket \(path): \(ReferencedFile.reason(number))")
+                reason: "cannot open the control socket \(path): \(number == 0 ? "\(error)" : ReferencedFile.reason(number))")
         }
         if let group { chown(path, .max, group) }
         chmod(path, 0o660)

@@ -10,6 +10,8 @@ public struct GatewayStatus: Codable, Hashable, Sendable {
     /// Other things a person should know of.
     public var warnings: [String] = []
     public var connections: [ConnectionReport] = []
+    /// IKE messages that had no effect on any IKE SA, by reason; those of which there were none are left out.
+    public var ignoredMessages: [String: UInt64] = [:]
     public var dataplane = TrafficReport()
 
     public init(version: String, uptime: Int, configuration: String, logLevel: String) {
@@ -39,6 +41,8 @@ public struct ConnectionReport: Codable, Hashable, Sendable {
     public var since: Int
     public var nextAttemptIn: Int?
     public var lastError: String?
+    /// Whether a person has taken it down, and neither a packet nor time brings it up again.
+    public var isTakenDown: Bool
     public var localIdentity: String
     public var remoteIdentity: String
     public var remoteHosts: [String]
@@ -95,6 +99,8 @@ public struct ChildReport: Codable, Hashable, Sendable {
     public var name: String
     public var isWanted: Bool
     public var isUp: Bool
+    /// Whether a person has taken it down, alone or with its connection.
+    public var isTakenDown: Bool
     public var localSelectors: [String]
     public var remoteSelectors: [String]
     public var securityAssociations: [ChildSAReport]

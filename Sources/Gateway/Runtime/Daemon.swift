@@ -68,6 +68,7 @@ public actor Daemon {
         settings.unixTimeAtOrigin = .nanoseconds(clock.originInUnixTime)
         settings.exportsKeys = keyLog != nil
         settings.sourceAddress = { RouteProbe.sourceAddress(towards: $0, mark: firewallMark) }
+        settings.isLocalAddress = RouteProbe.isLocal
         endpoint = Endpoint(configuration: settings, random: SystemRandomNumberGenerator())
         fetcher = StatusFetcher(StatusFetcher.Limits(configuration.daemon.revocation))
     }

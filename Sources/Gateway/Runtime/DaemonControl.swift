@@ -115,13 +115,12 @@ extension Daemon: ControlResponder {
     }
 
     private func giveUp(_ id: UInt64, _ name: String, after seconds: Double) {
+        let present = presentState(name).map { ": it is \($0)" } ?? ""
         waiters.finish(
             id,
             ControlReply(
                 .peerSilent,
-                lines: [
-                    "\(name) is not up after \(Int(seconds)) s; the attempt goes on", "  more: cygnet explain \(name)",
-                ]))
+                lines: ["\(name) is not up after \(Int(seconds)) s\(present)", "  more: cygnet explain \(name)"]))
     }
 
     private func takeDown(_ request: ControlRequest) async -> ControlReply {
@@ -184,37 +183,51 @@ extension Daemon: ControlResponder {
         guard let name else {
             var lines: [String] = []
             for connection in configuration.connections {
-                guard let last = history.last(of: connection.name) else {
-                    lines.append("\(connection.name): nothing negotiated yet")
-                    continue
+                lines.append("\(connection.name) is \(presentState(connection.name) ?? "unknown")")
+                if let last = history.last(of: connection.name) {
+                    lines.append("  last: \(ExplanationText.summary(last, clock: clock))")
                 }
-                let result = last.refusal.map { "failed: \($0.reason)" } ?? "agreed"
-                lines.append("\(connection.name): \(last.title), \(clock.date(of: last.began)), \(result)")
             }
-            return ControlReply(lines: lines + callerLines(of: nil, since: .origin))
+            for (heading, narratives) in callers(of: nil, since: .origin) {
+                lines += ["", heading] + narratives.map { "  \(ExplanationText.summary($0, clock: clock))" }
+            }
+            return ControlReply(lines: lines + ["", "more of one: cygnet explain CONNECTION"])
         }
         guard connection(name) != nil else { return unknown(name) }
-        guard let last = history.last(of: name) else {
-            let state = endpoint.status().first { $0.name == name }
-            let doing = state.map { " It is \($0.state.rawValue): \($0.reason)." } ?? ""
-            return ControlReply(
-                lines: ["\(name) has negotiated nothing yet.\(doing)"] + callerLines(of: name, since: .origin))
+        var lines = presentState(name).map { ["\(name) is \($0)"] } ?? []
+        for negotiation in endpoint.negotiationsUnderWay(of: name) {
+            let until = negotiation.until.map { " until \(clock.date(of: $0))" } ?? ""
+            lines += ["", "Under way:"] + ExplanationText.lines(PackedNarrative(negotiation.narrative), clock: clock)
+            lines.append("  waits for \(negotiation.waitsFor)\(until)")
         }
-        return ControlReply(
-            lines: ExplanationText.lines(last, clock: clock) + callerLines(of: name, since: last.began))
+        let last = history.last(of: name)
+        if let last {
+            lines += ["", "The last negotiation that ended:"] + ExplanationText.lines(last, clock: clock)
+        } else {
+            lines.append("no negotiation has ended yet")
+        }
+        for (heading, narratives) in callers(of: name, since: last?.began ?? .origin) {
+            lines += ["", heading] + narratives.flatMap { ExplanationText.lines($0, clock: clock) }
+        }
+        return ControlReply(lines: lines)
+    }
+
+    /// What a connection does at present, since when, and why: `connecting since …: calling 192.0.2.2`.
+    private func presentState(_ name: String) -> String? {
+        guard let status = endpoint.status().first(where: { $0.name == name }) else { return nil }
+        let next = status.nextAttempt.map { "; next attempt at \(clock.date(of: $0))" } ?? ""
+        return "\(status.state.rawValue) since \(clock.date(of: status.since)): \(status.reason)\(next)"
     }
 
     /// Callers that were refused before they had proved an identity: where a mistake in an identity, a secret or a proposal
     /// shows, at whichever end it is.
-    private func callerLines(of connection: String?, since: Instant) -> [String] {
-        let groups = [
+    private func callers(of connection: String?, since: Instant) -> [(heading: String, narratives: [PackedNarrative])] {
+        [
             ("Callers refused, not known to be the peer:", history.callers(of: connection)),
             ("Negotiations that fitted no connection:", history.unmatched),
-        ]
-        return groups.flatMap { heading, narratives in
+        ].compactMap { heading, narratives in
             let recent = narratives.filter { $0.began >= since }.suffix(3)
-            return recent.isEmpty
-                ? [] : ["", heading] + recent.flatMap { ExplanationText.lines($0, clock: clock) }
+            return recent.isEmpty ? nil : (heading, Array(recent))
         }
     }
 

@@ -31,13 +31,14 @@ extension Daemon {
             report(.childRekeyed, connection: connection, fields(child).merging(["old": hex(old)]) { $1 })
         case .childClosed(let connection, let child, let spi, let reason):
             report(.childClosed, connection: connection, ["child": child, "in": hex(spi), "reason": reason])
-        case .failed(let connection, let refusal, let nextAttempt):
+        case .failed(let connection, let child, let refusal, let nextAttempt):
             var fields = fields(refusal)
+            fields["child"] = child
             if let nextAttempt {
                 fields["retry"] = "\(max(Duration.zero, nextAttempt - clock.now).wholeNanoseconds / 1_000_000)ms"
             }
             report(.negotiationFailed, .warning, connection: connection, fields)
-            if let connection { waiters.failed(connection: connection, refusal) }
+            if let connection { waiters.failed(connection: connection, child: child, refusal) }
         case .callerRefused(let connection, let remote, let refusal):
             // Anybody can call: it ends nobody's wait, and not each one is told of.
             let (isTold, passedOver) = callers.admit(at: clock.now)

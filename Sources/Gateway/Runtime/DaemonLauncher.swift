@@ -12,16 +12,17 @@ extension Daemon {
         // Whatever the daemon makes is for its owner, unless a mode is set on purpose.
         umask(0o077)
         signal(SIGPIPE, SIG_IGN)
+        // Before the configuration: who lacks rights may not be able to read that either.
+        if let missing = Capabilities.missing() {
+            complain(missing)
+            return .notPermitted
+        }
         let reading = GatewayConfiguration.read(path: options.configurationPath)
         for diagnostic in reading.diagnostics { complain(diagnostic.description) }
         guard var configuration = reading.configuration else { return .configuration }
         let threshold = LogThreshold(options.logLevel ?? configuration.daemon.logLevel)
         var logger = Logger(label: "cygnet") { _ in CompactLogHandler(threshold: threshold) }
         logger.logLevel = threshold.level
-        if let missing = Capabilities.missing() {
-            complain(missing)
-            return .notPermitted
-        }
         if let directory = configuration.daemon.stateDirectory {
             let state = StateDirectory(path: directory)
             do throws(ReferencedFile.Complaint) {

@@ -18,6 +18,10 @@ extension Daemon {
         status.dataplane.packetsOut = statistics.outbound.packetsOut
         status.dataplane.drops = statistics.drops
         status.dataplane.eventsDropped = statistics.eventsDropped
+        let ignored = endpoint.messageCounters
+        for reason in MessageCounters.Reason.allCases where ignored[reason] > 0 {
+            status.ignoredMessages[reason.rawValue] = ignored[reason]
+        }
         let states = Dictionary(endpoint.status().map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         status.connections = configuration.connections.compactMap { connection in
             states[connection.name].map { report(connection, $0, counters, now) }
@@ -33,6 +37,7 @@ extension Daemon {
             let live = state.children.filter { $0.name == child.name }
             return ChildReport(
                 name: child.name, isWanted: (child.start ?? configured.start) == .boot, isUp: !live.isEmpty,
+                isTakenDown: state.isHeldDown || state.heldDownChildren.contains(child.name),
                 localSelectors: child.localSelectors.map(\.description),
                 remoteSelectors: child.remoteSelectors.map(\.description),
                 securityAssociations: live.map { report($0, of: connection.name, counters, now) })
@@ -43,7 +48,7 @@ extension Daemon {
                 && children.allSatisfy { $0.isUp || !$0.isWanted },
             state: state.state.rawValue, reason: state.reason, since: seconds(now - state.since),
             nextAttemptIn: state.nextAttempt.map { max(0, seconds($0 - now)) },
-            lastError: state.refusal?.description, localIdentity: configured.localIdentity.description,
+            lastError: state.refusal?.description, isTakenDown: state.isHeldDown, localIdentity: configured.localIdentity.description,
             remoteIdentity: configured.wantedPeer,
             remoteHosts: connection.hosts.map(\.description),
             securityAssociations: state.ikeSAs.map { report($0, of: connection.name, now) }, children: children)

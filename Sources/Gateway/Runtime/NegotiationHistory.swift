@@ -105,6 +105,13 @@ struct PackedNarrative {
 
 /// A negotiation in words.
 enum ExplanationText {
+    /// In one line.
+    static func summary(_ narrative: PackedNarrative, clock: GatewayClock) -> String {
+        let result =
+            narrative.refusal.map { "failed: \($0.reason)" } ?? (narrative.isFinished ? "agreed" : "under way")
+        return "\(narrative.title), \(clock.date(of: narrative.began)), \(result)"
+    }
+
     static func lines(_ narrative: PackedNarrative, clock: GatewayClock) -> [String] {
         var lines = ["\(narrative.title), \(clock.date(of: narrative.began))"]
         for line in narrative.lines {

@@ -29,9 +29,11 @@ struct UpWaiters {
         }
     }
 
-    mutating func failed(connection: String, _ refusal: Refusal) {
+    /// - Parameter child: `nil`: nothing of the connection will come.
+    mutating func failed(connection: String, child: String?, _ refusal: Refusal) {
         for (id, waiter) in waiters where waiter.connection == connection {
-            finish(id, ControlReply(refusal, connection: connection))
+            guard child.map(waiter.missing.contains) ?? true else { continue }
+            finish(id, ControlReply(refusal, connection: connection, child: child))
         }
     }
 
@@ -46,11 +48,11 @@ struct UpWaiters {
 
 extension ControlReply {
     /// What there is to say of a failure.
-    init(_ refusal: Refusal, connection: String) {
-        let side = refusal.decidedBy == .peer ? "the peer refused: " : ""
+    init(_ refusal: Refusal, connection: String, child: String?) {
+        let what = child.map { "child \($0) of \(connection)" } ?? connection
         self.init(
             Outcome(refusal.cause),
-            lines: ["\(connection) is not up: \(side)\(refusal.reason)"]
+            lines: ["\(what) is not up: \(refusal.reason)"]
                 + refusal.origins.map { "  see \($0)" } + ["  more: cygnet explain \(connection)"])
     }
 }

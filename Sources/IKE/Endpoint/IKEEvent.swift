@@ -1,4 +1,5 @@
 import IPPacket
+import IPsecPolicy
 import Octets
 
 /// What happened, for logs, status and explanations.
@@ -12,8 +13,9 @@ public enum IKEEvent: Sendable {
     /// A connection is in another state, or in the same for another reason. `deadline`: when that ends at the latest, if it is
     /// not to last.
     case connectionChanged(connection: String, ConnectionStatus.State, reason: String, deadline: Instant?)
-    /// An attempt of ours failed, or one of a peer that has proved its identity. `nextAttempt`: when it is made again, if it is.
-    case failed(connection: String?, Refusal, nextAttempt: Instant?)
+    /// An attempt of ours failed, or one of a peer that has proved its identity. `child`: if only that of one child did;
+    /// `nextAttempt`: when it is made again, if it is.
+    case failed(connection: String?, child: String?, Refusal, nextAttempt: Instant?)
     /// Somebody who has not proved an identity called and was refused. `connection`: the one it asked for, if that is known.
     case callerRefused(connection: String?, remote: SocketAddress, Refusal)
     /// A negotiation ended, well or badly. `connection` is `nil` where no configured connection fitted.
@@ -70,7 +72,7 @@ public struct ChildSAStatus: Sendable {
     public var inboundSPI: UInt32
     public var outboundSPI: UInt32
     public var suite: ChildSuite
-    public var mode: ChildMode
+    public var mode: SAMode
     public var localSelectors: String
     public var remoteSelectors: String
     public var isEncapsulatedInUDP: Bool
@@ -105,6 +107,9 @@ public struct ConnectionStatus: Sendable {
     /// When the state ends at the latest: set for `connecting` and `retrying`, and for no other.
     public var deadline: Instant?
     public var refusal: Refusal?
+    /// A person has taken it down, or these children of it.
+    public var isHeldDown: Bool
+    public var heldDownChildren: Set<String>
     public var ikeSAs: [IKESAStatus]
     public var children: [ChildSAStatus]
 

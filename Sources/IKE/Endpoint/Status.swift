@@ -8,7 +8,8 @@ extension Endpoint {
             let live = record.sas.compactMap { sas[$0] }
             return ConnectionStatus(
                 name: name, state: record.phase.state, since: record.since, reason: record.reason,
-                deadline: record.phase.deadline, refusal: record.refusal, ikeSAs: live.compactMap { $0.status() },
+                deadline: record.phase.deadline, refusal: record.refusal, isHeldDown: record.isHeldDown,
+                heldDownChildren: record.heldDownChildren, ikeSAs: live.compactMap { $0.status() },
                 children: live.flatMap { sa in
                     sa.established?.children.map { child in
                         var status = child.status()

@@ -49,13 +49,17 @@ extension Endpoint {
         let remote = configuration.remoteAddresses[record.addressIndex % configuration.remoteAddresses.count]
         guard let local = sourceAddress(configuration, towards: remote) else {
             connections[name] = record
-            failed(
-                name,
-                Refusal(
-                    .local, "there is no route to \(remote), or no local address of its family",
-                    at: [configuration.origin(of: "local.address")]))
+            failed(name, lackOfSource(configuration, towards: remote))
             return
         }
+        guard context.turns.isFree else {
+            if !record.awaitsTurn { context.turns.wait(.call(connection: name, askedForBy: packet)) }
+            record.awaitsTurn = true
+            enterConnecting(&record, "waits for its turn to call \(remote): \(context.turns.holderCount) others are being called")
+            connections[name] = record
+            return
+        }
+        record.awaitsTurn = false
         let children = configuration.children.filter {
             record.requested.contains($0.name)
                 || configuration.start(of: $0) == .boot && !record.heldDownChildren.contains($0.name)
@@ -69,7 +73,23 @@ extension Endpoint {
     func sourceAddress(_ configuration: ConnectionConfiguration, towards remote: IPAddress) -> IPAddress? {
         configuration.localAddresses.isEmpty
             ? context.configuration.sourceAddress(remote)
-            : configuration.localAddresses.first { $0.family == remote.family }
+            : configuration.localAddresses.first {
+                $0.family == remote.family && context.configuration.isLocalAddress($0)
+            }
+    }
+
+    /// Why there is no address of ours from which to call the peer.
+    private func lackOfSource(_ configuration: ConnectionConfiguration, towards remote: IPAddress) -> Refusal {
+        let configured = configuration.localAddresses.filter { $0.family == remote.family }
+        let reason =
+            if configuration.localAddresses.isEmpty {
+                "there is no route to \(remote)"
+            } else if configured.isEmpty {
+                "no local address is configured from which \(remote) can be called, which needs one of its family"
+            } else {
+                "this host does not have the address \(configured.map(\.description).joined(separator: " or ")), from which \(remote) is to be called"
+            }
+        return Refusal(.local, reason, at: configured.isEmpty ? [] : [configuration.origin(of: "local.address")])
     }
 
     /// Begins an IKE SA.
@@ -110,7 +130,7 @@ extension Endpoint {
             record.enter(.failed, refusal.reason, context)
         }
         connections[name] = record
-        context.emit(.failed(connection: name, refusal, nextAttempt: record.nextAttempt))
+        context.emit(.failed(connection: name, child: nil, refusal, nextAttempt: record.nextAttempt))
     }
 
     func handleTimeout(ofConnection name: String) {
@@ -203,7 +223,7 @@ extension Endpoint {
             record.enter(record.restingPhase, reason, context)
         }
         connections[name] = record
-        if isNews { context.emit(.failed(connection: name, refusal, nextAttempt: record.nextAttempt)) }
+        if isNews { context.emit(.failed(connection: name, child: nil, refusal, nextAttempt: record.nextAttempt)) }
         settle(nil)
     }
 
@@ -357,10 +377,7 @@ extension Endpoint {
         guard let name = sa.connection?.name, var record = connections[name], sa.isEstablished,
             let configuration = record.configuration.children.first(where: { $0.name == child })
         else { return }
-        if let refusal {
-            record.refusal = refusal
-            context.emit(.failed(connection: name, refusal, nextAttempt: nil))
-        }
+        if let refusal { record.refusal = refusal }
         let hasChildren = record.sas.contains { spi in
             sas[spi]?.established.map { !$0.children.isEmpty && !$0.isReplaced } ?? false
         }
@@ -378,6 +395,9 @@ extension Endpoint {
                 refusal?.reason ?? "child \(child) was deleted", context)
         }
         connections[name] = record
+        if let refusal {
+            context.emit(.failed(connection: name, child: child, refusal, nextAttempt: record.missing[child]?.at))
+        }
     }
 
     private func closed(_ sa: IKESA, _ refusal: Refusal?, _ reason: String) {

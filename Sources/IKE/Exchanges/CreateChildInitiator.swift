@@ -184,7 +184,11 @@ extension IKESA {
         finishNarrative(refusal)
         if let old = creation.replaces {
             let next = retryRekey(ofChild: old, after: .seconds(isTemporary ? 4 : 30))
-            if !isTemporary { context.emit(.failed(connection: connection?.name, refusal, nextAttempt: next)) }
+            if !isTemporary {
+                context.emit(
+                    .failed(
+                        connection: connection?.name, child: creation.configuration.name, refusal, nextAttempt: next))
+            }
         } else {
             context.signals.append(.childLost(self, child: creation.configuration.name, refusal: refusal))
         }

@@ -104,7 +104,7 @@ extension IKESA {
         answer(.createChildSA, [.notify(NotifyPayload(type: refusal.notify ?? .noProposalChosen))])
         guard refusal.notify != .temporaryFailure else { return }
         finishNarrative(refusal)
-        context.emit(.failed(connection: connection?.name, refusal, nextAttempt: nil))
+        context.emit(.failed(connection: connection?.name, child: nil, refusal, nextAttempt: nil))
     }
 
     func completeChildAnswer(_ job: Job.ID, _ result: JobResult, _ pending: ChildAnswer) {

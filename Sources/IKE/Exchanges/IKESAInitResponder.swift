@@ -86,7 +86,7 @@ extension IKESA {
         }
         guard let choice else {
             for candidate in candidates.prefix(4) {
-                let wanted = candidate.ikeProposals.map { $0.payload(number: 0) }
+                let wanted = zip(1..., candidate.ikeProposals).map { $1.payload(number: $0) }
                 for (proposal, own) in zip(wanted, candidate.ikeProposals) {
                     tell(.wanted, proposal.summary, own.origin ?? candidate.origin(of: "ike"))
                 }

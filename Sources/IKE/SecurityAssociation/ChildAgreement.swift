@@ -10,7 +10,7 @@ struct ChildTerms {
     var remoteSelectors: [TrafficSelector]
     /// The peer takes packets padded beyond what the cipher needs (RFC 7296 section 1.3.1).
     var takesTFCPadding: Bool
-    var mode = ChildMode.tunnel
+    var mode = SAMode.tunnel
 }
 
 /// Traffic selectors of both sides.
@@ -175,7 +175,9 @@ extension IKESA {
             return SelectedChild(configuration: child, proposalNumber: choice.number, terms: terms)
         }
         for (child, _, _) in fitting {
-            let wanted = child.espProposals.map { $0.payload(number: 0, spi: 0, withKeyExchange: withKeyExchange) }
+            let wanted = zip(1..., child.espProposals).map {
+                $1.payload(number: $0, spi: 0, withKeyExchange: withKeyExchange)
+            }
             for (proposal, own) in zip(wanted, child.espProposals) {
                 tell(.wanted, "child \(child.name): \(proposal.summary)", origin: own.origin ?? child.origin(of: "esp"))
             }
