@@ -41,6 +41,29 @@ struct OvertakenAnswerTests {
         #expect(pair.faults.isEmpty)
     }
 
+    @Test("It is asked for again if it is to be kept up, also on an IKE SA that the peer has begun")
+    func askedForAgain() async {
+        // R: IKE rekey ->       from now on the IKE SA is R's
+        // R: D(child) ->
+        // L: C ->               what L keeps up is asked for again
+        // R: C <- A (held)
+        // R: D(child) ->
+        // L: A <-  C ->
+        let pair = await Pair.established(seed: 61)
+        _ = await pair.world.act("right") { endpoint, now in try? endpoint.rekey("site", at: now) }
+        await pair.world.run(for: .seconds(5))
+        let held = Held(pair.world) { !pair.isFromLeft($0) && $0.isResponse(.createChildSA) }
+        await pair.terminate("right", child: "net")
+        await pair.world.run(for: .seconds(3))
+        #expect(!held.datagrams.isEmpty)
+        await pair.terminate("right", child: "net")
+        await pair.world.run(for: .milliseconds(50))
+        held.release()
+        let isBack = await pair.world.run(atMost: .seconds(30)) { pair.isUp }
+        #expect(isBack)
+        #expect(pair.faults.isEmpty)
+    }
+
     @Test("Nor is a replacement, and the pair it was to replace, which the peer deleted as well, is gone")
     func replacementDeletedBeforeItIsKnown() async {
         // L: C(rekey) ->

@@ -382,7 +382,7 @@ extension Endpoint {
             sas[spi]?.established.map { !$0.children.isEmpty && !$0.isReplaced } ?? false
         }
         let isTemporary = refusal?.notify == .temporaryFailure && !record.heldDownChildren.contains(child)
-        let isKept = record.isWanted && record.keepsUp(configuration) && (sa.isInitiator || refusal == nil)
+        let isKept = record.isWanted && record.keepsUp(configuration)
         if isKept || isTemporary {
             let attempt = (record.missing[child]?.attempt ?? -1) + 1
             let at = context.now + ConnectionRecord.pause(record.configuration.timing, attempt: attempt)
