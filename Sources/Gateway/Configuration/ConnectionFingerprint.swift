@@ -11,8 +11,6 @@ extension GatewayConnection {
         plain.origin = Self.nowhere
         plain.origins = [:]
         plain.fingerprint = ""
-        plain.localAuthentication = .preSharedKey(SecretOctets([]))
-        plain.remoteAuthentication = .preSharedKey(SecretOctets([]))
         for index in plain.ikeProposals.indices { plain.ikeProposals[index].origin = nil }
         for index in plain.children.indices {
             plain.children[index].origin = Self.nowhere
@@ -21,8 +19,7 @@ extension GatewayConnection {
                 plain.children[index].espProposals[proposal].origin = nil
             }
         }
-        plain.peerSecrets = []
-        var parts = [Self.digest(Array("\(plain) \(hosts)".utf8))]
+        var parts = [Self.digest(ofPublicPartOf: plain, hosts)]
         switch configuration.localAuthentication {
         case .anonymous: parts.append("anonymous")
         case .preSharedKey where !configuration.peerSecrets.isEmpty: parts.append("by peer")
@@ -40,6 +37,27 @@ extension GatewayConnection {
         }
         for peer in configuration.peerSecrets { parts += ["\(peer.identity)", Self.digest(peer.secret)] }
         return Self.digest(Array(parts.joined(separator: " ").utf8))
+    }
+
+    /// Two keyed hashes of all but what identifies the peers to each other, field by field: to put thousands of connections into
+    /// words would take seconds. What is added to the configuration is taken in without being named here.
+    private static func digest(ofPublicPartOf connection: ConnectionConfiguration, _ hosts: [RemoteHost]) -> String {
+        var hashers = (Hasher(), Hasher())
+        hashers.1.combine(0)
+        func add(_ value: some Hashable) {
+            hashers.0.combine(value)
+            hashers.1.combine(value)
+        }
+        for (label, value) in Mirror(reflecting: connection).children {
+            switch value {
+            case let value as any Hashable: add(value)
+            case is LocalAuthentication, is RemoteAuthentication, is [PeerSecret]: continue
+            default: add("\(value)")
+            }
+            add(label)
+        }
+        add(hosts)
+        return "\(hashers.0.finalize()) \(hashers.1.finalize())"
     }
 
     private static let nowhere = Origin(file: "", line: 0, column: 0, key: "")

@@ -50,6 +50,8 @@ public actor Daemon {
     private var stopRequest: AsyncStream<Outcome>.Continuation?
     /// Whoever would wait for something is turned away.
     private(set) var isStopping = false
+    /// A changed configuration is being read.
+    var isReloading = false
 
     init(
         options: DaemonOptions, configuration: GatewayConfiguration, dataplane: any Dataplane,

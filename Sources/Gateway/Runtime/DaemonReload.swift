@@ -6,9 +6,13 @@ import Logging
 extension Daemon {
     /// Reads the configuration again. With mistakes in it, everything stays as it is.
     func reload() async -> ControlReply {
+        guard !isReloading else { return ControlReply(.failed, lines: ["a reload is under way; try again when it has ended"]) }
+        isReloading = true
+        defer { isReloading = false }
         notification.reloading()
         defer { notification.ready("\(configuration.connections.count) connections") }
-        let reading = GatewayConfiguration.read(path: options.configurationPath)
+        let reading = await Self.read(options.configurationPath)
+        guard !isStopping else { return ControlReply(.failed, lines: ["the daemon is stopping"]) }
         var lines = reading.diagnostics.map(\.description)
         guard let new = reading.configuration else {
             report(.reloadRefused, .error, ["reason": lines.first ?? ""])
@@ -51,6 +55,12 @@ extension Daemon {
             ["added": "\(added.count)", "changed": "\(changed.count)", "removed": "\(removed.count)"])
         await resolveNames()
         return ControlReply(lines: lines)
+    }
+
+    /// Reads a configuration beside the daemon's work: with thousands of connections it takes seconds.
+    @concurrent
+    private nonisolated static func read(_ path: String) async -> GatewayConfiguration.Reading {
+        GatewayConfiguration.read(path: path)
     }
 
     private func differences(to new: GatewayConfiguration) -> [String] {

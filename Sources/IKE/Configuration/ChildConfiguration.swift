@@ -1,7 +1,7 @@
 import IPsecPolicy
 
 /// A child SA that may be agreed within a connection.
-public struct ChildConfiguration: Sendable {
+public struct ChildConfiguration: Sendable, Hashable {
     public var name: String
     public var origin: Origin
     /// The security policy that its packets match: the number the data plane knows it by.
