@@ -280,4 +280,59 @@ struct OvertakenAnswerTests {
         #expect(pair.agrees())
         #expect(pair.faults.isEmpty)
     }
+
+    @Test(
+        "The IKE SA that prevails takes all with it when it is deleted before our own crossing rekey is answered",
+        arguments: 71...78 as ClosedRange<UInt64>)
+    func prevailingDeletedFirst(seed: UInt64) async {
+        // L: R(IKE) ->          R: R(IKE) ->
+        // R: answer -> (held)   L: answer ->
+        // R: D(old) -> (held)   D(new IKE SA) ->
+        // L: answer <-          only now it knows which one prevails
+        let pair = await Pair.established(seed: seed)
+        let old = pair.ikeSPI
+        let held = Held(pair.world) {
+            !pair.isFromLeft($0) && ($0.isResponse(.createChildSA) || $0.isRequest(.informational) && $0.header?.initiatorSPI == old)
+        }
+        await pair.rekeyIKE("left")
+        await pair.rekeyIKE("right")
+        await pair.world.run(for: .milliseconds(50))
+        await pair.terminate("right")
+        await pair.world.run(for: .milliseconds(100))
+        held.release()
+        // Left calls anew, as nobody has taken it down there.
+        let isBack = await pair.world.run(atMost: .seconds(5)) { pair.isUp }
+        #expect(isBack)
+        // What is left of the crossing goes by itself.
+        await pair.world.run(for: .seconds(40))
+        #expect(pair.agrees())
+        #expect(pair.faults.isEmpty)
+    }
+
+    @Test(
+        "Of two IKE SAs that were set up at once one goes, also when it has been rekeyed before the other was there",
+        arguments: 81...88 as ClosedRange<UInt64>)
+    func rekeyedBeforeTheOtherIsThere(seed: UInt64) async {
+        // R: IKE_SA_INIT, IKE_AUTH -> (held)
+        // L: IKE_SA_INIT, IKE_AUTH -> (held)
+        // L: IKE_AUTH <-        R: R(IKE) ->
+        // R: IKE_AUTH <-        for R the other is what was set up
+        // L: R(IKE) <-          for L, once its IKE_AUTH is answered, the successor, with another SPI
+        let pair = await Pair.established(seed: seed)
+        let fromRight = Held(pair.world) { $0.isRequest(.ikeAuth) }
+        await pair.world.act("right") { endpoint, now in endpoint.reauthenticate("site", at: now) }
+        await pair.world.run(for: .milliseconds(50))
+        await pair.world.act("left") { endpoint, now in endpoint.reauthenticate("site", at: now) }
+        await pair.world.run(for: .milliseconds(50))
+        let held = fromRight.datagrams
+        #expect(held.count == 2)
+        pair.world.tap = nil
+        for datagram in held where !pair.isFromLeft(datagram) { pair.world.inject(datagram) }
+        await pair.world.run(for: .milliseconds(30))
+        await pair.rekeyIKE("right")
+        for datagram in held where pair.isFromLeft(datagram) { pair.world.inject(datagram) }
+        await pair.world.run(for: .seconds(20))
+        #expect(pair.agrees())
+        #expect(pair.faults.isEmpty)
+    }
 }

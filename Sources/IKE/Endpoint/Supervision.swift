@@ -350,7 +350,7 @@ extension Endpoint {
             guard let other = sas[spi], let state = other.established, !state.isReplaced,
                 state.remoteIdentity == identity
             else { continue }
-            if other.isInitiator == sa.isInitiator || sa.createdAt > state.authenticatedAt {
+            if other.founding.isOurs == sa.founding.isOurs || sa.createdAt > state.authenticatedAt {
                 if sa.receivedInitialContact {
                     other.close(nil, reason: "the peer has lost this IKE SA and set up another", tellPeer: false)
                 } else {
@@ -359,8 +359,8 @@ extension Endpoint {
                 }
             } else {
                 // Both sides know all SPIs, so both choose the same loser; the side that began it deletes it.
-                let loser = sa.initiatorSPI < other.initiatorSPI ? other : sa
-                guard loser.isInitiator else { continue }
+                let loser = sa.founding.initiatorSPI < other.founding.initiatorSPI ? other : sa
+                guard loser.founding.isOurs else { continue }
                 loser.enqueue(.deleteIKE(reason: "both sides called at once"))
                 context.signals.append(.changed(loser))
             }

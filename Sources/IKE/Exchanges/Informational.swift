@@ -77,7 +77,7 @@ extension IKESA {
             answer(.informational, [])
             // Our rekey crossed the peer's, and the peer has found that its own holds (RFC 7296 section 2.25.2).
             let heir = established?.peerReplacement?.sa
-            if let heir { handOver(to: heir) }
+            if let heir, heir.isEstablished { handOver(to: heir) }
             let isReplaced = established?.isReplaced ?? false
             close(nil, reason: isReplaced ? "rekeyed" : "deleted by the peer", tellPeer: false, repeatsAnswer: true)
             heir?.runNextTask()

@@ -297,6 +297,7 @@ extension IKESA {
         // What the peer can do holds at once; what changes until the new SA takes over is handed on then.
         new.slots = slots
         new.peerAuthentication = peerAuthentication
+        new.founding = founding
         try new.secure(with: keys)
         new.claim(IdentityPairs.Pair(local: established.localIdentity, remote: established.remoteIdentity))
         new.enterInstance(established.remoteIdentity, inheriting: instance)
@@ -307,7 +308,8 @@ extension IKESA {
     func handOver(to new: IKESA) {
         guard let old = established else { return }
         guard new.isEstablished else {
-            return close(nil, reason: "the IKE SA that was to replace it has ended", tellPeer: true)
+            // The peer has deleted the SA that prevails, and with it all that it was given.
+            return close(nil, reason: "the IKE SA that was to replace it has ended", tellPeer: !isEndedByPeer)
         }
         _ = withEstablished { established in
             established.children = []

@@ -9,6 +9,12 @@ import Octets
 /// The exchanges are in files of their own, as extensions. A value of this class is used only inside the endpoint that
 /// made it.
 final class IKESA {
+    /// Who called, and with which SPI.
+    struct Founding {
+        let initiatorSPI: UInt64
+        let isOurs: Bool
+    }
+
     /// What the SA is doing; what belongs to a phase is in its case.
     enum State {
         case initiating(InitiatorInit)
@@ -57,6 +63,9 @@ final class IKESA {
     var receivedInitialContact = false
     /// The SA that the peer has made this one to replace, while it is not decided whether it does.
     weak var predecessor: IKESA?
+    /// The IKE SA that a call has set up, of which this one is the last successor by rekeying: what it was to the two sides stays,
+    /// whichever of them rekeys.
+    var founding: Founding
     /// The peer has deleted the SA.
     var isEndedByPeer = false
     /// When the first of the peer's certificates expires, in seconds since 1970, once they have been found good.
@@ -83,6 +92,7 @@ final class IKESA {
         self.path = path
         self.state = state
         self.connection = connection
+        founding = Founding(initiatorSPI: isInitiator ? localSPI : remoteSPI, isOurs: isInitiator)
         createdAt = context.now
         lastHeard = context.now
         lastSent = context.now
@@ -352,7 +362,6 @@ final class IKESA {
                 transmit(datagrams)
             }
         }
-        if let old = undecidedPredecessor { _ = old.withEstablished { $0.peerReplacement = nil } }
         releasePending()
         if !(established?.isReplaced ?? false) { for owner in Extensions.all { owner.ended(self) } }
         claim(nil)
@@ -366,7 +375,9 @@ final class IKESA {
                 context.childSPIs.release(old.inboundSPI)
             }
             // Not decided on, and never will be.
-            established.peerReplacement?.sa.close(nil, reason: why, tellPeer: false)
+            if let heir = established.peerReplacement?.sa, heir.isEstablished {
+                heir.close(nil, reason: why, tellPeer: false)
+            }
         }
         let wasEstablished = isEstablished
         state = repeatsAnswer ? .closing(until: context.now + context.configuration.halfOpenTimeout) : .closed
