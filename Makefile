@@ -50,7 +50,7 @@ run-guests:
 	@rm -f $(GUEST_MATRIX)
 	$(TEST) --filter GuestTests; result=$$?; cat $(GUEST_MATRIX) && exit $$result
 
-# Takes about six minutes after building, on a machine that does nothing else.
+# Takes about nine minutes after building, on a machine that does nothing else.
 bench:
 	@Lab/install-packages build test
 	$(SWIFT) build -c release --product cygnet

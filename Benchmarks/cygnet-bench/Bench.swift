@@ -40,7 +40,7 @@ struct All: AsyncParsableCommand {
         try await DaemonCommand.parse(arguments).run()
         try await TunnelCommand.parse(arguments).run()
         try await FloodCommand.parse(arguments).run()
-        try await ScaleCommand.parse(arguments + ["--tunnels", "3000"]).run()
+        try await ScaleCommand.parse(arguments).run()
     }
 }
 

@@ -1,4 +1,5 @@
 import CLinux
+import DequeModule
 import ESP
 import Glibc
 import IPPacket
@@ -31,8 +32,11 @@ struct Control: ~Copyable {
     private var inbound: [UInt16: InboundRow] = [:]
     /// By our SPI of the pair: the SPI that packets carry is the peer's choice, and need not be unlike another peer's.
     private var outbound: [UInt32: UnsafeMutablePointer<OutboundEntry>] = [:]
+    /// Associations that workers have been told to let go, with the number of that command; they are freed once it is obeyed.
+    private var retiredInbound: Deque<(number: UInt64, entry: UnsafeMutablePointer<InboundEntry>)> = []
+    private var retiredOutbound: Deque<(number: UInt64, entry: UnsafeMutablePointer<OutboundEntry>)> = []
     /// Drops of associations that are gone, by label.
-    private(set) var endedDrops: [String: UInt64] = [:]
+    private var endedDrops: [String: UInt64] = [:]
     private var hasStopped = false
 
     init() {}
@@ -157,8 +161,12 @@ struct Control: ~Copyable {
         running.outboundThread.join()
         for row in inbound.values { free(row.entry) }
         for entry in outbound.values { free(entry) }
+        for (_, entry) in retiredInbound { free(entry) }
+        for (_, entry) in retiredOutbound { free(entry) }
         inbound = [:]
         outbound = [:]
+        retiredInbound = []
+        retiredOutbound = []
         if let policies { free(policies) }
         policies = nil
         if !keepsBlocking { routing?.removeAll() }
@@ -203,6 +211,7 @@ struct Control: ~Copyable {
 
     mutating func installInbound(_ sa: SAParameters, policy: UInt32) throws(DataplaneError) {
         let running = try whileRunning()
+        freeRetired(running)
         let slot = UInt16(truncatingIfNeeded: sa.spi)
         guard inbound[slot] == nil else {
             throw DataplaneError(.inUse, "the slot of inbound SPI \(sa.spi.spiText) is taken")
@@ -215,8 +224,8 @@ struct Control: ~Copyable {
             throw error
         }
         inbound[slot] = InboundRow(spi: sa.spi, entry: entry)
-        // The peer may send as soon as it hears of the association, so the worker has it before this returns.
-        Self.hand(.install(entry), to: running.inboundCommands)
+        // The worker looks for commands before it calls an SPI unknown, so that it need not be waited for.
+        Self.post(.install(entry), to: running.inboundCommands)
     }
 
     mutating func activateOutbound(
@@ -235,7 +244,7 @@ struct Control: ~Copyable {
             throw error
         }
         outbound[inboundSPI] = entry
-        Self.hand(.activate(entry), to: running.outboundCommands)
+        Self.post(.activate(entry), to: running.outboundCommands)
     }
 
     private static func socket(
@@ -255,17 +264,38 @@ struct Control: ~Copyable {
         let slot = UInt16(truncatingIfNeeded: spi)
         guard let running, let row = inbound[slot], row.spi == spi else { return }
         inbound[slot] = nil
-        guard Self.hand(.remove(row.entry), to: running.inboundCommands) else { return }
-        remember(row.entry.pointee.report)
-        free(row.entry)
+        if let number = Self.post(.remove(row.entry), to: running.inboundCommands) {
+            retiredInbound.append((number, row.entry))
+        }
+        freeRetired(running)
     }
 
     mutating func removeOutbound(pairedWith inboundSPI: UInt32) {
-        guard let running, let entry = outbound.removeValue(forKey: inboundSPI),
-            Self.hand(.remove(entry), to: running.outboundCommands)
-        else { return }
-        remember(entry.pointee.report)
-        free(entry)
+        guard let running, let entry = outbound.removeValue(forKey: inboundSPI) else { return }
+        if let number = Self.post(.remove(entry), to: running.outboundCommands) {
+            retiredOutbound.append((number, entry))
+        }
+        freeRetired(running)
+    }
+
+    /// Drops of associations that are gone, by label.
+    mutating func dropsOfEnded() -> [String: UInt64] {
+        if let running { freeRetired(running) }
+        return endedDrops
+    }
+
+    /// Frees what the workers have let go.
+    private mutating func freeRetired(_ running: Running) {
+        while let first = retiredInbound.first, running.inboundCommands.acknowledged >= first.number {
+            retiredInbound.removeFirst()
+            remember(first.entry.pointee.report)
+            free(first.entry)
+        }
+        while let first = retiredOutbound.first, running.outboundCommands.acknowledged >= first.number {
+            retiredOutbound.removeFirst()
+            remember(first.entry.pointee.report)
+            free(first.entry)
+        }
     }
 
     mutating func updateAddresses(
@@ -273,14 +303,14 @@ struct Control: ~Copyable {
     ) {
         guard let running else { return }
         if let row = inbound[UInt16(truncatingIfNeeded: inboundSPI)], row.spi == inboundSPI {
-            Self.hand(
+            Self.post(
                 .move(row.entry, local: local, remote: remote, encapsulation: encapsulation),
                 to: running.inboundCommands)
         }
         guard let entry = outbound[inboundSPI],
             let socket = try? Self.socket(encapsulation, from: local.address, to: remote.address, running.sockets)
         else { return }
-        Self.hand(
+        Self.post(
             .move(entry, local: local, remote: remote, encapsulation: encapsulation, socket: socket),
             to: running.outboundCommands)
     }
@@ -291,18 +321,30 @@ struct Control: ~Copyable {
 
     // MARK: Workers
 
+    private static var patience: Int64 { 2_000_000_000 }
+
+    /// Gives a worker a command, which it obeys before it takes its next packets.
+    ///
+    /// - Returns: the command's number; `nil` if there has been no room for two seconds, as the worker has ended. What it held is then
+    ///   not freed.
+    @discardableResult
+    private static func post<Command>(_ command: Command, to ring: CommandRing<Command>) -> UInt64? {
+        if let number = ring.push(command) { return number }
+        let deadline = cygnet_monotonic_nanoseconds() + patience
+        while cygnet_monotonic_nanoseconds() < deadline {
+            usleep(100)
+            if let number = ring.push(command) { return number }
+        }
+        return nil
+    }
+
     /// Gives a worker a command and waits until it has obeyed.
     ///
-    /// - Returns: whether it has. A worker that has ended never will; what it held is then not freed.
+    /// - Returns: whether it has.
     @discardableResult
     private static func hand<Command>(_ command: Command, to ring: CommandRing<Command>) -> Bool {
-        let deadline = cygnet_monotonic_nanoseconds() + 2_000_000_000
-        var number = ring.push(command)
-        while number == nil, cygnet_monotonic_nanoseconds() < deadline {
-            usleep(100)
-            number = ring.push(command)
-        }
-        guard let number else { return false }
+        guard let number = post(command, to: ring) else { return false }
+        let deadline = cygnet_monotonic_nanoseconds() + patience
         while ring.acknowledged < number {
             guard cygnet_monotonic_nanoseconds() < deadline else { return false }
             usleep(20)

@@ -127,9 +127,11 @@ public final class UserspaceDataplane: Dataplane {
 
     public func statistics() async -> DataplaneStatistics {
         var statistics = DataplaneStatistics()
-        statistics.drops = control.withLock { $0.endedDrops }
         statistics.eventsDropped = outlet.dropped
-        guard let snapshots = await snapshots() else { return statistics }
+        // What has ended by then is not in the snapshots.
+        let taken = await snapshots()
+        statistics.drops = control.withLock { $0.dropsOfEnded() }
+        guard let snapshots = taken else { return statistics }
         statistics.inbound = snapshots.inbound.counters.moved
         statistics.outbound = snapshots.outbound.counters.moved
         for snapshot in [snapshots.inbound, snapshots.outbound] {

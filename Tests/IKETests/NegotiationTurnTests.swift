@@ -9,14 +9,14 @@ import Testing
 struct NegotiationTurnTests {
     private static let hubAddress = "198.51.100.1"
 
-    /// A hub that calls many peers at once, with two turns. Peers beyond `present` are not there.
-    private func star(peers count: Int, present: Int, seed: UInt64) async -> (world: World, hub: Host) {
+    /// A hub that calls many peers at once. Peers beyond `present` are not there.
+    private func star(peers count: Int, present: Int, seed: UInt64, turns: Int = 2) async -> (world: World, hub: Host) {
         let world = World(seed: seed)
         world.isRehearsing = true
         world.audits = true
         for peer in 0..<present { await world.add("peer\(peer)", address(peer), [configuration(peer, isHub: false)]) }
         var settings = EndpointConfiguration()
-        settings.negotiationLimit = 2
+        settings.negotiationLimit = turns
         let hub = await world.add("hub", Self.hubAddress, (0..<count).map { configuration($0, isHub: true) }, settings: settings)
         return (world, hub)
     }
@@ -73,6 +73,33 @@ struct NegotiationTurnTests {
         #expect(hub.status("peer4")?.state == .idle)
         #expect(world.sent.allSatisfy { $0.remote.address != IPAddress(address(4)) })
         #expect((0..<4).allSatisfy { hub.isUp("peer\($0)") })
+    }
+
+    @Test("There are fewer turns where answers come late, but never none, and as many as before when they come in time again")
+    func adapted() async throws {
+        let (world, hub) = await star(peers: 30, present: 30, seed: 6, turns: 20)
+        await world.run(for: .seconds(20))
+        #expect(hub.endpoint.turnCount == 20)
+        func replaceKeys() async throws {
+            try await world.act("hub") { endpoint, now in
+                for peer in 0..<30 { try endpoint.rekey("peer\(peer)", child: "net", at: now) }
+            }
+            await world.run(for: .seconds(30))
+        }
+        // A way there and back that takes longer than the first pause before a repetition.
+        world.conditions.delay = .milliseconds(400) ... .milliseconds(400)
+        for _ in 0..<4 { try await replaceKeys() }
+        #expect(hub.endpoint.turnCount == 8)
+        world.conditions.delay = .milliseconds(5) ... .milliseconds(5)
+        for _ in 0..<4 { try await replaceKeys() }
+        #expect(hub.endpoint.turnCount == 20)
+    }
+
+    @Test("Silence takes no turns away")
+    func silenceIsNoLoad() async {
+        let (world, hub) = await star(peers: 40, present: 0, seed: 7, turns: 20)
+        await world.run(for: .seconds(60))
+        #expect(hub.endpoint.turnCount == 20)
     }
 
     @Test("When all keys are replaced at once, no request is repeated for want of a turn")

@@ -39,6 +39,9 @@ final class CommandRing<Element>: @unchecked Sendable {
         return next + 1
     }
 
+    /// Whether there is nothing for the consumer to handle.
+    var isEmpty: Bool { taken.load(ordering: .relaxed) == put.load(ordering: .acquiring) }
+
     /// How many elements the consumer is done with.
     var acknowledged: UInt64 { taken.load(ordering: .acquiring) }
 

@@ -191,13 +191,17 @@ struct InboundWorker: ~Copyable {
         answerCount = 0
     }
 
-    @inline(__always)
     private mutating func open(
         _ index: Int, _ socket: OuterSocket, _ slot: UnsafeMutableRawBufferPointer, offset: Int, count: Int, header: Int
     ) {
         guard let base = slot.baseAddress else { return }
         let spi = UnsafeRawPointer(base).networkUInt32(at: offset)
         guard let entry = table[Int(spi & 0xffff)], entry.pointee.sa.spi == spi else {
+            // The peer may have been told of an association that the worker has not taken up yet.
+            if !commands.isEmpty {
+                obey()
+                return open(index, socket, slot, offset: offset, count: count, header: header)
+            }
             counters.count(.unknownSPI)
             if unknownSPILimit.allows(at: now) {
                 events.emit(

@@ -143,7 +143,6 @@ struct OutboundWorker: ~Copyable {
     /// Turns a packet in its slot into a datagram.
     ///
     /// - Returns: whether there is something to send.
-    @inline(__always)
     private mutating func prepare(_ slot: UnsafeMutableRawBufferPointer, count: Int, at index: Int) -> Bool {
         let packet = UnsafeMutableRawBufferPointer(
             rebasing: slot[OutboundSA.headroom..<OutboundSA.headroom + count])
@@ -166,6 +165,11 @@ struct OutboundWorker: ~Copyable {
         var candidate = policies.pointee.rows[row].newest
         while let entry = candidate, !entry.pointee.sa.carries(selector) { candidate = entry.pointee.next }
         guard let entry = candidate else {
+            // An association that the worker has not taken up yet need not be asked for; the policies may be others then, too.
+            if !commands.isEmpty {
+                obey()
+                return prepare(slot, count: count, at: index)
+            }
             acquire(row, selector)
             return drop(.noAssociation)
         }

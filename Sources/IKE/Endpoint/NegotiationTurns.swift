@@ -5,6 +5,9 @@ import Octets
 /// with like lifetimes, thousands of them. Without turns most requests would be sent again before they can be answered, and each
 /// time all of them.
 ///
+/// How many there are follows from how answers come: one that comes only after its request has been repeated shows that there is
+/// more under way than is dealt with in time. Silence shows nothing of the kind.
+///
 /// A turn ends with the negotiation, or when its request is repeated for the first time, so that peers that are silent hold up
 /// nobody. It is derived from the state of an IKE SA after each call, not taken and given back: none can be lost. Every SA that has
 /// one has a deadline, so whoever waits comes to its turn.
@@ -17,16 +20,25 @@ struct NegotiationTurns {
         case exchange(localSPI: UInt64)
     }
 
-    private let limit: Int
+    /// Turns there are at most, and now.
+    private let most: Int
+    private var limit: Double
+    /// The last time that there were made fewer.
+    private var reducedAt = Instant.origin
     private var holders: Set<UInt64> = []
     private var line: Deque<Waiting> = []
     /// IKE SAs in the line; a connection's record says so itself.
     private var standing: Set<UInt64> = []
 
     /// - Parameter limit: turns there are at the same time, at least 1.
-    init(limit: Int) { self.limit = max(1, limit) }
+    init(limit: Int) {
+        most = max(1, limit)
+        self.limit = Double(most)
+    }
 
-    var isFree: Bool { holders.count < limit }
+    /// Turns there are now.
+    var count: Int { Int(limit) }
+    var isFree: Bool { holders.count < count }
     var holderCount: Int { holders.count }
     var waitingCount: Int { line.count }
 
@@ -35,6 +47,16 @@ struct NegotiationTurns {
     /// Takes in what an IKE SA does now.
     mutating func update(_ localSPI: UInt64, holds: Bool) {
         if holds { holders.insert(localSPI) } else { holders.remove(localSPI) }
+    }
+
+    /// Takes in that a request was answered.
+    ///
+    /// - Parameter isLate: whether it had been repeated by then.
+    mutating func answered(late isLate: Bool, at now: Instant) {
+        guard isLate else { return limit = min(Double(most), limit + 0.25) }
+        guard now - reducedAt >= .milliseconds(500) else { return }
+        reducedAt = now
+        limit = max(Double(min(8, most)), limit * 0.7)
     }
 
     mutating func wait(_ waiting: Waiting) {

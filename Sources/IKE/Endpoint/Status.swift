@@ -30,6 +30,8 @@ extension Endpoint {
     /// Number of SPIs in use: what a leak would show in.
     package var ikeSPICount: Int { context.ikeSPIs.count }
     package var childSPICount: Int { context.childSPIs.count }
+    /// Negotiations that may be under way at the same time, as answers come now.
+    package var turnCount: Int { context.turns.count }
     /// Number of computations under way.
     package var jobCount: Int { context.jobs.count }
 }

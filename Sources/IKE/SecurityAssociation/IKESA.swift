@@ -261,7 +261,12 @@ final class IKESA {
         guard case .message(let authenticated) = opened else { return }
         // New, whole and authentic: only such a message tells where the peer is, and that it is alive.
         lastHeard = context.now
-        if isResponse { window.outstanding = nil }
+        if isResponse, let outstanding = window.outstanding {
+            if message.header.exchangeType != .informational {
+                context.turns.answered(late: outstanding.attempt > 0, at: context.now)
+            }
+            window.outstanding = nil
+        }
         let before = path
         follow(datagram, isResponse: isResponse)
         if isResponse {
