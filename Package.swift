@@ -55,7 +55,8 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
         .target(
-            name: "Lab", dependencies: ["IPPacket", "CLinux"], path: "Lab", exclude: ["install-packages", "isolated", "peers"]),
+            name: "Lab", dependencies: ["IPPacket", "CLinux"], path: "Lab",
+            exclude: ["install-packages", "isolated", "peers"]),
         .executableTarget(
             name: "cygnet",
             dependencies: [
@@ -66,7 +67,8 @@ let package = Package(
         .executableTarget(
             name: "cygnet-bench",
             dependencies: [
-                "IKE", "ESP", "Lab", "AllocationCount", "FloodSender", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "IKE", "ESP", "Lab", "AllocationCount", "FloodSender",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Benchmarks/cygnet-bench"),
 
@@ -93,7 +95,8 @@ let package = Package(
         .testTarget(name: "IPsecCryptoTests", dependencies: ["IPsecCrypto", crypto, cryptoExtras]),
         .testTarget(name: "IPsecPolicyTests", dependencies: ["IPsecPolicy"]),
         .testTarget(
-            name: "CredentialsTests", dependencies: ["Credentials", "CertificateFixtures", crypto, cryptoExtras, x509, asn1]),
+            name: "CredentialsTests",
+            dependencies: ["Credentials", "CertificateFixtures", crypto, cryptoExtras, x509, asn1]),
         .testTarget(name: "IKETests", dependencies: ["IKE", "Simulation", "CertificateFixtures"]),
         .testTarget(name: "SimulationTests", dependencies: ["IKE", "Simulation"]),
         .testTarget(name: "ESPTests", dependencies: ["ESP"], resources: [.copy("scapy_peer.py")]),
@@ -103,7 +106,8 @@ let package = Package(
         .testTarget(
             name: "GatewayTests",
             dependencies: [
-                "Gateway", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+                "Gateway", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ],
             resources: [.copy("Fixtures")]),
         .testTarget(name: "InteropTests", dependencies: ["Lab", "Gateway", "Decode"]),

@@ -82,7 +82,9 @@ private enum ESPSample {
             encryption: encryption, encryptionKey: parameters.encryptionKey, integrity: integrity,
             integrityKey: parameters.integrityKey)
         let usable = plaintext.suffix(plaintext.count / cipher.blockSize * cipher.blockSize)
-        var packet = SampleAssociation.spi.bigEndianOctets + [0, 0, 0, 1] + [UInt8](repeating: 0, count: cipher.ivLength) + usable
+        var packet =
+            SampleAssociation.spi.bigEndianOctets + [0, 0, 0, 1] + [UInt8](repeating: 0, count: cipher.ivLength)
+            + usable
         packet += [UInt8](repeating: 0, count: cipher.icvLength)
         let isSealed = packet.withUnsafeMutableBytes { octets in
             octets.baseAddress.map { cipher.seal($0, count: octets.count, sequence: 1, extended: true) } ?? false

@@ -238,7 +238,8 @@ struct Control: ~Copyable {
         let socket = try Self.socket(sa.encapsulation, from: sa.local.address, to: sa.remote.address, running.sockets)
         let entry = UnsafeMutablePointer<OutboundEntry>.allocate(capacity: 1)
         do throws(DataplaneError) {
-            entry.initialize(to: try OutboundEntry(sa, pair: inboundSPI, policy: policy, socket: socket, outerMTU: outerMTU))
+            entry.initialize(
+                to: try OutboundEntry(sa, pair: inboundSPI, policy: policy, socket: socket, outerMTU: outerMTU))
         } catch {
             entry.deallocate()
             throw error

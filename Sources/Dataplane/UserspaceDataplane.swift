@@ -34,7 +34,8 @@ public final class UserspaceDataplane: Dataplane {
         try NamespaceThread.run(in: configuration.networkNamespace) { () throws(DataplaneError) in
             var socket = try NetlinkSocket()
             if !force, let device = try KernelRouting.liveDevice(configuration, &socket) {
-                throw DataplaneError(.inUse, "a daemon still holds the device \(device) and protects traffic by these rules")
+                throw DataplaneError(
+                    .inUse, "a daemon still holds the device \(device) and protects traffic by these rules")
             }
             return try KernelRouting.removeAll(configuration, &socket) + KernelRouting.removeFilter(configuration)
         }

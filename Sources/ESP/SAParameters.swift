@@ -30,7 +30,8 @@ public struct SAParameters: Sendable {
         spi: UInt32, encryption: EncryptionAlgorithm, encryptionKey: SecretOctets,
         integrity: IntegrityAlgorithm? = nil, integrityKey: SecretOctets? = nil, extendedSequenceNumbers: Bool = true,
         replayWindow: Int = 1024, mode: SAMode = .tunnel, encapsulation: Encapsulation, local: SocketAddress,
-        remote: SocketAddress, localSelectors: [TrafficSelector], remoteSelectors: [TrafficSelector], lifetime: SALifetime = SALifetime(),
+        remote: SocketAddress, localSelectors: [TrafficSelector], remoteSelectors: [TrafficSelector],
+        lifetime: SALifetime = SALifetime(),
         options: SAOptions = SAOptions()
     ) {
         self.spi = spi

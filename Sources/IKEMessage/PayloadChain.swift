@@ -206,7 +206,8 @@ extension OctetReader {
         let start = offset
         let length = Int(try readUInt16("\(name) length"))
         guard length >= headerOctetCount else {
-            throw invalid("\(name) length", "\(length) octets, less than its own header of \(headerOctetCount)", at: start)
+            throw invalid(
+                "\(name) length", "\(length) octets, less than its own header of \(headerOctetCount)", at: start)
         }
         guard length - headerOctetCount <= remaining else {
             throw OctetError(

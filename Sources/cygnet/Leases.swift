@@ -23,7 +23,9 @@ struct Leases: AsyncParsableCommand {
         } else if leases.isEmpty {
             print("no address of a pool has been given")
         } else {
-            let rows = leases.map { [$0.pool, $0.address, $0.state, StatusTable.time($0.since), $0.identity ?? "anonymous"] }
+            let rows = leases.map {
+                [$0.pool, $0.address, $0.state, StatusTable.time($0.since), $0.identity ?? "anonymous"]
+            }
             for line in StatusTable.table(["POOL", "ADDRESS", "STATE", "SINCE", "IDENTITY"], rows) { print(line) }
         }
         Terminal.flush()

@@ -106,7 +106,9 @@ struct StatusTable {
     private static func given(_ verb: String, _ assigned: AssignmentReport?) -> String {
         guard let assigned else { return "" }
         var text = ", peer \(verb) \(assigned.addresses.joined(separator: " "))"
-        if verb == "gives", !assigned.dnsServers.isEmpty { text += ", DNS \(assigned.dnsServers.joined(separator: " "))" }
+        if verb == "gives", !assigned.dnsServers.isEmpty {
+            text += ", DNS \(assigned.dnsServers.joined(separator: " "))"
+        }
         if verb == "gives", !assigned.domains.isEmpty { text += " for \(assigned.domains.joined(separator: " "))" }
         return text
     }

@@ -41,7 +41,8 @@ struct EventTests {
         let (left, right) = (try #require(IPAddress("192.0.2.1")), try #require(IPAddress("192.0.2.2")))
         for number in 0..<20 as Range<UInt8> {
             tunnel.right.send(
-                [number], from: SocketAddress(right, port: 500), to: SocketAddress(left, port: 500), nonESPMarker: false)
+                [number], from: SocketAddress(right, port: 500), to: SocketAddress(left, port: 500), nonESPMarker: false
+            )
         }
         // Later than the datagrams, and long enough for all of them to have arrived.
         _ = try sides.left.execute("ping -q -n -c 4 -i 0.05 -W 0.1 -I 10.1.0.1 10.2.0.1")
@@ -191,7 +192,8 @@ struct EventTests {
         let from = SocketAddress(try #require(IPAddress(source)), port: 4500)
         let to = SocketAddress(try #require(IPAddress(target)), port: 4500)
         for _ in 0..<count {
-            sender.send([0xab, 0xcd, 0x01, 0x23] + [UInt8](repeating: 9, count: 60), from: from, to: to, nonESPMarker: false)
+            sender.send(
+                [0xab, 0xcd, 0x01, 0x23] + [UInt8](repeating: 9, count: 60), from: from, to: to, nonESPMarker: false)
         }
         usleep(300_000)
     }

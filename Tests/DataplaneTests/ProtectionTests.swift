@@ -7,10 +7,14 @@ import Testing
 /// What passes a device of a namespace while something is done.
 ///
 /// - Parameter filter: in the notation of pcap-filter(7).
-func captured(_ namespace: TestNamespace, _ device: String, _ filter: String, during body: () throws -> Void) throws -> [String] {
+func captured(_ namespace: TestNamespace, _ device: String, _ filter: String, during body: () throws -> Void) throws
+    -> [String]
+{
     let capture = Process()
     capture.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    capture.arguments = ["ip", "netns", "exec", namespace.name, "tcpdump", "-nlp", "--immediate-mode", "-i", device, filter]
+    capture.arguments = [
+        "ip", "netns", "exec", namespace.name, "tcpdump", "-nlp", "--immediate-mode", "-i", device, filter,
+    ]
     let (output, errors) = (Pipe(), Pipe())
     capture.standardOutput = output
     capture.standardError = errors
@@ -115,7 +119,8 @@ struct ProtectionTests {
         let rules = try namespace.rules(.v4)
         dataplane.stop(keepsBlocking: true)
         #expect(try namespace.rules(.v4) == rules)
-        #expect(try namespace.ip("route show table \(namespace.configuration.routeTable)").hasPrefix("unreachable default"))
+        #expect(
+            try namespace.ip("route show table \(namespace.configuration.routeTable)").hasPrefix("unreachable default"))
         _ = try UserspaceDataplane.cleanup(namespace.configuration)
         #expect(try namespace.rules(.v4).isEmpty)
     }

@@ -175,6 +175,7 @@ struct RoutingTests {
         for await event in dataplane.events {
             if case .warning(let text) = event { warnings.append(text) }
         }
-        #expect(warnings == ["10.1.0.0/16 is behind this host, but it does not forward IPv4: set net.ipv4.ip_forward to 1"])
+        #expect(
+            warnings == ["10.1.0.0/16 is behind this host, but it does not forward IPv4: set net.ipv4.ip_forward to 1"])
     }
 }

@@ -54,7 +54,9 @@ private struct ScapySetup: Encodable {
 
 @Suite("Protocol 50 against a gateway of scapy's")
 struct ScapyGatewayTests {
-    @Test("Pings over protocol 50 are answered, and its answers taken, across the end of a 32-bit subspace", arguments: ScapyAgreement.all)
+    @Test(
+        "Pings over protocol 50 are answered, and its answers taken, across the end of a 32-bit subspace",
+        arguments: ScapyAgreement.all)
     func ping(_ agreement: ScapyAgreement) async throws {
         let sides = try TestNamespace.pair()
         let left = UserspaceDataplane(sides.left.configuration)

@@ -66,7 +66,8 @@ final class TestNamespace: Sendable {
 
     /// Rules of ours as the kernel lists them, without the numbers.
     func rules(_ family: IPFamily) throws -> [String] {
-        try ip("-\(family.rawValue) -N rule show").split(separator: "\n").filter { $0.hasSuffix(" proto 201") }.map { line in
+        try ip("-\(family.rawValue) -N rule show").split(separator: "\n").filter { $0.hasSuffix(" proto 201") }.map {
+            line in
             let words = line.split(whereSeparator: \.isWhitespace).dropFirst().dropLast(2)
             return words.joined(separator: " ").replacingOccurrences(of: "ipproto-", with: "")
         }

@@ -203,7 +203,9 @@ struct TunnelTests {
 
     @Test("A ping goes through without extended sequence numbers, and with AES-CBC and ChaCha20")
     func otherTransforms() throws {
-        for (extended, encryption) in [(false, EncryptionAlgorithm.aesGCM16(128)), (true, .aesCBC(256)), (true, .chaCha20Poly1305)] {
+        for (extended, encryption) in [
+            (false, EncryptionAlgorithm.aesGCM16(128)), (true, .aesCBC(256)), (true, .chaCha20Poly1305),
+        ] {
             let sides = try TestNamespace.pair()
             let tunnel = try Tunnel(sides)
             defer { tunnel.stop() }

@@ -33,7 +33,8 @@ struct AlgorithmReportTests {
     @Test("Everything that MUST be implemented is, but for signatures with SHA-1")
     func mandatory() {
         let missing = report.algorithms.filter { row in
-            !row.isImplemented && [row.ike, row.esp].contains { $0?.level.hasPrefix("MUST") == true && $0?.level != "MUST NOT" }
+            !row.isImplemented
+                && [row.ike, row.esp].contains { $0?.level.hasPrefix("MUST") == true && $0?.level != "MUST NOT" }
         }
         #expect(missing.map(\.name) == ["RSA Digital Signature"])
     }

@@ -35,9 +35,12 @@ struct FingerprintTests {
     @Test(
         "A change of any kind of setting is one",
         arguments: [
-            ("10.1.0.0/16", "10.1.0.0/17"), ("right.example", "gw.example"), ("192.0.2.2", "192.0.2.3"), ("192.0.2.2", "gw.example"),
-            ("start: none", "start: boot"), ("start: none", "mobike: no"), ("start: none", "ike: aes256gcm16-prfsha256-x25519"),
-            ("start: none", "esp: aes256gcm16"), ("start: none", "lifetimes: { ike: 7h }"), ("start: none", "lifetimes: { child: 7m }"),
+            ("10.1.0.0/16", "10.1.0.0/17"), ("right.example", "gw.example"), ("192.0.2.2", "192.0.2.3"),
+            ("192.0.2.2", "gw.example"),
+            ("start: none", "start: boot"), ("start: none", "mobike: no"),
+            ("start: none", "ike: aes256gcm16-prfsha256-x25519"),
+            ("start: none", "esp: aes256gcm16"), ("start: none", "lifetimes: { ike: 7h }"),
+            ("start: none", "lifetimes: { child: 7m }"),
             ("start: none", "encapsulation: udp"), ("start: none", "resumption: yes"),
         ])
     func changed(old: String, new: String) throws {

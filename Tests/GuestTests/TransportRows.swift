@@ -57,7 +57,8 @@ extension Meeting {
             from: topology.gateway(side), to: address(of: side.other), count: 10, interval: .milliseconds(10), size: 56,
             patience: .seconds(5))
         expect(ping.lost == 0, "\(ping.lost) of \(ping.sent) are lost")
-        async let received = topology.gateway(side).run(["/usr/bin/python3", "-c", Self.receiver], timeout: .seconds(20))
+        async let received = topology.gateway(side).run(
+            ["/usr/bin/python3", "-c", Self.receiver], timeout: .seconds(20))
         let target = address(of: side)
         let sending = try await peer.quarters.run(
             [

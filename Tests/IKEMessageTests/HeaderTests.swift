@@ -84,9 +84,10 @@ import Testing
             (0x7FFF_FFFF, .truncated), (0x8000_0000, .truncated), (0xFFFF_FFFF, .truncated),
         ] as [(UInt32, MessageError.Code)])
     func length(length: UInt32, code: MessageError.Code) {
-        let octets = Array(message(first: "2b", "00 00 0004").enumerated().map { index, octet in
-            (24..<28).contains(index) ? length.bigEndianOctets[index - 24] : octet
-        })
+        let octets = Array(
+            message(first: "2b", "00 00 0004").enumerated().map { index, octet in
+                (24..<28).contains(index) ? length.bigEndianOctets[index - 24] : octet
+            })
         let error = #expect(throws: MessageError.self) { try Message(parsing: octets) }
         #expect(error?.code == code)
         #expect(error?.offset == 24)

@@ -10,7 +10,8 @@ func hex(_ text: String) -> [UInt8] {
 /// A message with the given chain of payloads, headed by hand.
 func message(first: String, _ chain: String) -> [UInt8] {
     let payloads = hex(chain)
-    return hex("1122334455667788 99aabbccddeeff00 \(first) 20 25 08 00000003") + UInt32(28 + payloads.count).bigEndianOctets
+    return hex("1122334455667788 99aabbccddeeff00 \(first) 20 25 08 00000003")
+        + UInt32(28 + payloads.count).bigEndianOctets
         + payloads
 }
 

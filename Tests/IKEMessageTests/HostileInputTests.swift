@@ -143,11 +143,13 @@ import Testing
         }
     }
 
-    @Test("the largest payload, filled with the smallest elements, is read in one pass", arguments: [
-        (PayloadType.configuration, [UInt8](repeating: 0, count: 4), 4),
-        (PayloadType.trafficSelectorInitiator, [0, 0, 0, 0], 4),
-        (PayloadType.delete, [1, 0, 0xFF, 0xFF], 0),
-    ])
+    @Test(
+        "the largest payload, filled with the smallest elements, is read in one pass",
+        arguments: [
+            (PayloadType.configuration, [UInt8](repeating: 0, count: 4), 4),
+            (PayloadType.trafficSelectorInitiator, [0, 0, 0, 0], 4),
+            (PayloadType.delete, [1, 0, 0xFF, 0xFF], 0),
+        ])
     func smallestElements(type: PayloadType, head: [UInt8], stride: Int) {
         let count = stride == 0 ? 0 : (65535 - 8) / stride
         let element: [UInt8] = type == .configuration ? [0, 1, 0, 0] : [9, 0, 0, 4]

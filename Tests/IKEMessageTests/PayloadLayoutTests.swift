@@ -62,7 +62,9 @@ import Testing
 
     @Test("KE: method, two reserved octets, data (section 3.4)")
     func keyExchange() throws {
-        try check(.keyExchange, "001f 0000 aabbcc", is: .keyExchange(KeyExchangePayload(method: 31, data: [0xAA, 0xBB, 0xCC])))
+        try check(
+            .keyExchange, "001f 0000 aabbcc",
+            is: .keyExchange(KeyExchangePayload(method: 31, data: [0xAA, 0xBB, 0xCC])))
     }
 
     @Test("IDi, IDr: type, three reserved octets, data (section 3.5)")
@@ -74,7 +76,9 @@ import Testing
 
     @Test("CERT and CERTREQ: encoding, data (sections 3.6 and 3.7)")
     func certificate() throws {
-        try check(.certificate, "04 3003020101", is: .certificate(CertificatePayload(encoding: .x509Signature, data: hex("3003020101"))))
+        try check(
+            .certificate, "04 3003020101",
+            is: .certificate(CertificatePayload(encoding: .x509Signature, data: hex("3003020101"))))
         try check(
             .certificateRequest, "04 00112233445566778899aabbccddeeff00112233",
             is: .certificateRequest(
@@ -84,7 +88,9 @@ import Testing
 
     @Test("AUTH: method, three reserved octets, data (section 3.8)")
     func authentication() throws {
-        try check(.authentication, "02 000000 beef", is: .authentication(AuthenticationPayload(method: .sharedKey, data: [0xBE, 0xEF])))
+        try check(
+            .authentication, "02 000000 beef",
+            is: .authentication(AuthenticationPayload(method: .sharedKey, data: [0xBE, 0xEF])))
     }
 
     @Test("Nonce: nothing but the nonce (section 3.9)")
@@ -165,7 +171,10 @@ import Testing
     func encrypted() throws {
         let octets = message(first: "2e", "23 00 0008 deadbeef")
         let parsed = try Message(parsing: octets)
-        #expect(parsed.payloads == [.encrypted(EncryptedPayload(innerFirst: .identificationInitiator, body: hex("deadbeef")))])
+        #expect(
+            parsed.payloads == [
+                .encrypted(EncryptedPayload(innerFirst: .identificationInitiator, body: hex("deadbeef")))
+            ])
         guard case .encrypted(let payload) = parsed.payloads.first else { return }
         #expect(payload.offset == 32)
         #expect(parsed.serialized() == octets)
@@ -197,7 +206,8 @@ import Testing
     func signatureData() throws {
         // Ed25519's AlgorithmIdentifier (RFC 8420 appendix A.1).
         let data = try SignatureAuthenticationData(parsing: hex("07 300506032b6570 0102030405"))
-        #expect(data == SignatureAuthenticationData(algorithmIdentifier: hex("300506032b6570"), signature: [1, 2, 3, 4, 5]))
+        #expect(
+            data == SignatureAuthenticationData(algorithmIdentifier: hex("300506032b6570"), signature: [1, 2, 3, 4, 5]))
         #expect(data.serialized() == hex("07 300506032b6570 0102030405"))
     }
 

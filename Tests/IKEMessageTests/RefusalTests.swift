@@ -11,7 +11,10 @@ import Testing
         let field: String
         var code = MessageError.Code.invalidSyntax
 
-        init(_ type: PayloadType, _ body: String, at offset: Int, _ field: String, _ code: MessageError.Code = .invalidSyntax) {
+        init(
+            _ type: PayloadType, _ body: String, at offset: Int, _ field: String,
+            _ code: MessageError.Code = .invalidSyntax
+        ) {
             self.type = type
             self.body = body
             self.offset = offset
@@ -31,7 +34,9 @@ import Testing
             Fault(.securityAssociation, "00 00 0004 01 01 00 00", at: 8, "proposal number", .truncated),
             Fault(.securityAssociation, "00 00 0007 01 01 00 00", at: 11, "number of transforms", .truncated),
             Fault(.securityAssociation, "00 00 0010 01 01 00 01 00 00 0003 04 00 001f", at: 14, "transform length"),
-            Fault(.securityAssociation, "00 00 0010 01 01 00 01 00 00 0007 04 00 001f", at: 18, "transform ID", .truncated),
+            Fault(
+                .securityAssociation, "00 00 0010 01 01 00 01 00 00 0007 04 00 001f", at: 18, "transform ID", .truncated
+            ),
             Fault(.trafficSelectorInitiator, "01 000000 0a 00 0003", at: 10, "traffic selector length"),
             Fault(.trafficSelectorInitiator, "01 000000 07 00 0000", at: 10, "traffic selector length"),
             Fault(.eap, "01 01 0003", at: 6, "EAP length"),
@@ -40,13 +45,25 @@ import Testing
             // Lengths beyond what contains them.
             Fault(.securityAssociation, "00 00 0009 01 01 00 00", at: 6, "proposal length", .truncated),
             Fault(.securityAssociation, "00 00 ffff 01 01 00 00", at: 6, "proposal length", .truncated),
-            Fault(.securityAssociation, "00 00 0010 01 01 00 01 00 00 0009 04 00 001f", at: 14, "transform length", .truncated),
+            Fault(
+                .securityAssociation, "00 00 0010 01 01 00 01 00 00 0009 04 00 001f", at: 14, "transform length",
+                .truncated),
             Fault(.securityAssociation, "00 00 0008 01 01 ff 00", at: 12, "SPI", .truncated),
-            Fault(.securityAssociation, "00 00 0014 01 01 00 01 00 00 000c 01 00 0014 0012 0001", at: 24, "attribute value", .truncated),
-            Fault(.securityAssociation, "00 00 0012 01 01 00 01 00 00 000a 01 00 0014 800e", at: 22, "attribute value", .truncated),
-            Fault(.securityAssociation, "00 00 0011 01 01 00 01 00 00 0009 01 00 0014 80", at: 20, "attribute type", .truncated),
-            Fault(.securityAssociation, "00 00 0015 01 01 00 01 00 00 000d 01 00 0014 800e 0100 0f", at: 24, "attribute type", .truncated),
-            Fault(.trafficSelectorInitiator, "01 000000 07 00 0010 0000 ffff 0a000000 0a0000", at: 10, "traffic selector length", .truncated),
+            Fault(
+                .securityAssociation, "00 00 0014 01 01 00 01 00 00 000c 01 00 0014 0012 0001", at: 24,
+                "attribute value", .truncated),
+            Fault(
+                .securityAssociation, "00 00 0012 01 01 00 01 00 00 000a 01 00 0014 800e", at: 22, "attribute value",
+                .truncated),
+            Fault(
+                .securityAssociation, "00 00 0011 01 01 00 01 00 00 0009 01 00 0014 80", at: 20, "attribute type",
+                .truncated),
+            Fault(
+                .securityAssociation, "00 00 0015 01 01 00 01 00 00 000d 01 00 0014 800e 0100 0f", at: 24,
+                "attribute type", .truncated),
+            Fault(
+                .trafficSelectorInitiator, "01 000000 07 00 0010 0000 ffff 0a000000 0a0000", at: 10,
+                "traffic selector length", .truncated),
             Fault(.configuration, "01 000000 0001 0001", at: 12, "attribute value", .truncated),
             Fault(.configuration, "01 000000 0001 00", at: 10, "attribute length", .truncated),
             Fault(.eap, "01 01 0006 01", at: 6, "EAP length", .truncated),
@@ -57,16 +74,26 @@ import Testing
             Fault(.securityAssociation, "00 00 0010 01 01 00 00 00 00 0008 04 00 001f", at: 11, "number of transforms"),
             Fault(.securityAssociation, "00 00 0008 01 01 00 01", at: 11, "number of transforms"),
             Fault(.securityAssociation, "00 00 0010 01 01 00 01 03 00 0008 04 00 001f", at: 20, "transform"),
-            Fault(.securityAssociation, "00 00 0018 01 01 00 02 00 00 0008 04 00 001f 00 00 0008 04 00 001f", at: 20, "transform"),
+            Fault(
+                .securityAssociation, "00 00 0018 01 01 00 02 00 00 0008 04 00 001f 00 00 0008 04 00 001f", at: 20,
+                "transform"),
             Fault(.securityAssociation, "00 00 0010 01 01 00 01 02 00 0008 04 00 001f", at: 12, "last transform mark"),
             Fault(.securityAssociation, "02 00 0008 01 01 00 00", at: 12, "proposal"),
             Fault(.securityAssociation, "00 00 0008 01 01 00 00 00 00 0008 02 01 00 00", at: 12, "proposal"),
             Fault(.securityAssociation, "03 00 0008 01 01 00 00", at: 4, "last proposal mark"),
             Fault(.securityAssociation, "00", at: 5, "reserved octet of the proposal", .truncated),
-            Fault(.trafficSelectorInitiator, "00 000000 07 00 0010 0000 ffff 0a000000 0a0000ff", at: 4, "number of traffic selectors"),
-            Fault(.trafficSelectorResponder, "02 000000 07 00 0010 0000 ffff 0a000000 0a0000ff", at: 4, "number of traffic selectors"),
-            Fault(.trafficSelectorInitiator, "01 000000 07 00 0011 0000 ffff 0a000000 0a0000ff 00", at: 10, "traffic selector length"),
-            Fault(.trafficSelectorInitiator, "01 000000 08 00 0010 0000 ffff 0a000000 0a0000ff", at: 10, "traffic selector length"),
+            Fault(
+                .trafficSelectorInitiator, "00 000000 07 00 0010 0000 ffff 0a000000 0a0000ff", at: 4,
+                "number of traffic selectors"),
+            Fault(
+                .trafficSelectorResponder, "02 000000 07 00 0010 0000 ffff 0a000000 0a0000ff", at: 4,
+                "number of traffic selectors"),
+            Fault(
+                .trafficSelectorInitiator, "01 000000 07 00 0011 0000 ffff 0a000000 0a0000ff 00", at: 10,
+                "traffic selector length"),
+            Fault(
+                .trafficSelectorInitiator, "01 000000 08 00 0010 0000 ffff 0a000000 0a0000ff", at: 10,
+                "traffic selector length"),
             Fault(.delete, "03 04 0001 00000101 02", at: 6, "number of SPIs"),
             Fault(.delete, "03 04 0002 00000101", at: 6, "number of SPIs"),
             Fault(.delete, "03 04 ffff", at: 6, "number of SPIs"),
@@ -107,7 +134,9 @@ import Testing
 
     @Test("a payload length below its own header is refused", arguments: ["0000", "0001", "0002", "0003"])
     func payloadLength(length: String) {
-        let error = #expect(throws: MessageError.self) { try Message(parsing: message(first: "2b", "00 00 \(length) aabb")) }
+        let error = #expect(throws: MessageError.self) {
+            try Message(parsing: message(first: "2b", "00 00 \(length) aabb"))
+        }
         #expect(error?.code == .invalidSyntax)
         #expect(error?.payload == .vendorID)
         #expect(error?.offset == 30)
@@ -115,7 +144,9 @@ import Testing
 
     @Test("a payload length beyond the message is refused", arguments: ["0007", "7fff", "8000", "ffff"])
     func payloadBeyondMessage(length: String) {
-        let error = #expect(throws: MessageError.self) { try Message(parsing: message(first: "2b", "00 00 \(length) aabb")) }
+        let error = #expect(throws: MessageError.self) {
+            try Message(parsing: message(first: "2b", "00 00 \(length) aabb"))
+        }
         #expect(error?.code == .truncated)
         #expect(error?.payload == .vendorID)
         #expect(error?.offset == 30)
@@ -131,13 +162,16 @@ import Testing
 
     @Test("octets after the last payload are refused")
     func trailingOctets() {
-        let error = #expect(throws: MessageError.self) { try Message(parsing: message(first: "2b", "00 00 0006 aabb cc")) }
+        let error = #expect(throws: MessageError.self) {
+            try Message(parsing: message(first: "2b", "00 00 0006 aabb cc"))
+        }
         #expect(error?.code == .invalidSyntax)
         #expect(error?.payload == nil)
         #expect(error?.offset == 34)
     }
 
-    @Test("a payload after SK or SKF is refused", arguments: [("2e", PayloadType.encrypted), ("35", .encryptedFragment)])
+    @Test(
+        "a payload after SK or SKF is refused", arguments: [("2e", PayloadType.encrypted), ("35", .encryptedFragment)])
     func payloadAfterEncrypted(first: String, type: PayloadType) {
         let octets = message(first: first, "2b 00 0008 00010001 00 00 0006 aabb")
         let error = #expect(throws: MessageError.self) { try Message(parsing: octets) }

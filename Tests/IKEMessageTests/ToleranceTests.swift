@@ -13,7 +13,10 @@ import Testing
                 .trafficSelectorInitiator, "01 ffffff 07 00 0010 0000 ffff 0a000000 0a0000ff",
                 "01 000000 07 00 0010 0000 ffff 0a000000 0a0000ff"
             ),
-            (.securityAssociation, "00 ff 0010 01 01 00 01 00 ff 0008 04 ff 001f", "00 00 0010 01 01 00 01 00 00 0008 04 00 001f"),
+            (
+                .securityAssociation, "00 ff 0010 01 01 00 01 00 ff 0008 04 ff 001f",
+                "00 00 0010 01 01 00 01 00 00 0008 04 00 001f"
+            ),
         ] as [(PayloadType, String, String)])
     func reserved(type: PayloadType, received: String, clean: String) throws {
         #expect(try parse(type, received) == parse(type, clean))

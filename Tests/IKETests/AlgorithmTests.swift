@@ -21,7 +21,9 @@ struct AlgorithmTests {
         + [ike(.aesCTR(128), .hmacSHA2_256_128), ike(.aesCTR(256), .aesXCBC_96)]
         + PRF.allCases.map { ike(.aesGCM16(256), prf: $0) }
 
-    @Test("Two gateways agree with every cipher, integrity algorithm and PRF, and replace the SA", arguments: ikeProposals)
+    @Test(
+        "Two gateways agree with every cipher, integrity algorithm and PRF, and replace the SA", arguments: ikeProposals
+    )
     func agreement(proposal: IKEProposal) async {
         let pair = await Pair.established(
             seed: 7, left: { $0.ikeProposals = [proposal] }, right: { $0.ikeProposals = [proposal] })

@@ -230,7 +230,8 @@ struct CertificateTests {
         let anchors = try authority.anchors
         let left = try authority.identity("left.example"), right = try authority.identity("right.example")
         let pair = await Pair(
-            seed: 4, conditions: NetworkConditions(loss: 0.2, duplication: 0.2, delay: .milliseconds(1) ... .milliseconds(90)),
+            seed: 4,
+            conditions: NetworkConditions(loss: 0.2, duplication: 0.2, delay: .milliseconds(1) ... .milliseconds(90)),
             left: {
                 $0.localAuthentication = .certificate(left)
                 $0.remoteAuthentication = .certificate(anchors)

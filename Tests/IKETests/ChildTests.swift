@@ -15,7 +15,10 @@ struct ChildTests {
     }
 
     /// A second child beside the first, the same at both sides unless `theirs` says otherwise.
-    private func pairWithTwo(seed: UInt64, theirs: String = "10.4.0.0/16", right: @escaping (inout ConnectionConfiguration) -> Void = { _ in }) async -> Pair {
+    private func pairWithTwo(
+        seed: UInt64, theirs: String = "10.4.0.0/16",
+        right: @escaping (inout ConnectionConfiguration) -> Void = { _ in }
+    ) async -> Pair {
         await Pair.established(
             seed: seed, left: { $0.children.append(self.child("more", 2, "10.3.0.0/16", "10.4.0.0/16")) },
             right: {
@@ -56,7 +59,9 @@ struct ChildTests {
                 if bySelectors {
                     $0.children[0].localSelectors = Pair.selector("172.16.0.0/12")
                 } else {
-                    $0.children[0].espProposals = [ESPProposal(encryption: [.aesCBC(192)], integrity: [.hmacSHA2_256_128])]
+                    $0.children[0].espProposals = [
+                        ESPProposal(encryption: [.aesCBC(192)], integrity: [.hmacSHA2_256_128])
+                    ]
                 }
             })
         await pair.initiate()
@@ -72,7 +77,8 @@ struct ChildTests {
     @Test("A responder narrows the selectors to what it allows, and both sides know (RFC 7296 section 2.9)")
     func narrowing() async {
         let pair = await Pair.established(
-            seed: 4, right: {
+            seed: 4,
+            right: {
                 $0.children[0].localSelectors = Pair.selector("10.2.3.0/24")
                 $0.children[0].remoteSelectors = Pair.selector("10.0.0.0/8")
             })
@@ -83,7 +89,8 @@ struct ChildTests {
         #expect(right?.remoteSelectors == Pair.selector("10.1.0.0/16"))
     }
 
-    @Test("A selector keeps its value on the wire and back", arguments: ["10.1.0.0/16", "2001:db8::/32", "192.0.2.7/32"])
+    @Test(
+        "A selector keeps its value on the wire and back", arguments: ["10.1.0.0/16", "2001:db8::/32", "192.0.2.7/32"])
     func coding(text: String) {
         let selector = Pair.selector(text)
         #expect(selector.compactMap { TrafficSelector($0.wire) } == selector)
@@ -136,7 +143,9 @@ struct ChildTests {
         await pair.rekeyChild("left")
         await pair.rest()
         #expect(pair.left.inbound.values.first?.suite.keyExchange == (hasPFS ? .curve25519 : nil))
-        let rekeys = pair.world.sent.filter { $0.isRequest(.createChildSA) }.compactMap { pair.wiretap.payloads(of: $0.octets) }
+        let rekeys = pair.world.sent.filter { $0.isRequest(.createChildSA) }.compactMap {
+            pair.wiretap.payloads(of: $0.octets)
+        }
         #expect(rekeys.count == 1)
         #expect(rekeys[0].contains(.keyExchange) == hasPFS)
         #expect(rekeys[0].contains(.rekeySA))
@@ -147,8 +156,13 @@ struct ChildTests {
     func invalidKE() async {
         let pair = await Pair.established(
             seed: 9,
-            left: { $0.children[0].espProposals = [ESPProposal(encryption: [.aesGCM16(256)], keyExchange: [.curve25519, .ecp256])] },
-            right: { $0.children[0].espProposals = [ESPProposal(encryption: [.aesGCM16(256)], keyExchange: [.ecp256])] })
+            left: {
+                $0.children[0].espProposals = [
+                    ESPProposal(encryption: [.aesGCM16(256)], keyExchange: [.curve25519, .ecp256])
+                ]
+            },
+            right: { $0.children[0].espProposals = [ESPProposal(encryption: [.aesGCM16(256)], keyExchange: [.ecp256])] }
+        )
         await pair.rekeyChild("left")
         await pair.rest()
         #expect(pair.left.inbound.values.first?.suite.keyExchange == .ecp256)
@@ -206,7 +220,8 @@ struct ChildTests {
     @Test("An IKE SA that cannot be rekeyed ends with its lifetime, and is set up again")
     func ikeLifetime() async {
         let pair = await Pair.established(
-            seed: 12, left: {
+            seed: 12,
+            left: {
                 $0.timing.rekeyAfter = .seconds(20)
                 $0.ikeProposals[0].prf = [.hmacSHA2_256]
             })
@@ -287,7 +302,8 @@ struct ChildTests {
         let pair = await Pair.established(seed: 32, right: { $0.deadPeerAction = .clear })
         spoilAnswer(of: pair) { $0.isResponse }
         await pair.rekeyChild("left")
-        #expect(await pair.world.run(atMost: .seconds(150)) { pair.left.endpoint.status().first?.ikeSAs.isEmpty ?? true })
+        #expect(
+            await pair.world.run(atMost: .seconds(150)) { pair.left.endpoint.status().first?.ikeSAs.isEmpty ?? true })
         #expect(pair.left.refusals.contains { $0.cause == .protocolViolation })
         await pair.terminate("left")
         #expect(pair.left.endpoint.childSPICount == 0)

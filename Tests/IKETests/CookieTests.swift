@@ -8,9 +8,10 @@ import Testing
 @Suite("Cookies and half-open limits")
 struct CookieTests {
     private func request(_ spi: UInt64, from address: String = "192.0.2.1", cookie: [UInt8]? = nil) -> IKEDatagram {
-        var payloads: [Payload] = cookie.map {
-            [.notify(NotifyPayload(protocolID: .none, spi: [], type: .cookie, data: $0))]
-        } ?? []
+        var payloads: [Payload] =
+            cookie.map {
+                [.notify(NotifyPayload(protocolID: .none, spi: [], type: .cookie, data: $0))]
+            } ?? []
         let proposal = IKEProposal(encryption: [.aesGCM16(256)], prf: [.hmacSHA2_256], keyExchange: [.curve25519])
         payloads += [
             .securityAssociation(SecurityAssociationPayload(proposals: [proposal.payload(number: 1)])),
@@ -120,7 +121,9 @@ struct CookieTests {
         #expect(pair.right.endpoint.saCount == 0)
     }
 
-    @Test("Without a cookie, one address has a quarter of its share of half-open SAs, and with one the peer there still connects")
+    @Test(
+        "Without a cookie, one address has a quarter of its share of half-open SAs, and with one the peer there still connects"
+    )
     func perAddress() async throws {
         let pair = await Pair(seed: 7, start: .none, endpoint: { $0.halfOpenLimitPerAddress = 20 })
         for spi in 1...20 as ClosedRange<UInt64> { pair.world.inject(request(spi)) }

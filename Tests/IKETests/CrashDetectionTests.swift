@@ -48,8 +48,10 @@ struct CrashDetectionTests {
     @Test("Both sides give each other a token in IKE_AUTH, each its own for the SA's SPIs")
     func tokensInAuthentication() async throws {
         let pair = await pair(seed: 3)
-        let request = try #require(pair.world.sent.first { $0.isRequest(.ikeAuth) }.flatMap { pair.wiretap.payloads(of: $0.octets) })
-        let response = try #require(pair.world.sent.first { $0.isResponse(.ikeAuth) }.flatMap { pair.wiretap.payloads(of: $0.octets) })
+        let request = try #require(
+            pair.world.sent.first { $0.isRequest(.ikeAuth) }.flatMap { pair.wiretap.payloads(of: $0.octets) })
+        let response = try #require(
+            pair.world.sent.first { $0.isResponse(.ikeAuth) }.flatMap { pair.wiretap.payloads(of: $0.octets) })
         #expect(tokens(request).map(\.count) == [32])
         #expect(tokens(response).map(\.count) == [32])
     }
@@ -64,7 +66,8 @@ struct CrashDetectionTests {
         for token in [nil, [UInt8](repeating: 0, count: 32), [], [UInt8](repeating: 1, count: 200)] as [[UInt8]?] {
             var payloads = [invalid]
             if let token {
-                payloads.append(.notify(NotifyPayload(protocolID: .ike, spi: [], type: .quickCrashDetection, data: token)))
+                payloads.append(
+                    .notify(NotifyPayload(protocolID: .ike, spi: [], type: .quickCrashDetection, data: token)))
             }
             pair.world.inject(try #require(request.answered(with: payloads, responderSPI: responderSPI)))
             await pair.world.run(for: .milliseconds(100))

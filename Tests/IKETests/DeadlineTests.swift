@@ -47,10 +47,13 @@ struct DeadlineTests {
         #expect(later.state != state || later.deadline.map { $0 > pair.world.now } == true)
     }
 
-    @Test("In bad weather no connection is ever in a passing state beyond its time", arguments: 1...6 as ClosedRange<UInt64>)
+    @Test(
+        "In bad weather no connection is ever in a passing state beyond its time",
+        arguments: 1...6 as ClosedRange<UInt64>)
     func always(seed: UInt64) async {
         let pair = await Pair(
-            seed: seed, conditions: NetworkConditions(loss: 0.6, duplication: 0.1, delay: .milliseconds(1) ... .seconds(2)),
+            seed: seed,
+            conditions: NetworkConditions(loss: 0.6, duplication: 0.1, delay: .milliseconds(1) ... .seconds(2)),
             left: {
                 $0.start = .boot
                 $0.timing.rekeyAfter = .seconds(60)
@@ -177,12 +180,16 @@ struct CallerTests {
         #expect(answers == 1)
         #expect(await inject { $0.removeLast() }[.malformed] == 1)
         #expect(await inject { $0.removeSubrange(20...) }[.malformed] == 2)
-        #expect(await inject { $0[18] = 37; $0[8] = 1 }[.unknownSPI] == 1)
+        #expect(
+            await inject {
+                $0[18] = 37; $0[8] = 1
+            }[.unknownSPI] == 1)
         let last = try #require(pair.world.sent.last { pair.isFromLeft($0) && $0.header?.exchangeType == .ikeAuth })
         var octets = last.octets
         octets[23] = 2
         octets[octets.count - 1] ^= 1
-        pair.world.inject(IKEDatagram(octets: octets, local: last.local, remote: last.remote, nonESPMarker: last.nonESPMarker))
+        pair.world.inject(
+            IKEDatagram(octets: octets, local: last.local, remote: last.remote, nonESPMarker: last.nonESPMarker))
         await pair.world.run(for: .milliseconds(100))
         #expect(pair.right.endpoint.messageCounters[.notAuthentic] == 1)
     }

@@ -12,7 +12,9 @@ struct HandshakeTests {
         #expect(pair.world.sent.count == 4)
     }
 
-    @Test("A wrong secret is refused by the responder with the line that decides, and the initiator claims no more than it knows")
+    @Test(
+        "A wrong secret is refused by the responder with the line that decides, and the initiator claims no more than it knows"
+    )
     func wrongSecret() async {
         let pair = await Pair(
             seed: 2, start: .none, right: { $0.remoteAuthentication = .preSharedKey(.init(Array("wrong".utf8))) })

@@ -26,7 +26,9 @@ struct HostileMessageTests {
     }
 
     /// Right's answer to an authentic request of left's, which has had two message IDs so far.
-    private func answer(_ pair: Pair, _ exchange: ExchangeType, _ payloads: [Payload], id: UInt32 = 2) async -> [Payload]? {
+    private func answer(_ pair: Pair, _ exchange: ExchangeType, _ payloads: [Payload], id: UInt32 = 2) async
+        -> [Payload]?
+    {
         let before = pair.world.sent.count
         await send(pair, pair.wiretap.seal(header(pair, exchange, id: id), payloads, iv: UInt64(id) << 40))
         return pair.world.sent.dropFirst(before).last.flatMap { pair.wiretap.payloads(of: $0.octets) }
@@ -37,7 +39,14 @@ struct HostileMessageTests {
         let pair = await Pair.established(seed: 1)
         let payload = Payload.unknown(RawPayload(type: PayloadType(rawValue: 200), isCritical: true, body: [1]))
         let answer = await answer(pair, .informational, [payload])
-        #expect(answer?.contains { if case .notify(let notify) = $0 { notify.type == .unsupportedCriticalPayload && notify.data == [200] } else { false } } == true)
+        #expect(
+            answer?.contains {
+                if case .notify(let notify) = $0 {
+                    notify.type == .unsupportedCriticalPayload && notify.data == [200]
+                } else {
+                    false
+                }
+            } == true)
         #expect(pair.agrees())
     }
 
@@ -48,7 +57,9 @@ struct HostileMessageTests {
         #expect(await answer(pair, .informational, [payload])?.isEmpty == true)
     }
 
-    @Test("What cannot be read is answered INVALID_SYNTAX, again if asked again, and ends the IKE SA (RFC 7296 section 2.21.3)")
+    @Test(
+        "What cannot be read is answered INVALID_SYNTAX, again if asked again, and ends the IKE SA (RFC 7296 section 2.21.3)"
+    )
     func malformed() async {
         let pair = await Pair.established(seed: 3)
         let octets = pair.wiretap.seal(
@@ -64,7 +75,9 @@ struct HostileMessageTests {
         #expect(pair.right.refusals.last?.cause == .protocolViolation)
     }
 
-    @Test("INVALID_SYNTAX in an answer ends the IKE SA at the side that asked, without a Delete (RFC 7296 section 2.21.3)")
+    @Test(
+        "INVALID_SYNTAX in an answer ends the IKE SA at the side that asked, without a Delete (RFC 7296 section 2.21.3)"
+    )
     func invalidSyntaxAnswer() async {
         let pair = await Pair.established(seed: 3)
         let held = Held(pair.world) { pair.isFromLeft($0) && $0.isRequest(.createChildSA) }
@@ -120,7 +133,8 @@ struct HostileMessageTests {
         _ = await answer(
             pair, .informational,
             [
-                .delete(DeletePayload(protocolID: .esp, spis: [spi])), .delete(DeletePayload(protocolID: .ike, spis: [])),
+                .delete(DeletePayload(protocolID: .esp, spis: [spi])),
+                .delete(DeletePayload(protocolID: .ike, spis: [])),
                 .delete(DeletePayload(protocolID: .ike, spis: [])),
             ])
         #expect(pair.right.inbound.isEmpty)
@@ -137,14 +151,19 @@ struct HostileMessageTests {
         #expect(pair.right.refusals.last?.cause == .authenticationFailed)
     }
 
-    @Test("An error in an INFORMATIONAL that concerns no SA changes nothing", arguments: [NotifyType.invalidSPI, .invalidSyntax, .noProposalChosen, .temporaryFailure])
+    @Test(
+        "An error in an INFORMATIONAL that concerns no SA changes nothing",
+        arguments: [NotifyType.invalidSPI, .invalidSyntax, .noProposalChosen, .temporaryFailure])
     func otherErrors(type: NotifyType) async {
         let pair = await Pair.established(seed: 8)
-        _ = await answer(pair, .informational, [.notify(NotifyPayload(protocolID: .none, spi: [], type: type, data: []))])
+        _ = await answer(
+            pair, .informational, [.notify(NotifyPayload(protocolID: .none, spi: [], type: type, data: []))])
         #expect(pair.agrees())
     }
 
-    @Test("An exchange out of place is answered INVALID_SYNTAX and ends the IKE SA", arguments: [ExchangeType.ikeAuth, .ikeIntermediate, ExchangeType(rawValue: 200)])
+    @Test(
+        "An exchange out of place is answered INVALID_SYNTAX and ends the IKE SA",
+        arguments: [ExchangeType.ikeAuth, .ikeIntermediate, ExchangeType(rawValue: 200)])
     func outOfPlace(exchange: ExchangeType) async {
         let pair = await Pair.established(seed: 9)
         #expect(await answer(pair, exchange, [])?.contains(.invalidSyntax) == true)
@@ -194,7 +213,9 @@ struct HostileMessageTests {
         #expect(pair.right.inbound.isEmpty)
     }
 
-    @Test("A CREATE_CHILD_SA request that lacks a payload ends the IKE SA; one with a reserved SPI is only refused", arguments: 0..<6)
+    @Test(
+        "A CREATE_CHILD_SA request that lacks a payload ends the IKE SA; one with a reserved SPI is only refused",
+        arguments: 0..<6)
     func incomplete(number: Int) async {
         let pair = await Pair.established(seed: 10)
         let proposal = ESPProposal(encryption: [.aesGCM16(256)])
@@ -281,7 +302,9 @@ struct HostileMessageTests {
         #expect(pair.agrees())
     }
 
-    @Test("Real messages, cut, changed and put together at random, trap nothing and end no SA", arguments: 1...4 as ClosedRange<UInt64>)
+    @Test(
+        "Real messages, cut, changed and put together at random, trap nothing and end no SA",
+        arguments: 1...4 as ClosedRange<UInt64>)
     func mutations(seed: UInt64) async {
         let pair = await Pair.established(seed: seed)
         await pair.rekeyChild("left")
@@ -294,10 +317,12 @@ struct HostileMessageTests {
             for _ in 0...Int.random(in: 0...3, using: &random) {
                 let index = Int.random(in: 0..<max(1, datagram.octets.count), using: &random)
                 switch Int.random(in: 0..<5, using: &random) {
-                case 0 where !datagram.octets.isEmpty: datagram.octets[index] = UInt8.random(in: 0...255, using: &random)
+                case 0 where !datagram.octets.isEmpty:
+                    datagram.octets[index] = UInt8.random(in: 0...255, using: &random)
                 case 1: datagram.octets.removeLast(min(datagram.octets.count, index))
                 case 2: datagram.octets += corpus.randomElement(using: &random)?.octets.suffix(index) ?? []
-                case 3 where datagram.octets.count >= 28: datagram.octets.replaceSubrange(20..<24, with: [0, 0, 0, UInt8.random(in: 0...5, using: &random)])
+                case 3 where datagram.octets.count >= 28:
+                    datagram.octets.replaceSubrange(20..<24, with: [0, 0, 0, UInt8.random(in: 0...5, using: &random)])
                 default: break
                 }
             }
@@ -318,7 +343,9 @@ struct HostileMessageTests {
     @Test("In whatever state an SA is, a message of any exchange that is not its own leaves it on its way")
     func statesAndMessages() async {
         // The states are those that a handshake of four messages and the rest of jobs go through.
-        let exchanges: [ExchangeType] = [.ikeSAInit, .ikeAuth, .createChildSA, .informational, ExchangeType(rawValue: 99)]
+        let exchanges: [ExchangeType] = [
+            .ikeSAInit, .ikeAuth, .createChildSA, .informational, ExchangeType(rawValue: 99),
+        ]
         for flags: IKEHeader.Flags in [[], .initiator, .response, [.initiator, .response]] {
             for exchange in exchanges {
                 let pair = await Pair(seed: 13, start: .none)

@@ -40,8 +40,9 @@ struct InitialExchangeTests {
         let pair = await Pair(
             seed: 3, start: .none, left: { $0.ikeProposals = self.proposals([.curve25519, .ecp256]) })
         pair.world.tap = { datagram in
-            guard pair.isFromLeft(datagram), case .keyExchange(let key)? = (try? Message(parsing: datagram.octets))?.payloads
-                .first(where: { $0.type == .keyExchange })
+            guard pair.isFromLeft(datagram),
+                case .keyExchange(let key)? = (try? Message(parsing: datagram.octets))?.payloads
+                    .first(where: { $0.type == .keyExchange })
             else { return [datagram] }
             let other: KeyExchangeMethod = key.method == 31 ? .ecp256 : .curve25519
             let answer = datagram.answered(with: [notify(.invalidKEPayload, other.rawValue.bigEndianOctets)])

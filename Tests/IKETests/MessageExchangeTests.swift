@@ -107,7 +107,8 @@ struct MessageExchangeTests {
     @Test("A peer that falls silent is found dead, and called again for ever")
     func deadPeer() async {
         let pair = await Pair.established(
-            seed: 7, left: {
+            seed: 7,
+            left: {
                 $0.timing.livenessInterval = .seconds(5)
                 $0.timing.retransmission.tries = 3
             })
@@ -124,13 +125,15 @@ struct MessageExchangeTests {
 
     @Test("A quiet connection is asked for a sign of life, a busy one is not", arguments: [true, false])
     func liveness(isBusy: Bool) async {
-        let pair = await Pair.established(seed: 8, left: { $0.timing.livenessInterval = .seconds(10) }, right: { $0.timing.livenessInterval = nil })
+        let pair = await Pair.established(
+            seed: 8, left: { $0.timing.livenessInterval = .seconds(10) }, right: { $0.timing.livenessInterval = nil })
         let before = pair.world.sent.count
         for _ in 0..<12 {
             await pair.world.run(for: .seconds(5))
             if isBusy {
                 for spi in pair.left.inbound.keys {
-                    await pair.world.act("left") { endpoint, now in endpoint.handle(.inboundActivity(spi: spi), at: now) }
+                    await pair.world.act("left") { endpoint, now in endpoint.handle(.inboundActivity(spi: spi), at: now)
+                    }
                 }
             }
         }

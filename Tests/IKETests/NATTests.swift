@@ -20,7 +20,9 @@ struct NATTests {
                     datagram.local = SocketAddress(
                         NATTests.outside, port: outsidePorts[datagram.local.port] ?? datagram.local.port)
                 } else if datagram.remote.address == NATTests.outside {
-                    guard let inside = outsidePorts.first(where: { $0.value == datagram.remote.port })?.key else { return [] }
+                    guard let inside = outsidePorts.first(where: { $0.value == datagram.remote.port })?.key else {
+                        return []
+                    }
                     datagram.remote = SocketAddress(pair.left.address, port: inside)
                 }
                 return [datagram]
@@ -31,7 +33,9 @@ struct NATTests {
     private func pairBehindNAT(seed: UInt64) async -> (Pair, Translator) {
         let pair = await Pair(
             seed: seed, start: .none, left: { $0.mobility = false },
-            right: { $0.acceptsAnyRemoteAddress = true; $0.remoteAddresses = [] },
+            right: {
+                $0.acceptsAnyRemoteAddress = true; $0.remoteAddresses = []
+            },
             endpoint: { $0.exportsKeys = true })
         let translator = Translator()
         translator.install(in: pair)

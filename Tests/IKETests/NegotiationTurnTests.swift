@@ -17,7 +17,8 @@ struct NegotiationTurnTests {
         for peer in 0..<present { await world.add("peer\(peer)", address(peer), [configuration(peer, isHub: false)]) }
         var settings = EndpointConfiguration()
         settings.negotiationLimit = turns
-        let hub = await world.add("hub", Self.hubAddress, (0..<count).map { configuration($0, isHub: true) }, settings: settings)
+        let hub = await world.add(
+            "hub", Self.hubAddress, (0..<count).map { configuration($0, isHub: true) }, settings: settings)
         return (world, hub)
     }
 
@@ -75,7 +76,9 @@ struct NegotiationTurnTests {
         #expect((0..<4).allSatisfy { hub.isUp("peer\($0)") })
     }
 
-    @Test("There are fewer turns where answers come late, but never none, and as many as before when they come in time again")
+    @Test(
+        "There are fewer turns where answers come late, but never none, and as many as before when they come in time again"
+    )
     func adapted() async throws {
         let (world, hub) = await star(peers: 30, present: 30, seed: 6, turns: 20)
         await world.run(for: .seconds(20))

@@ -18,7 +18,8 @@ struct NullAuthenticationTests {
     func bothAnonymous() async throws {
         let pair = await Pair.established(seed: 1, left: Self.anonymousBoth, right: Self.anonymousBoth)
         #expect(pair.agrees())
-        let request = try #require(pair.world.sent.first { $0.isRequest(.ikeAuth) }.flatMap { pair.wiretap.payloads(of: $0.octets) })
+        let request = try #require(
+            pair.world.sent.first { $0.isRequest(.ikeAuth) }.flatMap { pair.wiretap.payloads(of: $0.octets) })
         let identities = request.compactMap { payload -> IdentificationPayload? in
             if case .identificationInitiator(let identity) = payload { identity } else { nil }
         }

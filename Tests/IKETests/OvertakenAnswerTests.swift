@@ -228,7 +228,8 @@ struct OvertakenAnswerTests {
         return (pair, held)
     }
 
-    @Test("An IKE SA that the peer uses is the one that holds, though our own rekey, which crossed its, is not answered")
+    @Test(
+        "An IKE SA that the peer uses is the one that holds, though our own rekey, which crossed its, is not answered")
     func usedBeforeDecision() async {
         // L: R(IKE) -> (held)   R: R(IKE) ->
         //                       L: answer ->
@@ -262,7 +263,9 @@ struct OvertakenAnswerTests {
         #expect(pair.faults.isEmpty)
     }
 
-    @Test("An IKE SA made by a rekey that crossed a new authentication goes as the old one would have", arguments: ["left", "right"])
+    @Test(
+        "An IKE SA made by a rekey that crossed a new authentication goes as the old one would have",
+        arguments: ["left", "right"])
     func rekeyedDuringReauthentication(by name: String) async {
         // L: R(IKE) ->          R: answer (held)
         // R: a new IKE SA in place of the old one
@@ -292,7 +295,8 @@ struct OvertakenAnswerTests {
         let pair = await Pair.established(seed: seed)
         let old = pair.ikeSPI
         let held = Held(pair.world) {
-            !pair.isFromLeft($0) && ($0.isResponse(.createChildSA) || $0.isRequest(.informational) && $0.header?.initiatorSPI == old)
+            !pair.isFromLeft($0)
+                && ($0.isResponse(.createChildSA) || $0.isRequest(.informational) && $0.header?.initiatorSPI == old)
         }
         await pair.rekeyIKE("left")
         await pair.rekeyIKE("right")

@@ -109,11 +109,13 @@ struct ProposalSelectionTests {
 
     @Test("Extended sequence numbers are chosen where both sides have them")
     func sequenceNumbers() {
-        #expect(selectESP([esp.payload(number: 1, spi: 256, withKeyExchange: true)], [esp])?.sequenceNumbers == .extended)
+        #expect(
+            selectESP([esp.payload(number: 1, spi: 256, withKeyExchange: true)], [esp])?.sequenceNumbers == .extended)
         var short = esp
         short.sequenceNumbers = [.sequential32]
         #expect(
-            selectESP([short.payload(number: 1, spi: 256, withKeyExchange: true)], [esp])?.sequenceNumbers == .sequential32)
+            selectESP([short.payload(number: 1, spi: 256, withKeyExchange: true)], [esp])?.sequenceNumbers
+                == .sequential32)
         var long = esp
         long.sequenceNumbers = [.extended]
         #expect(selectESP([short.payload(number: 1, spi: 256, withKeyExchange: true)], [long]) == nil)

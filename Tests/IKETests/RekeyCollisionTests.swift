@@ -28,7 +28,9 @@ struct RekeyCollisionTests {
                 switch payload {
                 case .nonce(let nonce) where !nonces.contains(nonce): nonces.append(nonce)
                 case .securityAssociation(let association):
-                    guard let proposal = association.proposals.first, (proposal.protocolID == .ike) == ofIKE else { return nil }
+                    guard let proposal = association.proposals.first, (proposal.protocolID == .ike) == ofIKE else {
+                        return nil
+                    }
                     spis[pair.isFromLeft(datagram)] = proposal.spi
                 default: break
                 }
@@ -40,12 +42,15 @@ struct RekeyCollisionTests {
 
     /// The exchange whose SA must stay: not the one that has the lowest of the four nonces.
     private func winner(_ pair: Pair, ofIKE: Bool) -> Exchange? {
-        guard let ours = exchange(pair, byLeft: true, ofIKE: ofIKE), let theirs = exchange(pair, byLeft: false, ofIKE: ofIKE)
+        guard let ours = exchange(pair, byLeft: true, ofIKE: ofIKE),
+            let theirs = exchange(pair, byLeft: false, ofIKE: ofIKE)
         else { return nil }
         return ours.lowest.lexicographicallyPrecedes(theirs.lowest) ? theirs : ours
     }
 
-    @Test("Of two replacements for a child, the one with the lowest nonce goes, whichever side made it", arguments: 1...8 as ClosedRange<UInt64>)
+    @Test(
+        "Of two replacements for a child, the one with the lowest nonce goes, whichever side made it",
+        arguments: 1...8 as ClosedRange<UInt64>)
     func child(seed: UInt64) async {
         // L: RL ->          R: RR ->
         // R: RL <- AL ->    L: RR <- AR ->     both answer while their own request is under way
@@ -64,7 +69,9 @@ struct RekeyCollisionTests {
         #expect(pair.childSPIs.map(\.bigEndianOctets) == [winner?.left ?? []])
     }
 
-    @Test("A request that arrives when the other side's rekey is complete still loses or wins by its nonce", arguments: 1...8 as ClosedRange<UInt64>)
+    @Test(
+        "A request that arrives when the other side's rekey is complete still loses or wins by its nonce",
+        arguments: 1...8 as ClosedRange<UInt64>)
     func childLate(seed: UInt64) async {
         // L: RL -> (held)   R: RR ->
         //                   L: RR <- AR ->
@@ -82,7 +89,9 @@ struct RekeyCollisionTests {
         #expect(pair.childSPIs.map(\.bigEndianOctets) == [winner(pair, ofIKE: false)?.left ?? []])
     }
 
-    @Test("A request for a child that the other side has replaced and deleted makes no second replacement", arguments: [1500, 4000] as [Int64])
+    @Test(
+        "A request for a child that the other side has replaced and deleted makes no second replacement",
+        arguments: [1500, 4000] as [Int64])
     func childTooLate(milliseconds: Int64) async {
         // as above, but RL arrives when R is about to delete, or has deleted, the old pair: TEMPORARY_FAILURE or CHILD_SA_NOT_FOUND
         let pair = await Pair.established(seed: 11)
@@ -97,7 +106,9 @@ struct RekeyCollisionTests {
         #expect(pair.faults.isEmpty)
     }
 
-    @Test("A loser whose own answer comes after the old pair is gone still deletes its replacement", arguments: 1...8 as ClosedRange<UInt64>)
+    @Test(
+        "A loser whose own answer comes after the old pair is gone still deletes its replacement",
+        arguments: 1...8 as ClosedRange<UInt64>)
     func childAnswerLate(seed: UInt64) async {
         // L: RL ->          R: RR ->
         // R: RL <- AL (held)
@@ -117,7 +128,9 @@ struct RekeyCollisionTests {
         #expect(pair.childSPIs.map(\.bigEndianOctets) == [winner(pair, ofIKE: false)?.left ?? []])
     }
 
-    @Test("Of two new IKE SAs, the one with the lowest nonce goes and the other has the children", arguments: 1...8 as ClosedRange<UInt64>)
+    @Test(
+        "Of two new IKE SAs, the one with the lowest nonce goes and the other has the children",
+        arguments: 1...8 as ClosedRange<UInt64>)
     func ike(seed: UInt64) async {
         // L: RL ->          R: RR ->
         // R: RL <- AL ->    L: RR <- AR ->
@@ -137,7 +150,8 @@ struct RekeyCollisionTests {
         #expect(pair.right.endpoint.saCount == 1)
     }
 
-    @Test("The old IKE SA can be deleted before the crossing rekey is answered", arguments: 1...8 as ClosedRange<UInt64>)
+    @Test(
+        "The old IKE SA can be deleted before the crossing rekey is answered", arguments: 1...8 as ClosedRange<UInt64>)
     func ikeAnswerLate(seed: UInt64) async {
         // L: RL ->          R: RR ->
         // R: RL <- AL (held)
@@ -160,7 +174,9 @@ struct RekeyCollisionTests {
         #expect(pair.faults.isEmpty)
     }
 
-    @Test("A rekey of the IKE SA that arrives when the other side's is complete gets TEMPORARY_FAILURE, and is given up for it")
+    @Test(
+        "A rekey of the IKE SA that arrives when the other side's is complete gets TEMPORARY_FAILURE, and is given up for it"
+    )
     func ikeLate() async {
         // L: RL -> (held)   R: RR ->
         //                   L: RR <- AR ->
@@ -180,14 +196,18 @@ struct RekeyCollisionTests {
         #expect(pair.left.endpoint.ikeSPICount <= 2)
     }
 
-    @Test("A child's rekey and the IKE SA's wait for each other (RFC 7296 section 2.25)", arguments: 1...4 as ClosedRange<UInt64>)
+    @Test(
+        "A child's rekey and the IKE SA's wait for each other (RFC 7296 section 2.25)",
+        arguments: 1...4 as ClosedRange<UInt64>)
     func childAndIKE(seed: UInt64) async {
         let pair = await Pair.established(seed: seed)
         let old = (pair.childSPIs, pair.ikeSPI)
         await pair.rekeyChild("left")
         await pair.rekeyIKE("right")
         await pair.world.run(for: .milliseconds(100))
-        let answers = pair.world.sent.filter { $0.isResponse(.createChildSA) }.compactMap { pair.wiretap.payloads(of: $0.octets) }
+        let answers = pair.world.sent.filter { $0.isResponse(.createChildSA) }.compactMap {
+            pair.wiretap.payloads(of: $0.octets)
+        }
         #expect(answers.filter { $0.contains(.temporaryFailure) }.count == 2)
         await pair.world.run(for: .seconds(30))
         #expect(pair.agrees())
@@ -207,7 +227,9 @@ struct RekeyCollisionTests {
         await pair.rekeyChild("left")
         await pair.terminate("right", child: "net")
         await pair.world.run(for: .milliseconds(100))
-        let answers = pair.world.sent.filter { $0.isResponse(.createChildSA) }.compactMap { pair.wiretap.payloads(of: $0.octets) }
+        let answers = pair.world.sent.filter { $0.isResponse(.createChildSA) }.compactMap {
+            pair.wiretap.payloads(of: $0.octets)
+        }
         #expect(answers.last?.contains(.temporaryFailure) == true)
         await pair.rest()
         #expect(pair.left.inbound.isEmpty && pair.right.inbound.isEmpty)
@@ -224,7 +246,9 @@ struct RekeyCollisionTests {
         await pair.terminate("left", child: "net")
         await pair.terminate("right", child: "net")
         await pair.world.run(for: .milliseconds(100))
-        let answers = pair.world.sent.filter { $0.isResponse(.informational) }.compactMap { pair.wiretap.payloads(of: $0.octets) }
+        let answers = pair.world.sent.filter { $0.isResponse(.informational) }.compactMap {
+            pair.wiretap.payloads(of: $0.octets)
+        }
         #expect(answers.count == 2)
         #expect(answers.allSatisfy { $0.isEmpty })
         await pair.rest()

@@ -42,7 +42,8 @@ struct RepeatedAuthenticationTests {
     @Test("The responder's AUTH_LIFETIME has four octets, in seconds")
     func notification() async throws {
         let pair = await Pair.established(seed: 2, right: lifetime(3600))
-        let response = try #require(pair.world.sent.first { $0.isResponse(.ikeAuth) }.flatMap { pair.wiretap.payloads(of: $0.octets) })
+        let response = try #require(
+            pair.world.sent.first { $0.isResponse(.ikeAuth) }.flatMap { pair.wiretap.payloads(of: $0.octets) })
         let data = response.compactMap { payload -> [UInt8]? in
             if case .notify(let notify) = payload, notify.type == .authLifetime { notify.data } else { nil }
         }

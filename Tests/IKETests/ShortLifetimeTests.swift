@@ -19,8 +19,12 @@ struct ShortLifetimeTests {
         for _ in 0..<1500 {
             let (fromLeft, fromRight) = (pair.left.outbound[1], pair.right.outbound[1])
             await pair.world.run(for: .milliseconds(10))
-            if let spi = fromLeft?.outboundSPI, pair.right.inbound[spi] == nil { missed.append("right at \(pair.world.now)") }
-            if let spi = fromRight?.outboundSPI, pair.left.inbound[spi] == nil { missed.append("left at \(pair.world.now)") }
+            if let spi = fromLeft?.outboundSPI, pair.right.inbound[spi] == nil {
+                missed.append("right at \(pair.world.now)")
+            }
+            if let spi = fromRight?.outboundSPI, pair.left.inbound[spi] == nil {
+                missed.append("left at \(pair.world.now)")
+            }
         }
         let rekeys = pair.left.events.count { if case .childRekeyed = $0 { true } else { false } }
         #expect(rekeys >= 10)

@@ -22,7 +22,8 @@ struct SupervisionTests {
     @Test("A crashed responder is called again by the other side once it is found dead")
     func responderRestart() async {
         let pair = await Pair.established(
-            seed: 2, left: {
+            seed: 2,
+            left: {
                 $0.timing.livenessInterval = .seconds(5)
                 $0.timing.retransmission.tries = 3
             })
@@ -30,7 +31,9 @@ struct SupervisionTests {
         #expect(await next.world.run(atMost: .seconds(30)) { next.isUp })
     }
 
-    @Test("Two sides that call each other at once end with one SA, and packets pass", arguments: 1...10 as ClosedRange<UInt64>)
+    @Test(
+        "Two sides that call each other at once end with one SA, and packets pass",
+        arguments: 1...10 as ClosedRange<UInt64>)
     func simultaneous(seed: UInt64) async {
         let pair = await Pair(seed: seed, left: { $0.start = .boot }, right: { $0.start = .boot })
         await pair.world.run(for: .seconds(5))
@@ -95,7 +98,8 @@ struct SupervisionTests {
         #expect(pair.left.status("site")?.children.map(\.name).sorted() == ["more", "net"])
     }
 
-    @Test("Applying the same configuration again changes nothing, another one sets the connection up anew, none ends it")
+    @Test(
+        "Applying the same configuration again changes nothing, another one sets the connection up anew, none ends it")
     func apply() async {
         let pair = await Pair.established(seed: 6, left: { $0.fingerprint = "1" })
         let old = pair.ikeSPI
@@ -218,7 +222,11 @@ struct SupervisionTests {
 
     @Test("What cannot be done is said so")
     func errors() async {
-        let pair = await Pair(seed: 15, start: .none, right: { $0.remoteAddresses = []; $0.acceptsAnyRemoteAddress = true })
+        let pair = await Pair(
+            seed: 15, start: .none,
+            right: {
+                $0.remoteAddresses = []; $0.acceptsAnyRemoteAddress = true
+            })
         await pair.world.act("left") { endpoint, now in
             #expect(throws: ControlError.unknownConnection("x")) { try endpoint.initiate("x", at: now) }
             #expect(throws: ControlError.unknownChild("x", connection: "site")) {

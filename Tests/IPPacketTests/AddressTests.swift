@@ -20,7 +20,9 @@ struct AddressTests {
 
     @Test("Multicast is 224.0.0.0/4 and ff00::/8, and nothing beside them")
     func multicast() throws {
-        for text in ["224.0.0.0", "239.255.255.255", "ff00::", "ff02::16"] { #expect(try #require(IPAddress(text)).isMulticast) }
+        for text in ["224.0.0.0", "239.255.255.255", "ff00::", "ff02::16"] {
+            #expect(try #require(IPAddress(text)).isMulticast)
+        }
         for text in ["223.255.255.255", "240.0.0.0", "255.255.255.255", "fe80::1", "::"] {
             #expect(try !#require(IPAddress(text)).isMulticast)
         }

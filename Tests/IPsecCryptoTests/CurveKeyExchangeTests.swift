@@ -79,7 +79,8 @@ struct CurveKeyExchangeTests {
                 """),
     ]
 
-    @Test("Exchanges are those of RFC 7748, section 6, RFC 5903, section 8, and RFC 7027, appendix A",
+    @Test(
+        "Exchanges are those of RFC 7748, section 6, RFC 5903, section 8, and RFC 7027, appendix A",
         arguments: published + LibcryptoCurveVectors.published)
     func publishedExchange(vector: Vector) throws {
         let initiator = try vector.method.makeKey(seed: secret(vector.initiatorKey))
@@ -131,7 +132,9 @@ struct CurveKeyExchangeTests {
         #expect(key.publicValue == octets(Self.published[3].responderValue))
     }
 
-    @Test("Points off the curve are refused (RFC 6989, section 2.3)", arguments: published.dropFirst() + LibcryptoCurveVectors.published.dropLast())
+    @Test(
+        "Points off the curve are refused (RFC 6989, section 2.3)",
+        arguments: published.dropFirst() + LibcryptoCurveVectors.published.dropLast())
     func invalidPoints(vector: Vector) throws {
         let key = try vector.method.makeKey(seed: secret(vector.initiatorKey))
         let valid = octets(vector.responderValue)
@@ -202,7 +205,9 @@ struct CurveKeyExchangeTests {
         let key = try method.makeKey(seed: SecretOctets(counting(method.privateSeedLength)))
         #expect(key.method == method)
         #expect(key.publicValue.count == method.publicValueLength)
-        let counts = Set(0...140).union([255, 256, 257, 383, 384, 385, 511, 512, 513, 767, 768, 769, 1023, 1024, 1025, 65_535])
+        let counts = Set(0...140).union([
+            255, 256, 257, 383, 384, 385, 511, 512, 513, 767, 768, 769, 1023, 1024, 1025, 65_535,
+        ])
         for count in counts.subtracting([method.publicValueLength]) {
             #expect(throws: CryptoError(.invalidLength, "")) {
                 try key.sharedSecret(with: [UInt8](repeating: 4, count: count))

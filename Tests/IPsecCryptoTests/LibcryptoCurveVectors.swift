@@ -256,24 +256,24 @@ enum LibcryptoCurveVectors {
     /// Public values of small order on Curve448, of Wycheproof (x448_test, flag ZeroSharedSecret).
     static let smallOrderOnCurve448 = [
         """
-            000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
-            0000000000000000
-            """,
+        000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
+        0000000000000000
+        """,
         """
-            010000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
-            0000000000000000
-            """,
+        010000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
+        0000000000000000
+        """,
         """
-            fefffffffffffffffffffffffffffffffffffffffffffffffffffffffeffffffffffffffffffffffffffffffffffffff
-            ffffffffffffffff
-            """,
+        fefffffffffffffffffffffffffffffffffffffffffffffffffffffffeffffffffffffffffffffffffffffffffffffff
+        ffffffffffffffff
+        """,
         """
-            fffffffffffffffffffffffffffffffffffffffffffffffffffffffffeffffffffffffffffffffffffffffffffffffff
-            ffffffffffffffff
-            """,
+        fffffffffffffffffffffffffffffffffffffffffffffffffffffffffeffffffffffffffffffffffffffffffffffffff
+        ffffffffffffffff
+        """,
         """
-            00000000000000000000000000000000000000000000000000000000ffffffffffffffffffffffffffffffffffffffff
-            ffffffffffffffff
-            """,
+        00000000000000000000000000000000000000000000000000000000ffffffffffffffffffffffffffffffffffffffff
+        ffffffffffffffff
+        """,
     ]
 }

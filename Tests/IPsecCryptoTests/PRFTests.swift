@@ -98,7 +98,9 @@ struct PRFTests {
                 """),
     ]
 
-    @Test("The PRFs give the values of RFC 4231, section 4", arguments: published, [PRF.hmacSHA2_256, .hmacSHA2_384, .hmacSHA2_512])
+    @Test(
+        "The PRFs give the values of RFC 4231, section 4", arguments: published,
+        [PRF.hmacSHA2_256, .hmacSHA2_384, .hmacSHA2_512])
     func publishedValues(vector: Vector, prf: PRF) throws {
         let expected = vector.expected(of: prf)
         let output = try prf.compute(key: SecretOctets(vector.key), vector.data)

@@ -131,7 +131,8 @@ struct PacketCipherTests {
         }
     }
 
-    @Test("The code covers the high bits of an extended sequence number last (RFC 4303)", arguments: CipherSuite.packets)
+    @Test(
+        "The code covers the high bits of an extended sequence number last (RFC 4303)", arguments: CipherSuite.packets)
     func extendedCode(suite: CipherSuite) throws {
         guard suite.integrity != nil else { return }
         let cipher = try suite.arrayPacketCipher()
@@ -216,7 +217,9 @@ struct PacketCipherTests {
         }
     }
 
-    @Test("The IV of a counter mode is the sequence number, that of CBC neither it nor repeated", arguments: CipherSuite.packets)
+    @Test(
+        "The IV of a counter mode is the sequence number, that of CBC neither it nor repeated",
+        arguments: CipherSuite.packets)
     func initializationVectors(suite: CipherSuite) throws {
         let cipher = try suite.arrayPacketCipher()
         guard cipher.ivLength > 0 else { return }

@@ -71,7 +71,8 @@ struct Ed448AndMLDSATests {
         #expect(valid == vector.isValid)
     }
 
-    @Test("An ML-DSA key is made from its seed, and a signature of Wycheproof verifies", arguments: WycheproofMLDSA.cases)
+    @Test(
+        "An ML-DSA key is made from its seed, and a signature of Wycheproof verifies", arguments: WycheproofMLDSA.cases)
     func mlDSA(vector: WycheproofMLDSA.Case) throws {
         let key = try SigningKey(pem: pem(octets(vector.pkcs8)))
         #expect(key.publicKey.kind == vector.kind)
@@ -131,7 +132,9 @@ struct Ed448AndMLDSATests {
             octets("3044300506032b6571033b00") + [UInt8](repeating: 1, count: 58),
             octets("30820532300b0609608648016503040312 0382052100") + [UInt8](repeating: 0, count: 1312),
         ] {
-            #expect(throws: IPsecCrypto.CryptoError(.unusableKey, "")) { try VerificationKey(subjectPublicKeyInfo: der) }
+            #expect(throws: IPsecCrypto.CryptoError(.unusableKey, "")) {
+                try VerificationKey(subjectPublicKeyInfo: der)
+            }
         }
     }
 }

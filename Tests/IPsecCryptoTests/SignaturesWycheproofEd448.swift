@@ -139,7 +139,9 @@ enum WycheproofEd448 {
                 """,
             isValid: false),
         Case(
-            id: 42, comment: "modified bit 0 in R. Accepted only by verifiers that ignore this bit when comparing R to the recovered R.",
+            id: 42,
+            comment:
+                "modified bit 0 in R. Accepted only by verifiers that ignore this bit when comparing R to the recovered R.",
             key: """
                 3043300506032b6571033a00419610a534af127f583b04818cdb7f0ff300b025f2e01682bcae33fd691cee039511df0c
                 ddc690ee978426e8b38e50ce5af7dcfba50f704c00
@@ -152,7 +154,9 @@ enum WycheproofEd448 {
                 """,
             isValid: false),
         Case(
-            id: 43, comment: "modified bit 1 in R. Accepted only by verifiers that ignore this bit when comparing R to the recovered R.",
+            id: 43,
+            comment:
+                "modified bit 1 in R. Accepted only by verifiers that ignore this bit when comparing R to the recovered R.",
             key: """
                 3043300506032b6571033a00419610a534af127f583b04818cdb7f0ff300b025f2e01682bcae33fd691cee039511df0c
                 ddc690ee978426e8b38e50ce5af7dcfba50f704c00
@@ -165,7 +169,9 @@ enum WycheproofEd448 {
                 """,
             isValid: false),
         Case(
-            id: 70, comment: "the encoded s was replaced by s + L. The scalar is unchanged mod L. Accepted only by verifiers that fail to enforce s < L. See RFC 8032, Section 5.2.7.",
+            id: 70,
+            comment:
+                "the encoded s was replaced by s + L. The scalar is unchanged mod L. Accepted only by verifiers that fail to enforce s < L. See RFC 8032, Section 5.2.7.",
             key: """
                 3043300506032b6571033a00419610a534af127f583b04818cdb7f0ff300b025f2e01682bcae33fd691cee039511df0c
                 ddc690ee978426e8b38e50ce5af7dcfba50f704c00
@@ -178,7 +184,9 @@ enum WycheproofEd448 {
                 """,
             isValid: false),
         Case(
-            id: 71, comment: "the encoded s was replaced by s + 2L. The scalar is unchanged mod L. Accepted only by verifiers that fail to enforce s < L. See RFC 8032, Section 5.2.7.",
+            id: 71,
+            comment:
+                "the encoded s was replaced by s + 2L. The scalar is unchanged mod L. Accepted only by verifiers that fail to enforce s < L. See RFC 8032, Section 5.2.7.",
             key: """
                 3043300506032b6571033a00419610a534af127f583b04818cdb7f0ff300b025f2e01682bcae33fd691cee039511df0c
                 ddc690ee978426e8b38e50ce5af7dcfba50f704c00

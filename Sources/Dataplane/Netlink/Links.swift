@@ -23,11 +23,14 @@ enum Links {
         header.ifi_index = Int32(index)
         var addressing = NetlinkRequest(RTM_NEWLINK, header)
         addressing.nested(Int(IFLA_AF_SPEC)) {
-            $0.nested(Int(AF_INET6)) { $0.attribute(Int(IFLA_INET6_ADDR_GEN_MODE), UInt8(1) /* IN6_ADDR_GEN_MODE_NONE */) }
+            $0.nested(Int(AF_INET6)) {
+                $0.attribute(Int(IFLA_INET6_ADDR_GEN_MODE), UInt8(1) /* IN6_ADDR_GEN_MODE_NONE */)
+            }
         }
         // Without IPv6 in the kernel there is nothing to keep it from.
         try socket.perform(
-            addressing, tolerating: [EOPNOTSUPP, EAFNOSUPPORT, EINVAL], "turn IPv6 address generation of the device off")
+            addressing, tolerating: [EOPNOTSUPP, EAFNOSUPPORT, EINVAL], "turn IPv6 address generation of the device off"
+        )
         header.ifi_flags = UInt32(IFF_UP)
         header.ifi_change = UInt32(IFF_UP)
         var up = NetlinkRequest(RTM_NEWLINK, header)

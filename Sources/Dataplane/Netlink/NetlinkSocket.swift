@@ -45,7 +45,9 @@ struct NetlinkSocket: ~Copyable {
     ) throws(DataplaneError) -> Int32 {
         sequence &+= 1
         let request = request.serialized(sequence: sequence, adding: flags)
-        guard Glibc.send(descriptor, request, request.count, 0) == request.count else { throw .system(errno, purpose()) }
+        guard Glibc.send(descriptor, request, request.count, 0) == request.count else {
+            throw .system(errno, purpose())
+        }
         while true {
             let count = recv(descriptor, &buffer, buffer.count, 0)
             guard count > 0 else {

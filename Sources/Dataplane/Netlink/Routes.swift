@@ -57,7 +57,9 @@ extension Route {
         self.destination = destination
         table = attributes[Int(RTA_TABLE.rawValue)]?.hostInteger(UInt32.self) ?? UInt32(header.rtm_table)
         metric = attributes[Int(RTA_PRIORITY.rawValue)]?.hostInteger(UInt32.self) ?? 0
-        if header.rtm_type == UInt8(RTN_UNICAST), let index = attributes[Int(RTA_OIF.rawValue)]?.hostInteger(UInt32.self) {
+        if header.rtm_type == UInt8(RTN_UNICAST),
+            let index = attributes[Int(RTA_OIF.rawValue)]?.hostInteger(UInt32.self)
+        {
             target = .device(
                 index: index, source: attributes[Int(RTA_PREFSRC.rawValue)].flatMap { IPAddress(octets: $0) })
         } else {

@@ -19,7 +19,8 @@ struct RoutingPlan: Hashable {
     /// Destinations a wide selector does not mean: link-local and multicast, without which neighbour discovery, DHCP and
     /// routing protocols of the host itself would stop. A selector inside one of these is meant expressly.
     static func reserved(_ family: IPFamily) -> [IPPrefix] {
-        let texts = family == .v4 ? ["224.0.0.0/4", "169.254.0.0/16", "255.255.255.255/32"] : ["fe80::/10", "ff00::/8"]
+        let texts =
+            family == .v4 ? ["224.0.0.0/4", "169.254.0.0/16", "255.255.255.255/32"] : ["fe80::/10", "ff00::/8"]
         return texts.compactMap { IPPrefix($0) }
     }
 

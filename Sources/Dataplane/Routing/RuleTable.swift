@@ -46,7 +46,8 @@ struct RuleTable {
             let all = plan.units.reduce(0) { $0 + $1.count }
             guard Int(priorities.lowerBound) + all <= Int(first) else {
                 throw DataplaneError(
-                    .system, "no room for \(all) routing rules between priorities \(priorities.lowerBound) and \(first)")
+                    .system, "no room for \(all) routing rules between priorities \(priorities.lowerBound) and \(first)"
+                )
             }
             try add(plan.units[...], from: priorities.lowerBound, &socket)
             try remove(present[...], &socket)

@@ -17,7 +17,8 @@ extension cygnet_datagram {
     }
 
     var remoteAddress: SocketAddress {
-        SocketAddress(withUnsafeBytes(of: remote) { Self.address($0.baseAddress.unsafelyUnwrapped, family) }, port: remote_port)
+        SocketAddress(
+            withUnsafeBytes(of: remote) { Self.address($0.baseAddress.unsafelyUnwrapped, family) }, port: remote_port)
     }
 
     /// The address it was sent to; unspecified if the kernel did not say.

@@ -17,7 +17,9 @@ struct DatagramSender: ~Copyable {
     /// datagram, so there is a second try.
     func send(_ octets: [UInt8], from local: SocketAddress, to remote: SocketAddress) {
         let source = local.address.family == remote.address.family ? local.address : .unspecified(remote.address.family)
-        guard let batch, let socket = sockets?.socket(sendingFrom: SocketAddress(source, port: local.port)) else { return }
+        guard let batch, let socket = sockets?.socket(sendingFrom: SocketAddress(source, port: local.port)) else {
+            return
+        }
         var octets = octets
         octets.withUnsafeMutableBufferPointer { buffer in
             var datagram = cygnet_datagram()

@@ -34,7 +34,9 @@ struct OuterSocket: Sendable {
                 ? "open a raw socket for ESP on \(address)" : "open UDP \(SocketAddress(address, port: port))"
             throw .system(
                 -descriptor, what,
-                ifInUse: "another IKE daemon has it; stop that one, or set daemon.ike-port and daemon.nat-port (`ss -ulpn` tells whose it is)")
+                ifInUse:
+                    "another IKE daemon has it; stop that one, or set daemon.ike-port and daemon.nat-port (`ss -ulpn` tells whose it is)"
+            )
         }
         self.kind = kind
         self.address = address

@@ -37,7 +37,8 @@ struct OutboundEntry: ~Copyable {
 
     var report: SACountersReport {
         SACountersReport(
-            spi: sa.spi, inboundSPI: pair, direction: .outbound, policy: policy, local: local, remote: remote, counters: sa.counters)
+            spi: sa.spi, inboundSPI: pair, direction: .outbound, policy: policy, local: local, remote: remote,
+            counters: sa.counters)
     }
 }
 
@@ -68,7 +69,8 @@ struct InboundEntry: ~Copyable {
 
     var report: SACountersReport {
         SACountersReport(
-            spi: sa.spi, inboundSPI: sa.spi, direction: .inbound, policy: policy, local: local, remote: remote, counters: sa.counters)
+            spi: sa.spi, inboundSPI: sa.spi, direction: .inbound, policy: policy, local: local, remote: remote,
+            counters: sa.counters)
     }
 }
 

@@ -60,7 +60,8 @@ struct OutboundWorker: ~Copyable {
 
     init?(
         device: Int32, wakeup: Wakeup, commands: CommandRing<OutboundCommand>, notices: CommandRing<PathNotice>,
-        policies: UnsafeMutablePointer<PolicyTable>, events: EventOutlet, _ configuration: UserspaceDataplane.Configuration
+        policies: UnsafeMutablePointer<PolicyTable>, events: EventOutlet,
+        _ configuration: UserspaceDataplane.Configuration
     ) {
         guard let batch = cygnet_batch_make(UInt32(configuration.batchSize)) else { return nil }
         self.batch = batch
@@ -223,7 +224,8 @@ struct OutboundWorker: ~Copyable {
         arena.datagrams[index].address(
             from: entry.pointee.local.address,
             to: SocketAddress(
-                entry.pointee.remote.address, port: entry.pointee.encapsulation == .udp ? entry.pointee.remote.port : 0))
+                entry.pointee.remote.address, port: entry.pointee.encapsulation == .udp ? entry.pointee.remote.port : 0)
+        )
         (exits + index).initialize(to: Exit(socket: entry.pointee.socket, fragments: fragments))
         return true
     }

@@ -108,7 +108,8 @@ package enum ConfigurationReference {
     /// The keys of each mapping.
     package static let keys: [String: [String]] = [
         "the top level": TopLevelKey.words, "daemon": DaemonKey.words, "control": ControlKey.words,
-        "limits": LimitKey.words, "revocation": RevocationKey.words, "a connection": ConnectionKey.words, "local": LocalKey.words,
+        "limits": LimitKey.words, "revocation": RevocationKey.words, "a connection": ConnectionKey.words,
+        "local": LocalKey.words,
         "remote": RemoteKey.words, "secret": SecretKey.words, "certificate": CertificateKey.words,
         "a child": ChildKey.words, "lifetimes": LifetimeKey.words, "dead-peer": DeadPeerKey.words,
         "retry": RetryKey.words, "retransmission": RetransmissionKey.words, "policies": PolicyKey.words,

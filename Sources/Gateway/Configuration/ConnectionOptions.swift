@@ -49,7 +49,9 @@ struct ConnectionOptions {
         if let node = lifetimes[.reauthentication], let time = node.timeOrNever(from: .seconds(1)) {
             timing.reauthenticateAfter = time.value
         }
-        if let time = lifetimes[.ticket]?.duration(in: .seconds(1)...(.seconds(7 * 86400))) { timing.ticketLifetime = time }
+        if let time = lifetimes[.ticket]?.duration(in: .seconds(1)...(.seconds(7 * 86400))) {
+            timing.ticketLifetime = time
+        }
         if let fraction = lifetimes[.jitter]?.percentage(upTo: 50) { timing.jitter = fraction }
         if let fraction = lifetimes[.overtime]?.percentage(upTo: 100) { timing.overtime = fraction }
         if let time = settings[.natKeepalive]?.duration(in: .seconds(1)...(.seconds(3600))) {

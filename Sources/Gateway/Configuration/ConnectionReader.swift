@@ -43,13 +43,15 @@ struct ConnectionReader {
             case "ipv6": wanted = .any(.v6)
             default:
                 guard let address = IPAddress(text), !address.isUnspecified, !address.isMulticast else {
-                    element.error("\(quoted(text)) cannot be asked for; expected ipv4, ipv6 or an address such as 10.9.0.7")
+                    element.error(
+                        "\(quoted(text)) cannot be asked for; expected ipv4, ipv6 or an address such as 10.9.0.7")
                     return nil
                 }
                 wanted = .preferred(address)
             }
             guard !result.contains(where: { $0.family == wanted.family }) else {
-                element.error("\(quoted(text)) is the second \(wanted.family) address; expected one of each family at most")
+                element.error(
+                    "\(quoted(text)) is the second \(wanted.family) address; expected one of each family at most")
                 return nil
             }
             result.append(wanted)
@@ -89,7 +91,8 @@ struct ConnectionReader {
         let children = ChildReader(connection: self).children(policyID: policyID)
         let options = ConnectionOptions(settings, remote)
         guard diagnostics.all[before...].allSatisfy({ $0.severity == .warning }),
-            let localIdentity, let localAuthentication, let remoteAuthentication, let addressPools, let virtualAddresses,
+            let localIdentity, let localAuthentication, let remoteAuthentication, let addressPools,
+            let virtualAddresses,
             let peerSecrets
         else { return nil }
         var connection = ConnectionConfiguration(
@@ -124,7 +127,8 @@ struct ConnectionReader {
             }
         result["remote.auth"] =
             switch theirs {
-            case .preSharedKey: remote.origin(of: .secrets) ?? remote.origin(of: .secret) ?? settings.origin(of: .secret)
+            case .preSharedKey:
+                remote.origin(of: .secrets) ?? remote.origin(of: .secret) ?? settings.origin(of: .secret)
             case .anonymous: remote.origin(of: .auth) ?? settings.origin(of: .auth)
             case .certificate:
                 remote.origin(of: .authorities) ?? settings.origin(of: .authorities) ?? authorities.origin
@@ -189,7 +193,9 @@ struct ConnectionReader {
 
     /// What the peer's identity is to be like; `nil` if what is written is no pattern, within the result if it is a wrong one.
     private func remotePattern(_ authentication: RemoteAuthentication?) -> IdentityPattern?? {
-        guard let node = remote[.id], let text = node.node.scalar?.string, IdentityPattern.isPattern(text) else { return nil }
+        guard let node = remote[.id], let text = node.node.scalar?.string, IdentityPattern.isPattern(text) else {
+            return nil
+        }
         if case .preSharedKey = authentication, remote[.secrets] == nil {
             node.warning("every peer that knows the secret is accepted under any of these identities")
         }
@@ -240,7 +246,9 @@ struct ConnectionReader {
     /// The keys under `remote.secrets`, by identity; `nil` with errors reported.
     private func peerSecrets(_ hosts: [RemoteHost]) -> [PeerSecret]? {
         guard let node = remote[.secrets] else { return [] }
-        if hosts != [.any] { node.error("secrets by identity are for peers that call us; expected \"remote.address\" to be any") }
+        if hosts != [.any] {
+            node.error("secrets by identity are for peers that call us; expected \"remote.address\" to be any")
+        }
         let expected = "secrets by identity, as in alice@example.org: { file: alice.psk }"
         let entries = node.namedEntries(expected: expected)
         if entries.isEmpty, node.isMapping { node.error("there are no secrets; expected \(expected)") }

@@ -58,7 +58,9 @@ extension DaemonSettings {
             } else if path.hasPrefix("/") {
                 stateDirectory = path
             } else {
-                node.error("\(quoted(path)) is not an absolute path; expected for example \(Self.defaultStateDirectory), or none")
+                node.error(
+                    "\(quoted(path)) is not an absolute path; expected for example \(Self.defaultStateDirectory), or none"
+                )
             }
         }
         if let node = mapping[.logLevel], let word = node.word(LogLevelWord.self, what: "log level") {

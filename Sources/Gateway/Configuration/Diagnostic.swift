@@ -57,7 +57,9 @@ func escaped(
     _ text: some StringProtocol, limit: Int = 4096, alsoBefore special: Set<Unicode.Scalar> = []
 ) -> String {
     // Nearly all text there is.
-    if special.isEmpty, text.utf8.count <= limit, text.utf8.allSatisfy({ (0x20..<0x7f).contains($0) }) { return String(text) }
+    if special.isEmpty, text.utf8.count <= limit, text.utf8.allSatisfy({ (0x20..<0x7f).contains($0) }) {
+        return String(text)
+    }
     var result = ""
     for scalar in text.unicodeScalars.prefix(limit) {
         switch scalar {

@@ -63,7 +63,9 @@ struct IncludedFiles {
             return
         }
         roots.append(root)
-        guard let include = root.node.mapping?.first(where: { $0.key.scalar?.string == "include" })?.value else { return }
+        guard let include = root.node.mapping?.first(where: { $0.key.scalar?.string == "include" })?.value else {
+            return
+        }
         for element in root.child(include, "include").elements {
             guard let pattern = element.text(expected: "a file name or pattern such as conf.d/*.yaml") else { continue }
             let full = ReferencedFile.path(pattern, relativeTo: path)

@@ -16,11 +16,14 @@ package enum NearestWord {
     ///
     /// - Parameter others: further words, too many to be listed; where a list of them is found.
     static func complaint(
-        about word: some StringProtocol, what: String, expected: [String], others: (words: [String], place: String)? = nil
+        about word: some StringProtocol, what: String, expected: [String],
+        others: (words: [String], place: String)? = nil
     ) -> String {
         var text = "unknown \(what) \(quoted(word)); expected one of \(expected.joined(separator: ", "))"
         if let others { text += ", or another that \(others.place) lists" }
-        if let nearest = suggestion(for: word, among: expected + (others?.words ?? [])) { text += "; did you mean \(quoted(nearest))?" }
+        if let nearest = suggestion(for: word, among: expected + (others?.words ?? [])) {
+            text += "; did you mean \(quoted(nearest))?"
+        }
         return text
     }
 

@@ -187,7 +187,8 @@ enum ProposalSyntax {
         // The peer would choose whether anything is encrypted.
         guard parts.encryption.allSatisfy({ $0.leavesPayloadReadable == first.leavesPayloadReadable }) else {
             node.error(
-                "the proposal \(quoted(text)) offers encryption and none as alternatives; write two proposals, or one of the two")
+                "the proposal \(quoted(text)) offers encryption and none as alternatives; write two proposals, or one of the two"
+            )
             return nil
         }
         return parts

@@ -55,12 +55,16 @@ package final class ControlServer: Sendable {
         } catch is UnixDomainSocketPathWrongType {
             throw ControlSocketError(
                 isPermission: false,
-                reason: "cannot open the control socket \(path): something else has this name, which is left as it is; give another --socket")
+                reason:
+                    "cannot open the control socket \(path): something else has this name, which is left as it is; give another --socket"
+            )
         } catch {
             let number = (error as? IOError)?.errnoCode ?? 0
             throw ControlSocketError(
                 isPermission: number == EACCES || number == EPERM,
-                reason: "cannot open the control socket \(path): \(number == 0 ? "\(error)" : ReferencedFile.reason(number))")
+                reason:
+                    "cannot open the control socket \(path): \(number == 0 ? "\(error)" : ReferencedFile.reason(number))"
+            )
         }
         if let group { chown(path, .max, group) }
         chmod(path, 0o660)

@@ -306,7 +306,8 @@ public actor Daemon {
         guard virtualAddresses[connection] != new else { return }
         virtualAddresses[connection] = new
         do {
-            try dataplane.setAddresses(virtualAddresses.sorted { $0.key < $1.key }.flatMap(\.value).map { IPPrefix($0) })
+            try dataplane.setAddresses(
+                virtualAddresses.sorted { $0.key < $1.key }.flatMap(\.value).map { IPPrefix($0) })
             try dataplane.apply(configuration.installedPolicies(virtual: virtualAddresses))
         } catch {
             warn("the addresses of \(connection) cannot be set: \(error.reason)")

@@ -75,7 +75,9 @@ extension Daemon: ControlResponder {
                     try endpoint.rekey(name, child: child, at: clock.now)
                     begun += 1
                 } catch {
-                    guard request.connection == nil else { return ControlReply(.configuration, lines: [error.description]) }
+                    guard request.connection == nil else {
+                        return ControlReply(.configuration, lines: [error.description])
+                    }
                 }
             }
             drain()
@@ -124,7 +126,9 @@ extension Daemon: ControlResponder {
     }
 
     private func takeDown(_ request: ControlRequest) async -> ControlReply {
-        if let text = request.connection, let instance = InstanceName(text) { return takeDown(instance, child: request.child) }
+        if let text = request.connection, let instance = InstanceName(text) {
+            return takeDown(instance, child: request.child)
+        }
         guard let name = request.connection, connection(name) != nil else { return unknown(request.connection) }
         do throws(ControlError) {
             try endpoint.terminate(name, child: request.child, at: clock.now)
@@ -152,7 +156,8 @@ extension Daemon: ControlResponder {
             return ControlReply(.configuration, lines: [error.description])
         }
         drain()
-        return ControlReply(lines: ["\(child.map { "\(instance), child \($0)," } ?? "\(instance)") is being taken down"])
+        return ControlReply(lines: ["\(child.map { "\(instance), child \($0)," } ?? "\(instance)") is being taken down"]
+        )
     }
 
     func connection(_ name: String) -> GatewayConnection? { configuration.connections.first { $0.name == name } }

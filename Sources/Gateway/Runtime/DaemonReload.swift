@@ -6,7 +6,9 @@ import Logging
 extension Daemon {
     /// Reads the configuration again. With mistakes in it, everything stays as it is.
     func reload() async -> ControlReply {
-        guard !isReloading else { return ControlReply(.failed, lines: ["a reload is under way; try again when it has ended"]) }
+        guard !isReloading else {
+            return ControlReply(.failed, lines: ["a reload is under way; try again when it has ended"])
+        }
         isReloading = true
         defer { isReloading = false }
         notification.reloading()

@@ -30,7 +30,8 @@ extension Daemon {
     }
 
     private func report(
-        _ connection: GatewayConnection, _ state: ConnectionStatus, _ counters: [UInt32: [SACountersReport]], _ now: Instant
+        _ connection: GatewayConnection, _ state: ConnectionStatus, _ counters: [UInt32: [SACountersReport]],
+        _ now: Instant
     ) -> ConnectionReport {
         let configured = connection.configuration
         let children = configured.children.map { child in
@@ -48,7 +49,8 @@ extension Daemon {
                 && children.allSatisfy { $0.isUp || !$0.isWanted },
             state: state.state.rawValue, reason: state.reason, since: seconds(now - state.since),
             nextAttemptIn: state.nextAttempt.map { max(0, seconds($0 - now)) },
-            lastError: state.refusal?.description, isTakenDown: state.isHeldDown, localIdentity: configured.localIdentity.description,
+            lastError: state.refusal?.description, isTakenDown: state.isHeldDown,
+            localIdentity: configured.localIdentity.description,
             remoteIdentity: configured.wantedPeer,
             remoteHosts: connection.hosts.map(\.description),
             securityAssociations: state.ikeSAs.map { report($0, of: connection.name, now) }, children: children)

@@ -84,7 +84,8 @@ struct PackedNarrative {
         marks = zip(narrative.lines, texts).map { line, text in
             Mark(
                 milliseconds: UInt32(clamping: (line.at - narrative.began).wholeNanoseconds / 1_000_000),
-                textCount: UInt16(text.count), kind: UInt8(Self.kinds.firstIndex(of: line.kind) ?? Self.kinds.count - 1),
+                textCount: UInt16(text.count),
+                kind: UInt8(Self.kinds.firstIndex(of: line.kind) ?? Self.kinds.count - 1),
                 origin: index(line.origin))
         }
         text = Array(texts.joined())
@@ -98,7 +99,8 @@ struct PackedNarrative {
             at += Int(mark.textCount)
             return Narrative.Line(
                 at: began + .nanoseconds(Int64(mark.milliseconds) * 1_000_000), kind: Self.kinds[Int(mark.kind)],
-                text: String(decoding: octets, as: UTF8.self), origin: mark.origin == .max ? nil : origins[Int(mark.origin)])
+                text: String(decoding: octets, as: UTF8.self),
+                origin: mark.origin == .max ? nil : origins[Int(mark.origin)])
         }
     }
 }

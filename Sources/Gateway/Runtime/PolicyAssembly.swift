@@ -21,7 +21,8 @@ extension GatewayConfiguration {
             connection.configuration.children.map { child in
                 InstalledPolicy(
                     SecurityPolicy(
-                        id: child.policyID, action: .protect, local: child.localSelectors, remote: child.remoteSelectors),
+                        id: child.policyID, action: .protect, local: child.localSelectors, remote: child.remoteSelectors
+                    ),
                     preferredSources: virtual[connection.name] ?? [])
             }
         }

@@ -71,7 +71,8 @@ extension TriggerPacket {
         let ports = packet.ports == .ports ? (packet.sourcePort, packet.destinationPort) : nil
         func selector(_ address: IPAddress, _ port: UInt16?) -> TrafficSelector? {
             TrafficSelector(
-                ipProtocol: packet.ipProtocol, firstPort: port ?? 0, lastPort: port ?? .max, first: address, last: address)
+                ipProtocol: packet.ipProtocol, firstPort: port ?? 0, lastPort: port ?? .max, first: address,
+                last: address)
         }
         guard let local = selector(packet.source, ports?.0), let remote = selector(packet.destination, ports?.1) else {
             return nil

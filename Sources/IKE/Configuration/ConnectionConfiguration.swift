@@ -127,7 +127,9 @@ public struct ConnectionConfiguration: Sendable {
     }
 
     /// Who the peer may be, in words.
-    public var wantedPeer: String { remoteIdentity?.description ?? remotePattern?.description ?? (peerSecrets.isEmpty ? "any" : "one with a secret") }
+    public var wantedPeer: String {
+        remoteIdentity?.description ?? remotePattern?.description ?? (peerSecrets.isEmpty ? "any" : "one with a secret")
+    }
 
     /// Peers come to us from anywhere, and there may be several of them at once.
     public var takesSeveralPeers: Bool { acceptsAnyRemoteAddress && remoteIdentity == nil }

@@ -29,19 +29,33 @@ extension Endpoint {
                 childSPIs.formUnion(established.undone)
             case .initiating, .resuming, .answering, .admitting, .closing, .closed: break
             }
-            if sa.holdsTurn != context.turns.isHeld(by: spi) { faults.append("the turn of IKE SA \(spi) is not as it should be") }
+            if sa.holdsTurn != context.turns.isHeld(by: spi) {
+                faults.append("the turn of IKE SA \(spi) is not as it should be")
+            }
             guard let deadline = sa.nextDeadline else {
                 faults.append("IKE SA \(spi) waits for nothing: \(sa.phase)")
                 continue
             }
-            if nextDeadline.map({ $0 > deadline }) ?? true { faults.append("the deadline of IKE SA \(spi) is not entered") }
+            if nextDeadline.map({ $0 > deadline }) ?? true {
+                faults.append("the deadline of IKE SA \(spi) is not entered")
+            }
         }
-        if self.ikeSPICount != ikeSPIs.count { faults.append("\(ikeSPICount) IKE SPIs are in use for \(ikeSPIs.count)") }
-        if self.childSPICount != childSPIs.count { faults.append("\(childSPICount) child SPIs are in use for \(childSPIs.count)") }
-        for spi in childSPIs where !context.childSPIs.isInUse(spi) { faults.append("child SPI \(spi) is free and used") }
-        if context.childOwners.count != owned { faults.append("\(context.childOwners.count) owners of \(owned) children") }
+        if self.ikeSPICount != ikeSPIs.count {
+            faults.append("\(ikeSPICount) IKE SPIs are in use for \(ikeSPIs.count)")
+        }
+        if self.childSPICount != childSPIs.count {
+            faults.append("\(childSPICount) child SPIs are in use for \(childSPIs.count)")
+        }
+        for spi in childSPIs where !context.childSPIs.isInUse(spi) {
+            faults.append("child SPI \(spi) is free and used")
+        }
+        if context.childOwners.count != owned {
+            faults.append("\(context.childOwners.count) owners of \(owned) children")
+        }
         if sas.isEmpty, !context.identityPairs.isEmpty { faults.append("identities of SAs that are gone are kept") }
-        if context.turns.isFree, context.turns.waitingCount > 0 { faults.append("turns are free, and somebody waits for one") }
+        if context.turns.isFree, context.turns.waitingCount > 0 {
+            faults.append("turns are free, and somebody waits for one")
+        }
         if sas.isEmpty, context.turns.holderCount > 0 { faults.append("turns are held by SAs that are gone") }
         for (name, record) in connections {
             for spi in record.sas where sas[spi] == nil { faults.append("\(name) has IKE SA \(spi), which is gone") }

@@ -74,7 +74,9 @@ public final class Endpoint {
     public func handleTimeout(at now: Instant) {
         context.now = now
         while let job = context.jobs.overdue(at: now) {
-            complete(job, with: JobResult(.failure("it has not ended within \(context.configuration.computationLimit)")), at: now)
+            complete(
+                job, with: JobResult(.failure("it has not ended within \(context.configuration.computationLimit)")),
+                at: now)
         }
         while let owner = deadlines.popDue(at: now) {
             switch owner {

@@ -38,7 +38,8 @@ public enum IKEEvent: Sendable {
 
 /// The keys of one SA, in the terms of an analyser.
 public enum ExportedKeys: Sendable {
-    case ike(initiatorSPI: UInt64, responderSPI: UInt64, suite: IKESuite, skEi: SecretOctets, skEr: SecretOctets,
+    case ike(
+        initiatorSPI: UInt64, responderSPI: UInt64, suite: IKESuite, skEi: SecretOctets, skEr: SecretOctets,
         skAi: SecretOctets, skAr: SecretOctets)
     case child(ChildSADescription)
 }

@@ -25,7 +25,9 @@ extension Endpoint {
         case .installationFailed(let spi, let reason):
             withOwner(ofInbound: spi) { sa, child in
                 self.context.emit(
-                    .warning(connection: sa.connection?.name, "child \(child.configuration.name) could not be installed: \(reason)"))
+                    .warning(
+                        connection: sa.connection?.name,
+                        "child \(child.configuration.name) could not be installed: \(reason)"))
                 sa.enqueue(.deleteChild(inboundSPI: child.inboundSPI, reason: reason))
             }
         case .peerMoved(let spi, let remote):

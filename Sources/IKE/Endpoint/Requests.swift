@@ -26,7 +26,6 @@ public enum ControlError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-
 // What people and configurations ask for.
 extension Endpoint {
     /// Makes these the configured connections. Those whose fingerprint is unchanged keep running; others are ended and,
@@ -118,7 +117,9 @@ extension Endpoint {
                 connections[name] = record
             }
             for wish in wanted {
-                if let config = configuration.children.first(where: { $0.name == wish }) { sa.enqueue(.createChild(config)) }
+                if let config = configuration.children.first(where: { $0.name == wish }) {
+                    sa.enqueue(.createChild(config))
+                }
             }
             settle(sa)
             return
@@ -202,7 +203,9 @@ extension Endpoint {
         guard let record = connections[name] else { throw .unknownConnection(name) }
         guard let sa = establishedSA(record), let established = sa.established else { throw .notUp(name) }
         if let child {
-            guard let pair = established.children.last(where: { $0.configuration.name == child && $0.state == .installed })
+            guard
+                let pair = established.children.last(where: { $0.configuration.name == child && $0.state == .installed }
+                )
             else { throw .unknownChild(child, connection: name) }
             sa.requestRekey(ofChild: pair.inboundSPI)
             sa.runNextTask()

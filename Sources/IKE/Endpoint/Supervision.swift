@@ -41,7 +41,8 @@ extension Endpoint {
                 record.enter(.idle, "waits for the peer", context)
             } else {
                 // Whoever resolves the peer's name tells the outcome; this is for the case that nobody does.
-                enterRetrying(&record, at: context.now + configuration.timing.retryLimit, "the peer's name is being looked up")
+                enterRetrying(
+                    &record, at: context.now + configuration.timing.retryLimit, "the peer's name is being looked up")
             }
             connections[name] = record
             return
@@ -55,7 +56,8 @@ extension Endpoint {
         guard context.turns.isFree else {
             if !record.awaitsTurn { context.turns.wait(.call(connection: name, askedForBy: packet)) }
             record.awaitsTurn = true
-            enterConnecting(&record, "waits for its turn to call \(remote): \(context.turns.holderCount) others are being called")
+            enterConnecting(
+                &record, "waits for its turn to call \(remote): \(context.turns.holderCount) others are being called")
             connections[name] = record
             return
         }
@@ -190,9 +192,11 @@ extension Endpoint {
             let next = context.now + ConnectionRecord.pause(record.configuration.timing, attempt: record.attempt)
             record.attempt += 1
             for child in record.configuration.children
-            where record.keepsUp(child) && sa.established?.children.contains(where: {
-                $0.configuration.name == child.name
-            }) == false {
+            where record.keepsUp(child)
+                && sa.established?.children.contains(where: {
+                    $0.configuration.name == child.name
+                }) == false
+            {
                 record.missing[child.name] = (record.attempt, next)
             }
             if record.missing.isEmpty {
@@ -209,7 +213,8 @@ extension Endpoint {
     /// Takes in that no address of a connection's peer is known, as its name cannot be resolved.
     ///
     /// - Parameter next: when the name is looked up again.
-    public func remoteAddressUnknown(of name: String, _ reason: String, lookedUpAgainAt next: Instant, at now: Instant) {
+    public func remoteAddressUnknown(of name: String, _ reason: String, lookedUpAgainAt next: Instant, at now: Instant)
+    {
         context.now = now
         guard var record = connections[name], record.sas.isEmpty, record.configuration.remoteAddresses.isEmpty,
             !record.configuration.acceptsAnyRemoteAddress, record.isWanted || record.reason != reason

@@ -37,7 +37,9 @@ extension IKESA {
             return
         }
         narrative = Narrative(
-            .child, title: "child SA \(child.name)\(replaces == nil ? "" : " (rekey)") as initiator, \(path.local) to \(path.remote)",
+            .child,
+            title:
+                "child SA \(child.name)\(replaces == nil ? "" : " (rekey)") as initiator, \(path.local) to \(path.remote)",
             at: context.now)
         let previous = replaces.flatMap { established?.child(inboundSPI: $0)?.description.suite.keyExchange }
         let method = previous ?? child.espProposals.lazy.flatMap(\.keyExchange).first
@@ -87,7 +89,8 @@ extension IKESA {
         case (.agreeing(job, let terms, let nonce), .secret(let secret)):
             finishChildCreation(creation, terms, secret, responderNonce: nonce)
         case (.makingKey(job), .failure(let reason)):
-            failChildCreation(creation, Refusal(.local, "key exchange for child \(creation.configuration.name): \(reason)"))
+            failChildCreation(
+                creation, Refusal(.local, "key exchange for child \(creation.configuration.name): \(reason)"))
         case (.agreeing(job, _, _), .failure(let reason)):
             undoChildCreation(
                 creation, Refusal(.local, "key exchange for child \(creation.configuration.name): \(reason)"))
@@ -172,7 +175,8 @@ extension IKESA {
             }
             runNextTask()
         default:
-            failChildCreation(creation, peerRefusedChild(error.type, child), isTemporary: error.type == .temporaryFailure)
+            failChildCreation(
+                creation, peerRefusedChild(error.type, child), isTemporary: error.type == .temporaryFailure)
         }
     }
 
@@ -200,7 +204,9 @@ extension IKESA {
     private func retryRekey(ofChild inboundSPI: UInt32, after pause: Duration) -> Instant? {
         let pause = context.jittered(pause, by: 0.5)
         let next = withEstablished { established -> Instant? in
-            guard let index = established.children.firstIndex(where: { $0.inboundSPI == inboundSPI }) else { return nil }
+            guard let index = established.children.firstIndex(where: { $0.inboundSPI == inboundSPI }) else {
+                return nil
+            }
             let child = established.children[index]
             guard child.state == .rekeying || child.state == .installed else { return nil }
             if child.peerReplacement != nil {
@@ -223,7 +229,8 @@ extension IKESA {
             return failChildCreation(
                 creation,
                 Refusal(
-                    .refusedByPeer, by: .peer, "the peer has made child \(creation.configuration.name) and deleted it again",
+                    .refusedByPeer, by: .peer,
+                    "the peer has made child \(creation.configuration.name) and deleted it again",
                     at: [creation.configuration.origin]))
         }
         let childKeys: ChildKeys

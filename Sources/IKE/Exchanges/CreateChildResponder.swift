@@ -17,7 +17,8 @@ extension IKESA {
         let isIKERekey = payloads.securityAssociation?.proposals.contains { $0.protocolID == .ike } ?? false
         narrative = Narrative(
             isIKERekey ? .rekey : .child,
-            title: "\(isIKERekey ? "IKE SA rekey" : "child SA") as responder, \(path.remote) to \(path.local)", at: context.now)
+            title: "\(isIKERekey ? "IKE SA rekey" : "child SA") as responder, \(path.remote) to \(path.local)",
+            at: context.now)
         tell(.received, "CREATE_CHILD_SA request: \(payloads.summary)")
         if let type = mustWait(established, forIKERekey: isIKERekey) {
             answer(.createChildSA, [.notify(NotifyPayload(type: type))])
@@ -54,25 +55,30 @@ extension IKESA {
                 else {
                     // It may be the one that we are asking for, whose answer this request has overtaken.
                     if case .child = established.outgoing {
-                        throw Refusal(.refusedByPeer, "the child to be rekeyed is not known yet", notify: .temporaryFailure)
+                        throw Refusal(
+                            .refusedByPeer, "the child to be rekeyed is not known yet", notify: .temporaryFailure)
                     }
                     answer(
                         .createChildSA,
                         [
                             .notify(
                                 NotifyPayload(
-                                    protocolID: .esp, spi: Array(rekey.spi.prefix(4)), type: .childSANotFound, data: []))
+                                    protocolID: .esp, spi: Array(rekey.spi.prefix(4)), type: .childSANotFound, data: [])
+                            )
                         ])
                     return
                 }
                 guard child.state != .deleting, child.peerReplacement == nil else {
-                    throw Refusal(.refusedByPeer, "child \(child.configuration.name) is being deleted", notify: .temporaryFailure)
+                    throw Refusal(
+                        .refusedByPeer, "child \(child.configuration.name) is being deleted", notify: .temporaryFailure)
                 }
                 old = child
             }
             // Several of each for crossing rekeys; more would be SPIs taken from other peers.
             guard established.children.count < max(16, 4 * (connection?.children.count ?? 0)) else {
-                throw Refusal(.refusedByPeer, "the peer has \(established.children.count) child SAs already", notify: .noAdditionalSAs)
+                throw Refusal(
+                    .refusedByPeer, "the peer has \(established.children.count) child SAs already",
+                    notify: .noAdditionalSAs)
             }
             let agreed = try selectChild(
                 payloads, withKeyExchange: true, preferring: payloads.keyExchange?.method, only: old?.configuration)
@@ -118,7 +124,8 @@ extension IKESA {
                 answer(.createChildSA, [.notify(NotifyPayload(type: .temporaryFailure))])
             } else {
                 finishChildAnswer(
-                    pending.agreed, replaces: pending.replaces, secret, publicValue: publicValue, pending.initiatorNonce)
+                    pending.agreed, replaces: pending.replaces, secret, publicValue: publicValue, pending.initiatorNonce
+                )
             }
         case .failure(let reason) where result.isPeersFault:
             refuseChildRequest(
@@ -145,7 +152,8 @@ extension IKESA {
                 suite: agreed.suite, sharedSecret: secret, initiatorNonce: initiatorNonce, responderNonce: nonce)
         } catch {
             context.childSPIs.release(spi)
-            refuseChildRequest(Refusal(.local, "cannot derive the child's keys: \(error.reason)", notify: .noProposalChosen))
+            refuseChildRequest(
+                Refusal(.local, "cannot derive the child's keys: \(error.reason)", notify: .noProposalChosen))
             return
         }
         var child = makeChild(

@@ -80,7 +80,8 @@ extension IKESA {
             guard let payload = SignatureAuthentication.payload(method, algorithm, signature: signature) else { return }
             tell(.note, "we sign with \(algorithm)")
             sendAuth(proving, payload)
-        case (.verifying(job, let answer, let identity), .verification), (.verifying(job, let answer, let identity), .inquired):
+        case (.verifying(job, let answer, let identity), .verification),
+            (.verifying(job, let answer, let identity), .inquired):
             switch pursueProof(result.value) {
             case .proved: finishAuth(proving, answer, identity)
             case .refused(let refusal): refuseResponder(proving, refusal)
@@ -115,7 +116,9 @@ extension IKESA {
         if connection.sendsInitialContact, isFirst, connection.localIdentity != .anonymous {
             payloads.append(.notify(NotifyPayload(type: .initialContact)))
         }
-        tell(.wanted, "we are \(connection.localIdentity), the peer is to be \(connection.wantedPeer)", origin: connection.origin(of: "local.id"))
+        tell(
+            .wanted, "we are \(connection.localIdentity), the peer is to be \(connection.wantedPeer)",
+            origin: connection.origin(of: "local.id"))
         payloads += extensionPayloads(for: .authRequest)
         if let child = proving.child {
             payloads += childOffer(adapted(child.configuration), spi: child.inboundSPI, withKeyExchange: false)

@@ -38,7 +38,10 @@ extension IKESA {
             let wanted = try payloads.identification(ofInitiator: false).map { payload throws(Refusal) in
                 try Identity(payload: payload)
             }
-            tell(.received, "the peer says it is \(identity)\(wanted.map { " and asks for \($0)" } ?? ""), by \(authentication.method)")
+            tell(
+                .received,
+                "the peer says it is \(identity)\(wanted.map { " and asks for \($0)" } ?? ""), by \(authentication.method)"
+            )
             if let session = initial.session, let connection = initial.candidates.first {
                 self.connection = connection
                 try SessionResumption.check(
@@ -135,7 +138,10 @@ extension IKESA {
                     origin: candidate.origin(of: "remote.id")
                 )
             } else {
-                (text: "\(candidate.name) is ours as \(candidate.localIdentity)", origin: candidate.origin(of: "local.id"))
+                (
+                    text: "\(candidate.name) is ours as \(candidate.localIdentity)",
+                    origin: candidate.origin(of: "local.id")
+                )
             }
         }
         for reason in reasons { tell(.refused, reason.text, origin: reason.origin) }
@@ -199,10 +205,11 @@ extension IKESA {
         }
         tell(.chosen, "the peer is \(admitting.remoteIdentity)", origin: connection.origin(of: "remote.id"))
         establish(remote: admitting.remoteIdentity, from: admitting.initial.session)
+        // Whoever resumes a session has lost the SA that it was.
         receivedInitialContact =
-            // Whoever resumes a session has lost the SA that it was.
-            admitting.initial.session != nil || admitting.remoteIdentity != .anonymous
-            && admitting.request.payloads.notification(.initialContact) != nil
+            admitting.initial.session != nil
+            || admitting.remoteIdentity != .anonymous
+                && admitting.request.payloads.notification(.initialContact) != nil
         var payloads: [Payload] = [.identificationResponder(connection.localIdentity.payload)]
         if admitting.initial.session == nil, case .certificate(let certificate) = connection.localAuthentication {
             payloads += certificate.payloads

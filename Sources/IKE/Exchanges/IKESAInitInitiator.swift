@@ -201,7 +201,10 @@ extension IKESA {
     private func retryInit(_ initial: InitiatorInit, _ invalid: NotifyPayload) {
         guard let connection, invalid.data.count == 2 else { return }
         let number = UInt16(invalid.data[0]) << 8 | UInt16(invalid.data[1])
-        tell(.received, "IKE_SA_INIT response: INVALID_KE_PAYLOAD, the peer wants \(transformName(.keyExchange, number, keyLength: nil))")
+        tell(
+            .received,
+            "IKE_SA_INIT response: INVALID_KE_PAYLOAD, the peer wants \(transformName(.keyExchange, number, keyLength: nil))"
+        )
         guard let method = KeyExchangeMethod(rawValue: number),
             connection.ikeProposals.contains(where: { $0.keyExchange.contains(method) })
         else {
@@ -254,7 +257,8 @@ extension IKESA {
             guard message.header.responderSPI != 0, let association = payloads.securityAssociation,
                 let exchange = payloads.keyExchange, let nonce = payloads.nonce
             else {
-                throw Refusal(.protocolViolation, "the peer's IKE_SA_INIT response lacks SA, KE or nonce, or its SPI is zero")
+                throw Refusal(
+                    .protocolViolation, "the peer's IKE_SA_INIT response lacks SA, KE or nonce, or its SPI is zero")
             }
             let choice = try ProposalSelection.acceptedIKE(
                 association.proposals, offered: connection.ikeProposals)

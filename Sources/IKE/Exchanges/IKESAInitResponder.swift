@@ -49,7 +49,8 @@ extension IKESA {
         let payloads = message.payloads
         let initiatorSPI = message.header.initiatorSPI
         var narrative = Narrative(
-            title: "IKE SA \(initiatorSPI.bigEndianOctets.hexadecimal) as responder, \(datagram.remote) to \(datagram.local)",
+            title:
+                "IKE SA \(initiatorSPI.bigEndianOctets.hexadecimal) as responder, \(datagram.remote) to \(datagram.local)",
             at: context.now)
         func tell(_ kind: Narrative.Kind, _ text: String, _ origin: Origin? = nil) {
             narrative.add(kind, text, at: context.now, origin: origin)
@@ -74,7 +75,8 @@ extension IKESA {
             refuse(
                 Refusal(
                     .noConnection,
-                    "no configured connection fits an initiator at \(datagram.remote.address) calling \(datagram.local.address)"),
+                    "no configured connection fits an initiator at \(datagram.remote.address) calling \(datagram.local.address)"
+                ),
                 connection: nil)
             return .stateless([.notify(NotifyPayload(type: .noProposalChosen))])
         }

@@ -29,7 +29,8 @@ extension IKESA {
 
     func beginIKERekey() {
         guard let method = keys?.suite.keyExchange else { return }
-        narrative = Narrative(.rekey, title: "IKE SA rekey as initiator, \(path.local) to \(path.remote)", at: context.now)
+        narrative = Narrative(
+            .rekey, title: "IKE SA rekey as initiator, \(path.local) to \(path.remote)", at: context.now)
         let job = context.start(.makeKey(method, seeds: context.seeds(for: method)), for: localSPI)
         let rekey = IKERekey(
             newSPI: context.ikeSPIs.allocate(using: &context.random), nonce: context.randomOctets(32),
@@ -85,7 +86,11 @@ extension IKESA {
             let choice = try ProposalSelection.acceptedIKE(association.proposals, offered: connection.ikeProposals)
             guard choice.suite.keyExchange == key.method, exchange.method == key.method.rawValue,
                 let spi = Self.ikeSPI(choice.spi)
-            else { throw Refusal(.protocolViolation, "the peer's rekey response does not fit our \(key.method.name) key, or has no SPI") }
+            else {
+                throw Refusal(
+                    .protocolViolation,
+                    "the peer's rekey response does not fit our \(key.method.name) key, or has no SPI")
+            }
             tell(.chosen, "by the peer: \(choice.suite)", origin: choice.origin)
             var next = rekey
             next.phase = .agreeing(

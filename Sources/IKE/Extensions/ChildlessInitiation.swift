@@ -34,7 +34,8 @@ enum ChildlessInitiation: IKEExtension {
             let isChildless = payloads.securityAssociation == nil
             if isChildless, connection.childless == .never {
                 throw Refusal(
-                    .protocolViolation, "the peer's IKE_AUTH request has no child SA, which \(connection.name) does not allow",
+                    .protocolViolation,
+                    "the peer's IKE_AUTH request has no child SA, which \(connection.name) does not allow",
                     at: [connection.origin(of: "childless")], notify: .invalidSyntax)
             }
             if !isChildless, connection.childless == .require {

@@ -100,7 +100,9 @@ enum QuickCrashDetection: IKEExtension {
         guard tokens.contains(where: { SecretOctets($0.data) == known }) else { return }
         sa.tell(.received, "a crash detection token: the peer has lost the IKE SA")
         sa.close(
-            Refusal(.peerRestarted, by: .peer, "the peer has restarted and lost the IKE SA (its token of RFC 6290 proves it)"),
+            Refusal(
+                .peerRestarted, by: .peer,
+                "the peer has restarted and lost the IKE SA (its token of RFC 6290 proves it)"),
             tellPeer: false)
     }
 }

@@ -63,7 +63,9 @@ enum RepeatedAuthentication: IKEExtension {
 
     /// The original responder may set the lifetime anew at any time (RFC 4478 section 3).
     static func answer(_ request: Authenticated, of sa: IKESA) -> [Payload] {
-        guard let seconds = lifetime(in: request.payloads), var state = sa.slots[Self.self], state.end == nil else { return [] }
+        guard let seconds = lifetime(in: request.payloads), var state = sa.slots[Self.self], state.end == nil else {
+            return []
+        }
         let due = sa.context.now + begin(within: .seconds(seconds), of: sa)
         state.due = state.due.map { min($0, due) } ?? due
         sa.slots[Self.self] = state
@@ -80,7 +82,9 @@ enum RepeatedAuthentication: IKEExtension {
         let now = sa.context.now
         if let end = state.end, end <= now {
             sa.close(
-                Refusal(.local, "the peer has not authenticated again in time", at: sa.connection.map { [$0.origin(of: "lifetimes")] } ?? []),
+                Refusal(
+                    .local, "the peer has not authenticated again in time",
+                    at: sa.connection.map { [$0.origin(of: "lifetimes")] } ?? []),
                 tellPeer: true)
             return
         }

@@ -45,7 +45,8 @@ enum SignatureAuthentication: IKEExtension {
             guard let algorithm = key.algorithms(acceptedHashes: peerHashes).first else {
                 throw Refusal(
                     .authenticationFailed,
-                    "the peer accepts signatures with \(peerHashes.map(\.description).joined(separator: ", ")); our \(key.publicKey.kind) key can make none of them")
+                    "the peer accepts signatures with \(peerHashes.map(\.description).joined(separator: ", ")); our \(key.publicKey.kind) key can make none of them"
+                )
             }
             return (.digitalSignature, algorithm)
         }
@@ -53,7 +54,8 @@ enum SignatureAuthentication: IKEExtension {
         else {
             throw Refusal(
                 .authenticationFailed,
-                "the peer does not announce signature hash algorithms (RFC 7427), and without them our \(key.publicKey.kind) key could only sign with SHA-1")
+                "the peer does not announce signature hash algorithms (RFC 7427), and without them our \(key.publicKey.kind) key could only sign with SHA-1"
+            )
         }
         return (legacy.method, .ecdsa(legacy.hash))
     }
@@ -101,7 +103,8 @@ enum SignatureAuthentication: IKEExtension {
         do {
             data = try SignatureAuthenticationData(parsing: payload.data)
         } catch {
-            throw Refusal(.authenticationFailed, "the AUTH payload cannot be read: \(error)", notify: .authenticationFailed)
+            throw Refusal(
+                .authenticationFailed, "the AUTH payload cannot be read: \(error)", notify: .authenticationFailed)
         }
         guard let algorithm = SignatureAlgorithm(algorithmIdentifier: data.algorithmIdentifier),
             acceptedHashes.contains(algorithm.hash)

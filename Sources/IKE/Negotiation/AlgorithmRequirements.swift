@@ -46,7 +46,9 @@ public struct AlgorithmRequirement: Sendable, Hashable {
     /// What the level depends on, or who the algorithm is for.
     public let condition: String?
 
-    private init(_ registry: Registry, _ number: UInt16, ike: Level? = nil, esp: Level? = nil, _ condition: String? = nil) {
+    private init(
+        _ registry: Registry, _ number: UInt16, ike: Level? = nil, esp: Level? = nil, _ condition: String? = nil
+    ) {
         self.registry = registry
         self.number = number
         self.ike = ike
@@ -223,7 +225,9 @@ extension ProposalSelection {
     static func forbidden(in offered: [Proposal]) -> [String] {
         var lines: [String] = []
         for proposal in offered {
-            guard let use: AlgorithmRequirement.Use = proposal.protocolID == .ike ? .ike : proposal.protocolID == .esp ? .esp : nil
+            guard
+                let use: AlgorithmRequirement.Use = proposal.protocolID == .ike
+                    ? .ike : proposal.protocolID == .esp ? .esp : nil
             else { continue }
             for transform in proposal.transforms {
                 guard let registry = AlgorithmRequirement.Registry(transform.type),

@@ -119,7 +119,9 @@ package enum ProposalSelection {
     /// NONE and 32-bit sequence numbers may stand there or be left out.
     private static func isExact(_ answer: Proposal, _ expected: Proposal) -> Bool {
         func essential(_ proposal: Proposal) -> [Transform] {
-            proposal.transforms.filter { $0.id != 0 || ![.integrity, .keyExchange, .sequenceNumbers].contains($0.type) }
+            proposal.transforms.filter {
+                $0.id != 0 || ![.integrity, .keyExchange, .sequenceNumbers].contains($0.type)
+            }
         }
         let wanted = essential(expected)
         return essential(answer).count == wanted.count && wanted.allSatisfy(answer.offers)

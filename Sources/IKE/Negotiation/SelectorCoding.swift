@@ -9,7 +9,8 @@ extension TrafficSelector {
             let first = IPAddress(octets: range.firstAddress), let last = IPAddress(octets: range.lastAddress)
         else { return nil }
         self.init(
-            ipProtocol: range.ipProtocol, firstPort: range.firstPort, lastPort: range.lastPort, first: first, last: last)
+            ipProtocol: range.ipProtocol, firstPort: range.firstPort, lastPort: range.lastPort, first: first, last: last
+        )
     }
 
     package var wire: WireTrafficSelector {

@@ -132,7 +132,8 @@ extension IKESA {
         guard !fitting.isEmpty else {
             for child in children {
                 tell(
-                    .wanted, "child \(child.name): \(child.remoteSelectors.summary) === \(child.localSelectors.summary) (peer === us)",
+                    .wanted,
+                    "child \(child.name): \(child.remoteSelectors.summary) === \(child.localSelectors.summary) (peer === us)",
                     origin: child.origin(of: "local"))
             }
             throw Refusal(
@@ -167,7 +168,9 @@ extension IKESA {
                 let spi = Self.spi(choice.spi)
             else { continue }
             tell(.chosen, "child \(child.name): \(choice.suite)", origin: choice.origin ?? child.origin(of: "esp"))
-            tell(.chosen, "child \(child.name): \(remote.summary) === \(local.summary) (peer === us)", origin: child.origin(of: "local"))
+            tell(
+                .chosen, "child \(child.name): \(remote.summary) === \(local.summary) (peer === us)",
+                origin: child.origin(of: "local"))
             var terms = ChildTerms(
                 suite: choice.suite, outboundSPI: spi, localSelectors: local, remoteSelectors: remote,
                 takesTFCPadding: payloads.notification(.espTFCPaddingNotSupported) == nil)
@@ -242,7 +245,8 @@ extension IKESA {
             inboundSPI: inboundSPI, outboundSPI: terms.outboundSPI, suite: terms.suite, inboundKeys: inbound,
             outboundKeys: outbound, local: path.local, remote: path.remote, isEncapsulatedInUDP: path.encapsulatesESP,
             localSelectors: terms.localSelectors, remoteSelectors: terms.remoteSelectors, lifetime: lifetime,
-            replayWindow: configuration.replayWindow, tfcPadding: terms.takesTFCPadding ? configuration.tfcPadding : nil,
+            replayWindow: configuration.replayWindow,
+            tfcPadding: terms.takesTFCPadding ? configuration.tfcPadding : nil,
             copiesDSCP: configuration.copiesDSCP, mode: terms.mode)
         return ChildSA(
             configuration: configuration, description: description, establishedAt: context.now,

@@ -45,7 +45,8 @@ struct ChildSA {
     func status() -> ChildSAStatus {
         ChildSAStatus(
             name: configuration.name, inboundSPI: inboundSPI, outboundSPI: outboundSPI, suite: description.suite,
-            mode: description.mode, localSelectors: description.localSelectors.summary, remoteSelectors: description.remoteSelectors.summary,
+            mode: description.mode, localSelectors: description.localSelectors.summary,
+            remoteSelectors: description.remoteSelectors.summary,
             isEncapsulatedInUDP: description.isEncapsulatedInUDP, establishedAt: establishedAt, rekeyAt: rekeyAt,
             expiresAt: expiresAt, state: state.rawValue)
     }

@@ -270,11 +270,16 @@ final class IKESA {
         let before = path
         follow(datagram, isResponse: isResponse)
         if isResponse {
-            tell(.received, "\(message.header.exchangeType) response \(message.header.messageID): \(authenticated.payloads.summary)")
+            tell(
+                .received,
+                "\(message.header.exchangeType) response \(message.header.messageID): \(authenticated.payloads.summary)"
+            )
             handleResponse(authenticated)
         } else {
             window.answering = datagram.way
-            tell(.received, "\(message.header.exchangeType) request \(message.header.messageID): \(authenticated.payloads.summary)")
+            tell(
+                .received,
+                "\(message.header.exchangeType) request \(message.header.messageID): \(authenticated.payloads.summary)")
             handleRequest(authenticated)
         }
         // The way may have taken children with it.

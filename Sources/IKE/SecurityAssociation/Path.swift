@@ -62,7 +62,8 @@ struct Path: Sendable, Hashable {
         [
             .notify(
                 NotifyPayload(
-                    type: .natDetectionSourceIP, data: pretendingNAT ?? Self.natHash(initiatorSPI, responderSPI, local))),
+                    type: .natDetectionSourceIP, data: pretendingNAT ?? Self.natHash(initiatorSPI, responderSPI, local))
+            ),
             .notify(
                 NotifyPayload(
                     type: .natDetectionDestinationIP, data: Self.natHash(initiatorSPI, responderSPI, remote))),
@@ -148,7 +149,11 @@ extension [Payload] {
     /// The X.509 certificates, in order; the first is the peer's own.
     var certificates: [[UInt8]] {
         compactMap {
-            if case .certificate(let certificate) = $0, certificate.encoding == .x509Signature { certificate.data } else { nil }
+            if case .certificate(let certificate) = $0, certificate.encoding == .x509Signature {
+                certificate.data
+            } else {
+                nil
+            }
         }
     }
 

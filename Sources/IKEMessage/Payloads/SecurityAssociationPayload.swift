@@ -16,7 +16,9 @@ public struct SecurityAssociationPayload: Hashable, Sendable {
             guard more == !reader.isAtEnd else {
                 throw reader.invalid(
                     "proposal",
-                    more ? "another is announced, but the payload ends" : "the last one is followed by \(reader.remaining) octets")
+                    more
+                        ? "another is announced, but the payload ends"
+                        : "the last one is followed by \(reader.remaining) octets")
             }
         }
     }
@@ -67,7 +69,9 @@ public struct Proposal: Hashable, Sendable {
             guard more == !reader.isAtEnd else {
                 throw reader.invalid(
                     "transform",
-                    more ? "another is announced, but the proposal ends" : "the last one is followed by \(reader.remaining) octets")
+                    more
+                        ? "another is announced, but the proposal ends"
+                        : "the last one is followed by \(reader.remaining) octets")
             }
         }
         guard transforms.count == count else {

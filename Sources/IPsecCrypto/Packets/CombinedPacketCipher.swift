@@ -37,7 +37,8 @@ struct CombinedPacketCipher: ~Copyable, Sendable {
 
     /// Completes the nonce by the IV in the packet, or by the sequence number (RFC 8750, section 4).
     @inline(__always)
-    private func nonce(_ packet: UnsafeMutableRawPointer, _ sequenceHigh: UInt32, _ extended: Bool) -> UnsafeRawPointer {
+    private func nonce(_ packet: UnsafeMutableRawPointer, _ sequenceHigh: UInt32, _ extended: Bool) -> UnsafeRawPointer
+    {
         let place = scratch.octets + saltLength
         if ivLength > 0 {
             place.copyMemory(from: packet + ESPLayout.iv, byteCount: 8)

@@ -92,7 +92,7 @@ extension SignatureAlgorithm {
     }
 
     private static let withoutOwnParameters: [SignatureAlgorithm] =
-        [.sha1, .sha2_256, .sha2_384, .sha2_512].flatMap { [.rsaPKCS1($0), .ecdsa($0)] } 
+        [.sha1, .sha2_256, .sha2_384, .sha2_512].flatMap { [.rsaPKCS1($0), .ecdsa($0)] }
         + [.ed25519, .ed448, .mlDSA65, .mlDSA87]
 
     private static func parse(_ nodes: inout ASN1NodeCollection.Iterator) throws -> SignatureAlgorithm {

@@ -31,7 +31,8 @@ extension SessionResumption {
         let sa = IKESA(
             context: context, isInitiator: true, localSPI: localSPI, remoteSPI: 0, path: path,
             state: .resuming(resumption), connection: connection,
-            title: "IKE SA \(localSPI.bigEndianOctets.hexadecimal) as initiator, resumed, \(path.local) to \(path.remote)")
+            title:
+                "IKE SA \(localSPI.bigEndianOctets.hexadecimal) as initiator, resumed, \(path.local) to \(path.remote)")
         send(resumption, cookie: nil, of: sa)
         return sa
     }
@@ -59,7 +60,8 @@ extension SessionResumption {
     }
 
     static func receive(initialResponse message: Message, _ datagram: IKEDatagram, of sa: IKESA) {
-        guard case .resuming(var resumption) = sa.state, message.header.messageID == 0, datagram.remote == sa.path.remote
+        guard case .resuming(var resumption) = sa.state, message.header.messageID == 0,
+            datagram.remote == sa.path.remote
         else { return }
         let payloads = message.payloads
         if let nonce = payloads.nonce, message.header.responderSPI != 0 {
@@ -82,7 +84,9 @@ extension SessionResumption {
     ) {
         sa.tell(.received, "IKE_SESSION_RESUME response: \(message.payloads.summary)")
         sa.remoteSPI = message.header.responderSPI
-        if sa.path.detectNAT(in: message.payloads, sa.initiatorSPI, sa.responderSPI), sa.connection?.encapsulation == .udp {
+        if sa.path.detectNAT(in: message.payloads, sa.initiatorSPI, sa.responderSPI),
+            sa.connection?.encapsulation == .udp
+        {
             sa.path.isBehindNAT = true
         }
         do throws(CryptoError) {

@@ -32,7 +32,9 @@ extension SessionResumption {
                     session: Session(
                         remoteIdentity: ticket.initiatorIdentity, authentication: ticket.authentication))),
             connection: nil,
-            title: "IKE SA \(initiatorSPI.bigEndianOctets.hexadecimal) as responder, resumed, \(datagram.remote) to \(datagram.local)")
+            title:
+                "IKE SA \(initiatorSPI.bigEndianOctets.hexadecimal) as responder, resumed, \(datagram.remote) to \(datagram.local)"
+        )
         sa.window.expectedID = 1
         sa.tell(.received, "IKE_SESSION_RESUME request: \(payloads.summary)")
         if sa.path.detectNAT(in: payloads, initiatorSPI, 0), connection.encapsulation == .udp {

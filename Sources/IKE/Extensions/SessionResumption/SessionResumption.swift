@@ -99,7 +99,8 @@ enum SessionResumption: IKEExtension {
     }
 
     private static func keepTicket(in payloads: [Payload], of sa: IKESA) {
-        guard let connection = sa.connection, connection.resumption, let keys = sa.keys, let established = sa.established,
+        guard let connection = sa.connection, connection.resumption, let keys = sa.keys,
+            let established = sa.established,
             let data = payloads.notification(.ticketLTOpaque)?.data, (5...ticketLimit).contains(data.count),
             var authentication = sa.peerAuthentication
         else { return }
@@ -168,7 +169,8 @@ enum SessionResumption: IKEExtension {
     ) throws(Refusal) {
         guard session.remoteIdentity == identity else {
             throw Refusal(
-                .authenticationFailed, "the peer says it is \(identity); the session was with \(session.remoteIdentity)",
+                .authenticationFailed,
+                "the peer says it is \(identity); the session was with \(session.remoteIdentity)",
                 notify: .authenticationFailed)
         }
         let wanted = try proof(key: key, message: message, prf: prf)

@@ -35,7 +35,8 @@ struct Ticket {
     func sealed(with secret: SecretOctets, salt: [UInt8]) throws(CryptoError) -> [UInt8] {
         let prefix = [Self.version] + salt
         let cipher = try Self.cipher(secret, salt)
-        return prefix + (try cipher.seal(serialized(), after: prefix, iv: [UInt8](repeating: 0, count: cipher.ivLength)))
+        return prefix
+            + (try cipher.seal(serialized(), after: prefix, iv: [UInt8](repeating: 0, count: cipher.ivLength)))
     }
 
     /// - Returns: `nil` for what was not sealed with this secret.
@@ -56,14 +57,16 @@ struct Ticket {
         let encryption = EncryptionAlgorithm.aesGCM16(256)
         let key = secret.authenticationCode(of: Array("ticket".utf8) + salt)
         return try MessageCipher(
-            encryption: encryption, encryptionKey: key + SecretOctets([UInt8](repeating: 0, count: encryption.saltLength)),
+            encryption: encryption,
+            encryptionKey: key + SecretOctets([UInt8](repeating: 0, count: encryption.saltLength)),
             integrity: nil, integrityKey: nil)
     }
 
     // MARK: Content
 
     init(
-        connection: String, suite: IKESuite, skD: SecretOctets, initiatorIdentity: Identity, responderIdentity: Identity,
+        connection: String, suite: IKESuite, skD: SecretOctets, initiatorIdentity: Identity,
+        responderIdentity: Identity,
         expiry: Int64, authenticatedAt: Int64, certificateExpiry: Int64?, credentialDigest: [UInt8]
     ) {
         self.connection = connection
