@@ -97,7 +97,8 @@ extension IKEEvent {
             ["\(child.suite)", child.localSelectors, child.remoteSelectors]
         case .ikeClosed(_, _, let reason), .childClosed(_, _, _, let reason): [reason]
         case .connectionChanged(_, _, let reason, _): [reason]
-        case .failed(_, _, let refusal, _), .callerRefused(_, _, let refusal): [refusal.reason]
+        case .failed(_, _, let refusal, _), .peerRefused(_, let refusal), .callerRefused(_, _, let refusal):
+            [refusal.reason]
         case .negotiated(_, let narrative): narrative.lines.map(\.text)
         case .pathChanged(_, _, let local, let remote): ["\(local)", "\(remote)"]
         case .configurationReceived(_, let assigned): [assigned.summary]

@@ -117,6 +117,7 @@ struct Control: ~Copyable {
         // The table is handed to the worker and comes back when another takes its place.
         nonisolated(unsafe) let handedOver = table
         let outboundThread = try WorkerThread(name: "cygnet-out") {
+            defer { outboundCommands.close() }
             guard
                 var worker = OutboundWorker(
                     device: opened.device, wakeup: outboundWakeup, commands: outboundCommands, notices: notices,
@@ -129,6 +130,7 @@ struct Control: ~Copyable {
         }
         do throws(DataplaneError) {
             let inboundThread = try WorkerThread(name: "cygnet-in") {
+                defer { inboundCommands.close() }
                 guard
                     var worker = InboundWorker(
                         device: opened.device, sockets: opened.sockets.all, wakeup: inboundWakeup,
@@ -154,9 +156,9 @@ struct Control: ~Copyable {
         hasStopped = true
         guard let running else { return }
         self.running = nil
-        // A ring that is full has a worker that is about to empty it.
-        while running.inboundCommands.push(.stop) == nil { usleep(1000) }
-        while running.outboundCommands.push(.stop) == nil { usleep(1000) }
+        // A ring that is full has a worker that is about to empty it, unless that has ended.
+        while !running.inboundCommands.isClosed, running.inboundCommands.push(.stop) == nil { usleep(1000) }
+        while !running.outboundCommands.isClosed, running.outboundCommands.push(.stop) == nil { usleep(1000) }
         running.inboundThread.join()
         running.outboundThread.join()
         for row in inbound.values { free(row.entry) }
@@ -287,12 +289,16 @@ struct Control: ~Copyable {
 
     /// Frees what the workers have let go.
     private mutating func freeRetired(_ running: Running) {
-        while let first = retiredInbound.first, running.inboundCommands.acknowledged >= first.number {
+        while let first = retiredInbound.first,
+            running.inboundCommands.isClosed || running.inboundCommands.acknowledged >= first.number
+        {
             retiredInbound.removeFirst()
             remember(first.entry.pointee.report)
             free(first.entry)
         }
-        while let first = retiredOutbound.first, running.outboundCommands.acknowledged >= first.number {
+        while let first = retiredOutbound.first,
+            running.outboundCommands.isClosed || running.outboundCommands.acknowledged >= first.number
+        {
             retiredOutbound.removeFirst()
             remember(first.entry.pointee.report)
             free(first.entry)
@@ -326,14 +332,16 @@ struct Control: ~Copyable {
 
     /// Gives a worker a command, which it obeys before it takes its next packets.
     ///
-    /// - Returns: the command's number; `nil` if there has been no room for two seconds, as the worker has ended. What it held is then
-    ///   not freed.
+    /// - Returns: the command's number; 0 if the worker has ended, so that nobody obeys and nobody uses anything; `nil` if there has
+    ///   been no room for two seconds. What the worker holds is then not freed.
     @discardableResult
     private static func post<Command>(_ command: Command, to ring: CommandRing<Command>) -> UInt64? {
+        if ring.isClosed { return 0 }
         if let number = ring.push(command) { return number }
         let deadline = cygnet_monotonic_nanoseconds() + patience
         while cygnet_monotonic_nanoseconds() < deadline {
             usleep(100)
+            if ring.isClosed { return 0 }
             if let number = ring.push(command) { return number }
         }
         return nil
@@ -346,7 +354,7 @@ struct Control: ~Copyable {
     private static func hand<Command>(_ command: Command, to ring: CommandRing<Command>) -> Bool {
         guard let number = post(command, to: ring) else { return false }
         let deadline = cygnet_monotonic_nanoseconds() + patience
-        while ring.acknowledged < number {
+        while ring.acknowledged < number, !ring.isClosed {
             guard cygnet_monotonic_nanoseconds() < deadline else { return false }
             usleep(20)
         }
@@ -354,8 +362,9 @@ struct Control: ~Copyable {
     }
 
     /// Asks both workers to write down what they have counted; `nil` if none runs.
-    func requestSnapshots() -> PendingSnapshots? {
+    mutating func requestSnapshots() -> PendingSnapshots? {
         guard let running else { return nil }
+        freeRetired(running)
         let inbound = WorkerSnapshot()
         let outbound = WorkerSnapshot()
         let retained = (Unmanaged.passRetained(inbound), Unmanaged.passRetained(outbound))

@@ -105,6 +105,22 @@ struct NegotiationTurnTests {
         #expect(hub.endpoint.turnCount == 20)
     }
 
+    @Test("What needs no turn, such as a Delete, does not wait behind what does")
+    func deletedMeanwhile() async throws {
+        let (world, hub) = await star(peers: 6, present: 6, seed: 8)
+        await world.run(for: .seconds(20))
+        try await world.act("hub") { endpoint, now in
+            // The first two take both turns.
+            for peer in 0..<6 { try endpoint.rekey("peer\(peer)", child: "net", at: now) }
+            try endpoint.terminate("peer5", at: now)
+        }
+        await world.run(for: .milliseconds(20))
+        #expect(hub.status("peer5")?.ikeSAs.isEmpty == true)
+        await world.run(for: .seconds(20))
+        #expect((0..<5).allSatisfy { hub.isUp("peer\($0)") })
+        #expect(world.faults.isEmpty)
+    }
+
     @Test("When all keys are replaced at once, no request is repeated for want of a turn")
     func storm() async throws {
         let (world, hub) = await star(peers: 20, present: 20, seed: 5)

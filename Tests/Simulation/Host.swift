@@ -139,7 +139,7 @@ public final class Host {
     public var refusals: [Refusal] {
         events.compactMap {
             switch $0 {
-            case .failed(_, _, let refusal, _), .callerRefused(_, _, let refusal): refusal
+            case .failed(_, _, let refusal, _), .peerRefused(_, let refusal), .callerRefused(_, _, let refusal): refusal
             default: nil
             }
         }
@@ -183,7 +183,7 @@ public struct Tally: Sendable {
         case .ikeRekeyed: ikeRekeys += 1
         case .childRekeyed: childRekeys += 1
         case .peerDead: deadPeers += 1
-        case .failed: failures += 1
+        case .failed, .peerRefused: failures += 1
         default: break
         }
     }

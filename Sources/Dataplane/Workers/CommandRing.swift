@@ -13,6 +13,7 @@ final class CommandRing<Element>: @unchecked Sendable {
     private let put = Atomic<UInt64>(0)
     private let taken = Atomic<UInt64>(0)
     private let wakeup: Wakeup
+    private let isAbandoned = Atomic<Bool>(false)
 
     /// - Parameter capacity: a power of two.
     init(capacity: Int, wakeup: Wakeup) {
@@ -38,6 +39,12 @@ final class CommandRing<Element>: @unchecked Sendable {
         wakeup.signal()
         return next + 1
     }
+
+    /// Whether the consumer has ended: then nothing is handled any more, and nothing of what it had is in use.
+    var isClosed: Bool { isAbandoned.load(ordering: .acquiring) }
+
+    /// Called by the consumer at its end.
+    func close() { isAbandoned.store(true, ordering: .releasing) }
 
     /// Whether there is nothing for the consumer to handle.
     var isEmpty: Bool { taken.load(ordering: .relaxed) == put.load(ordering: .acquiring) }

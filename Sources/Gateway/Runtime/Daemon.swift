@@ -50,8 +50,8 @@ public actor Daemon {
     private var stopRequest: AsyncStream<Outcome>.Continuation?
     /// Whoever would wait for something is turned away.
     private(set) var isStopping = false
-    /// A changed configuration is being read.
-    var isReloading = false
+    /// The reload that was asked for last.
+    var lastReload: Task<ControlReply, Never>?
 
     init(
         options: DaemonOptions, configuration: GatewayConfiguration, dataplane: any Dataplane,
@@ -166,7 +166,8 @@ public actor Daemon {
     private func followSignals() async {
         for await number in Signals.stream([SIGTERM, SIGINT, SIGHUP]) {
             if number == SIGHUP {
-                _ = await reload()
+                // What else is signalled meanwhile does not wait.
+                Task { _ = await reload() }
             } else {
                 report(.stopping, .notice, ["signal": "\(number)"])
                 stop(.success)

@@ -187,9 +187,9 @@ extension Daemon: ControlResponder {
     private func explain(_ name: String?) -> ControlReply {
         guard let name else {
             var lines: [String] = []
-            for connection in configuration.connections {
-                lines.append("\(connection.name) is \(presentState(connection.name) ?? "unknown")")
-                if let last = history.last(of: connection.name) {
+            for status in endpoint.status() {
+                lines.append("\(status.name) is \(presentState(status))")
+                if let last = history.last(of: status.name) {
                     lines.append("  last: \(ExplanationText.summary(last, clock: clock))")
                 }
             }
@@ -219,7 +219,10 @@ extension Daemon: ControlResponder {
 
     /// What a connection does at present, since when, and why: `connecting since …: calling 192.0.2.2`.
     private func presentState(_ name: String) -> String? {
-        guard let status = endpoint.status().first(where: { $0.name == name }) else { return nil }
+        endpoint.status().first { $0.name == name }.map(presentState)
+    }
+
+    private func presentState(_ status: ConnectionStatus) -> String {
         let next = status.nextAttempt.map { "; next attempt at \(clock.date(of: $0))" } ?? ""
         return "\(status.state.rawValue) since \(clock.date(of: status.since)): \(status.reason)\(next)"
     }

@@ -39,6 +39,8 @@ extension Daemon {
             }
             report(.negotiationFailed, .warning, connection: connection, fields)
             if let connection { waiters.failed(connection: connection, child: child, refusal) }
+        case .peerRefused(let connection, let refusal):
+            report(.negotiationFailed, .warning, connection: connection, fields(refusal))
         case .callerRefused(let connection, let remote, let refusal):
             // Anybody can call: it ends nobody's wait, and not each one is told of.
             let (isTold, passedOver) = callers.admit(at: clock.now)

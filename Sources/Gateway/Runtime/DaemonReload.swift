@@ -4,13 +4,20 @@ import Logging
 
 // Taking over a changed configuration, and changed addresses of names.
 extension Daemon {
-    /// Reads the configuration again. With mistakes in it, everything stays as it is.
+    /// Reads the configuration again, after reloads that are under way. With mistakes in it, everything stays as it is.
     func reload() async -> ControlReply {
-        guard !isReloading else {
-            return ControlReply(.failed, lines: ["a reload is under way; try again when it has ended"])
+        let before = lastReload
+        let reload = Task {
+            _ = await before?.value
+            return await takeOverConfiguration()
         }
-        isReloading = true
-        defer { isReloading = false }
+        lastReload = reload
+        let reply = await reload.value
+        if reply.outcome == .success { await resolveNames() }
+        return reply
+    }
+
+    private func takeOverConfiguration() async -> ControlReply {
         notification.reloading()
         defer { notification.ready("\(configuration.connections.count) connections") }
         let reading = await Self.read(options.configurationPath)
@@ -55,7 +62,6 @@ extension Daemon {
         report(
             .reloaded, .notice,
             ["added": "\(added.count)", "changed": "\(changed.count)", "removed": "\(removed.count)"])
-        await resolveNames()
         return ControlReply(lines: lines)
     }
 

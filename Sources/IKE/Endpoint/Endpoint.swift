@@ -17,6 +17,7 @@ public final class Endpoint {
     /// Made when it is first needed, and anew after the connections or their addresses have changed.
     var candidateIndex: CandidateIndex?
     var deadlines = DeadlineQueue<DeadlineOwner>()
+    /// Nobody is to begin now because a turn is free: it is being seen to already, or is to be later.
     var isGivingTurns = false
     /// What has to be paid for by who would begin an SA. The thread that receives datagrams may ask it too.
     public let admission: AdmissionControl

@@ -13,9 +13,10 @@ public enum IKEEvent: Sendable {
     /// A connection is in another state, or in the same for another reason. `deadline`: when that ends at the latest, if it is
     /// not to last.
     case connectionChanged(connection: String, ConnectionStatus.State, reason: String, deadline: Instant?)
-    /// An attempt of ours failed, or one of a peer that has proved its identity. `child`: if only that of one child did;
-    /// `nextAttempt`: when it is made again, if it is.
+    /// An attempt of ours failed. `child`: if only that of one child did; `nextAttempt`: when it is made again, if it is.
     case failed(connection: String?, child: String?, Refusal, nextAttempt: Instant?)
+    /// A peer that has proved its identity asked for something and was refused.
+    case peerRefused(connection: String?, Refusal)
     /// Somebody who has not proved an identity called and was refused. `connection`: the one it asked for, if that is known.
     case callerRefused(connection: String?, remote: SocketAddress, Refusal)
     /// A negotiation ended, well or badly. `connection` is `nil` where no configured connection fitted.

@@ -63,7 +63,7 @@ extension Endpoint {
                 connections[name]?.requested.insert(child.name)
                 connections[name]?.triggers[child.name] = packet
                 // An attempt that is under way, or will be, brings it along.
-                guard record.sas.isEmpty, record.nextAttempt == nil else { return }
+                guard record.sas.isEmpty, record.nextAttempt == nil, !record.awaitsTurn else { return }
                 attempt(name, askedForBy: description)
                 settle(nil)
             }

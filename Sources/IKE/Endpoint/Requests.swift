@@ -32,6 +32,7 @@ extension Endpoint {
     /// where they are still configured, begun anew.
     public func apply(_ configurations: [ConnectionConfiguration], at now: Instant) {
         context.now = now
+        isGivingTurns = true
         let unchanged = Set(
             configurations.filter { connections[$0.name]?.configuration.fingerprint == $0.fingerprint }.map(\.name))
         forgetBegun { !unchanged.contains($0.name) }
@@ -50,6 +51,8 @@ extension Endpoint {
             connections[configuration.name] = ConnectionRecord(configuration, at: now)
             if configuration.isStartedAtBoot { attempt(configuration.name) }
         }
+        // Who waits does not begin what is about to be ended.
+        isGivingTurns = false
         settle(nil)
     }
 
@@ -147,6 +150,11 @@ extension Endpoint {
             connections[name] = record
             for spi in record.sas {
                 guard let sa = sas[spi], let established = sa.established else { continue }
+                _ = sa.withEstablished { established in
+                    established.tasks.removeAll {
+                        if case .createChild(let planned) = $0 { planned.name == child } else { false }
+                    }
+                }
                 for pair in established.children where pair.configuration.name == child {
                     sa.enqueue(.deleteChild(inboundSPI: pair.inboundSPI, reason: "taken down"))
                 }
@@ -240,7 +248,9 @@ extension Endpoint {
     /// Ends everything, telling peers once.
     public func shutDown(at now: Instant) {
         context.now = now
+        isGivingTurns = true
         for name in order { end(name, reason: "shutting down") }
+        isGivingTurns = false
         settle(nil)
     }
 

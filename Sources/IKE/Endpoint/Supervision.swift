@@ -139,6 +139,10 @@ extension Endpoint {
         guard let due = connections[name] else { return }
         if let deadline = due.phase.deadline, deadline > context.now {
             deadlines.insert(.connection(name), at: deadline)
+        } else if case .connecting = due.phase, due.awaitsTurn {
+            var record = due
+            enterConnecting(&record, due.reason)
+            connections[name] = record
         } else if case .connecting = due.phase {
             giveUpAttempt(name)
         } else if case .retrying = due.phase, establishedSA(due) == nil {

@@ -110,7 +110,7 @@ extension IKESA {
         answer(.createChildSA, [.notify(NotifyPayload(type: refusal.notify ?? .noProposalChosen))])
         guard refusal.notify != .temporaryFailure else { return }
         finishNarrative(refusal)
-        context.emit(.failed(connection: connection?.name, child: nil, refusal, nextAttempt: nil))
+        context.emit(.peerRefused(connection: connection?.name, refusal))
     }
 
     func completeChildAnswer(_ job: Job.ID, _ result: JobResult, _ pending: ChildAnswer) {

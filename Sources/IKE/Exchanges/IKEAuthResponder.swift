@@ -231,7 +231,7 @@ extension IKESA {
         } catch {
             refusal = error
             childPayloads = [.notify(NotifyPayload(type: error.notify ?? .noProposalChosen))]
-            context.emit(.failed(connection: connection.name, child: nil, error, nextAttempt: nil))
+            context.emit(.peerRefused(connection: connection.name, error))
         }
         // A CP payload stands before the SA payload (RFC 7296 section 2.19).
         answer(.ikeAuth, payloads + extensionPayloads(for: .authResponse) + childPayloads)

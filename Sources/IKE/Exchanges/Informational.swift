@@ -200,14 +200,13 @@ extension IKESA {
     /// either: it may change what is to be done, or where.
     func runNextTask() {
         let task = withEstablished { established -> Established.Task? in
-            guard established.outgoing == nil, established.incoming == nil, let next = established.tasks.first else {
+            guard established.outgoing == nil, established.incoming == nil, !established.tasks.isEmpty else {
                 return nil
             }
-            guard context.turns.isFree || !next.needsTurn else {
-                context.turns.wait(.exchange(localSPI: localSPI))
-                return nil
-            }
-            return established.tasks.removeFirst()
+            // What needs no turn does not wait behind what does.
+            let next = established.tasks.firstIndex { context.turns.isFree || !$0.needsTurn }
+            if next != 0 { context.turns.wait(.exchange(localSPI: localSPI)) }
+            return next.map { established.tasks.remove(at: $0) }
         }
         guard case .some(.some(let task)) = task, let established else { return }
         switch task {

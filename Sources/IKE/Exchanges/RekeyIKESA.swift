@@ -314,7 +314,7 @@ extension IKESA {
         guard let old = established else { return }
         guard new.isEstablished else {
             // The peer has deleted the SA that prevails, and with it all that it was given.
-            return close(nil, reason: "the IKE SA that was to replace it has ended", tellPeer: !isEndedByPeer)
+            return close(nil, reason: "the IKE SA that was to replace it has ended", tellPeer: !new.isEndedByPeer)
         }
         _ = withEstablished { established in
             established.children = []

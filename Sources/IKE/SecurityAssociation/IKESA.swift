@@ -325,7 +325,9 @@ final class IKESA {
 
     private func handleRequest(_ message: Authenticated) {
         // The peer uses this SA, which it would not if our own rekey, which it crossed, prevailed.
-        if let old = undecidedPredecessor, !message.payloads.deletions.contains(where: { $0.protocolID == .ike }) {
+        if isEstablished, let old = undecidedPredecessor,
+            !message.payloads.deletions.contains(where: { $0.protocolID == .ike })
+        {
             old.handOver(to: self)
             context.signals.append(.changed(old))
         }

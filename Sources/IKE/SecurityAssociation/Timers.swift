@@ -36,7 +36,9 @@ extension IKESA {
 
     /// The pause after which the peer must be asked for a sign of life; `nil` while something else asks it already.
     private func livenessInterval(_ established: Established) -> Duration? {
-        guard established.outgoing == nil, established.tasks.isEmpty, !established.isReplaced else { return nil }
+        guard established.outgoing == nil, established.tasks.allSatisfy(\.needsTurn), !established.isReplaced else {
+            return nil
+        }
         return timing.livenessInterval
     }
 
