@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <linux/errqueue.h>
 #include <linux/if_tun.h>
+#include <linux/sock_diag.h>
+#include <linux/udp.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
@@ -19,8 +21,14 @@
 #include <time.h>
 #include <unistd.h>
 
-// Room for packet information, traffic class, hop limit and options of either family.
-enum { CONTROL = 256 };
+// Room for packet information, traffic class, hop limit, segment size and options of either family.
+enum { CONTROL = 288 };
+
+// Headers older than the kernel lack these.
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
 
 typedef union {
     struct sockaddr_in v4;
@@ -102,6 +110,7 @@ int cygnet_receive(cygnet_batch *batch, int socket, cygnet_datagram *datagrams, 
         datagram->traffic_class = 0;
         datagram->hop_limit = 0;
         datagram->interface = 0;
+        datagram->segment_size = 0;
         read_address(&batch->addresses[i], &datagram->family, datagram->remote, &datagram->remote_port);
         for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
             if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
@@ -127,6 +136,10 @@ int cygnet_receive(cygnet_batch *batch, int socket, cygnet_datagram *datagrams, 
                 int value;
                 memcpy(&value, CMSG_DATA(c), sizeof value);
                 datagram->traffic_class = (uint8_t)value;
+            } else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
+                int value;
+                memcpy(&value, CMSG_DATA(c), sizeof value);
+                datagram->segment_size = value > 0 ? (uint32_t)value : 0;
             }
         }
     }
@@ -185,6 +198,10 @@ int cygnet_send(cygnet_batch *batch, int socket, const cygnet_datagram *datagram
             if (hops) add_control(header, IPPROTO_IPV6, IPV6_HOPLIMIT, &hops, sizeof hops);
             if (datagram->options_count && datagram->options_count <= 128)
                 add_control(header, IPPROTO_IPV6, IPV6_HOPOPTS, datagram->options, datagram->options_count);
+        }
+        if (datagram->segment_size && datagram->segment_size < datagram->count) {
+            uint16_t size = (uint16_t)datagram->segment_size;
+            add_control(header, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof size);
         }
     }
     int sent = sendmmsg(socket, batch->headers, count, MSG_DONTWAIT);
@@ -272,6 +289,23 @@ void cygnet_set_fragmenting(int s, uint8_t family, int allowed) {
     }
 }
 
+int cygnet_set_coalescing(int s) {
+    return set(s, IPPROTO_UDP, UDP_GRO, 1) ? -errno : 0;
+}
+
+int cygnet_check_segmentation(int s) {
+    return set(s, IPPROTO_UDP, UDP_SEGMENT, 0) ? -errno : 0;
+}
+
+int cygnet_socket_queue(int s, uint32_t *waiting, uint32_t *dropped) {
+    uint32_t values[SK_MEMINFO_VARS] = {0};
+    socklen_t count = sizeof values;
+    if (getsockopt(s, SOL_SOCKET, SO_MEMINFO, values, &count)) return -errno;
+    *waiting = values[SK_MEMINFO_RMEM_ALLOC];
+    *dropped = values[SK_MEMINFO_DROPS];
+    return 0;
+}
+
 uint16_t cygnet_socket_port(int socket) {
     any_address at;
     socklen_t count = sizeof at;
@@ -280,18 +314,39 @@ uint16_t cygnet_socket_port(int socket) {
     return ntohs(at.v4.sin_family == AF_INET ? at.v4.sin_port : at.v6.sin6_port);
 }
 
-int cygnet_open_tun(const char *name) {
+// Asks for all that is wanted, then for less: kernels before 6.2 do not cut UDP.
+static uint32_t set_offloads(int tun, uint32_t wanted) {
+    static const uint32_t choices[] = {
+        CYGNET_TUN_CHECKSUM | CYGNET_TUN_TCP | CYGNET_TUN_UDP, CYGNET_TUN_CHECKSUM | CYGNET_TUN_TCP, CYGNET_TUN_CHECKSUM,
+    };
+    for (unsigned i = 0; i < sizeof choices / sizeof *choices; i++) {
+        uint32_t some = choices[i] & wanted;
+        unsigned long flags = 0;
+        if (some & CYGNET_TUN_CHECKSUM) flags |= TUN_F_CSUM;
+        if (some & CYGNET_TUN_TCP) flags |= TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+        if (some & CYGNET_TUN_UDP) flags |= TUN_F_USO4 | TUN_F_USO6;
+        if (ioctl(tun, TUNSETOFFLOAD, flags) == 0) return some;
+    }
+    return 0;
+}
+
+int cygnet_open_tun(const char *name, uint32_t *offloads) {
     struct ifreq request;
     memset(&request, 0, sizeof request);
     if (strlen(name) >= sizeof request.ifr_name) return -ENAMETOOLONG;
     strcpy(request.ifr_name, name);
-    request.ifr_flags = IFF_TUN | IFF_NO_PI;
+    request.ifr_flags = IFF_TUN | IFF_NO_PI | (*offloads ? IFF_VNET_HDR : 0);
     int tun = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (tun < 0) return -errno;
     if (ioctl(tun, TUNSETIFF, &request) < 0) {
         int error = errno;
         close(tun);
         return -error;
+    }
+    if (*offloads && !(*offloads = set_offloads(tun, *offloads))) {
+        // Then the header would only be in the way.
+        close(tun);
+        return cygnet_open_tun(name, offloads);
     }
     return tun;
 }
@@ -366,5 +421,11 @@ void cygnet_name_thread(const char *name) {
 int64_t cygnet_monotonic_nanoseconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t cygnet_thread_nanoseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }

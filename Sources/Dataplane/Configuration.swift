@@ -1,4 +1,5 @@
 import IPPacket
+import IPsecCrypto
 
 extension UserspaceDataplane {
     /// What a userspace data plane is started with. The defaults suit a gateway that runs as root.
@@ -37,6 +38,10 @@ extension UserspaceDataplane {
 
         /// Kernel buffers of each socket, in octets.
         public var socketBuffer = 4 << 20
+        /// What of the kernel's is used to handle many packets at once, where it has it.
+        public var offloads = Offloads.all
+        /// What encrypts packets; `nil` for the fastest that is there, for each algorithm.
+        public var cipherProvider: CipherProvider?
         /// Datagrams or packets a worker takes at once.
         public var batchSize = 64
         /// Events that may wait for the control side.

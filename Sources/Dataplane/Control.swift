@@ -3,6 +3,7 @@ import DequeModule
 import ESP
 import Glibc
 import IPPacket
+import IPsecCrypto
 import IPsecPolicy
 
 /// The control side's own state: what is open and what is installed. Used under a lock, which makes its owner the single
@@ -10,7 +11,7 @@ import IPsecPolicy
 struct Control: ~Copyable {
     /// What exists while the data plane runs.
     struct Running {
-        let device: Int32
+        let device: TunnelDevice
         let sockets: OuterSockets
         let inboundWakeup: Wakeup
         let outboundWakeup: Wakeup
@@ -44,7 +45,7 @@ struct Control: ~Copyable {
     // MARK: Start and stop
 
     private struct Opened {
-        let device: Int32
+        let device: TunnelDevice
         let index: UInt32
         let netlink: Int32
         /// Negative where the kernel has no nftables.
@@ -69,19 +70,14 @@ struct Control: ~Copyable {
             self.routing = consume routing
         } catch {
             opened.sockets.close()
-            close(opened.device)
+            opened.device.close()
             throw error
         }
     }
 
     /// Opens what belongs to the network namespace of the calling thread.
     private static func open(_ configuration: UserspaceDataplane.Configuration) throws(DataplaneError) -> Opened {
-        let device = cygnet_open_tun(configuration.deviceName)
-        guard device >= 0 else {
-            throw .system(
-                -device, "make the TUN device \(configuration.deviceName)",
-                ifInUse: "another daemon has it; stop that one, or set daemon.device to another name")
-        }
+        let device = try TunnelDevice(configuration)
         do throws(DataplaneError) {
             guard let index = Links.index(of: configuration.deviceName) else {
                 throw DataplaneError(.system, "the device \(configuration.deviceName) is gone")
@@ -96,7 +92,7 @@ struct Control: ~Copyable {
             return Opened(
                 device: device, index: index, netlink: netlink, filter: cygnet_open_netlink_filter(), sockets: sockets)
         } catch {
-            close(device)
+            device.close()
             throw error
         }
     }
@@ -120,7 +116,8 @@ struct Control: ~Copyable {
             defer { outboundCommands.close() }
             guard
                 var worker = OutboundWorker(
-                    device: opened.device, wakeup: outboundWakeup, commands: outboundCommands, notices: notices,
+                    device: opened.device, joinsDatagrams: opened.sockets.cutSent, wakeup: outboundWakeup,
+                    commands: outboundCommands, notices: notices,
                     policies: handedOver, events: outlet, configuration)
             else {
                 outlet.emit(.failed("no memory for the outbound worker"))
@@ -173,7 +170,7 @@ struct Control: ~Copyable {
         policies = nil
         if !keepsBlocking { routing?.removeAll() }
         routing = nil
-        close(running.device)
+        running.device.close()
         running.sockets.close()
         running.inboundWakeup.close()
         running.outboundWakeup.close()
@@ -211,7 +208,9 @@ struct Control: ~Copyable {
 
     // MARK: Associations
 
-    mutating func installInbound(_ sa: SAParameters, policy: UInt32) throws(DataplaneError) {
+    mutating func installInbound(
+        _ sa: SAParameters, policy: UInt32, provider: CipherProvider?
+    ) throws(DataplaneError) {
         let running = try whileRunning()
         freeRetired(running)
         let slot = UInt16(truncatingIfNeeded: sa.spi)
@@ -220,7 +219,7 @@ struct Control: ~Copyable {
         }
         let entry = UnsafeMutablePointer<InboundEntry>.allocate(capacity: 1)
         do throws(DataplaneError) {
-            entry.initialize(to: try InboundEntry(sa, policy: policy))
+            entry.initialize(to: try InboundEntry(sa, policy: policy, provider: provider))
         } catch {
             entry.deallocate()
             throw error
@@ -231,7 +230,7 @@ struct Control: ~Copyable {
     }
 
     mutating func activateOutbound(
-        _ sa: SAParameters, pairedWith inboundSPI: UInt32, policy: UInt32, outerMTU: Int
+        _ sa: SAParameters, pairedWith inboundSPI: UInt32, policy: UInt32, outerMTU: Int, provider: CipherProvider?
     ) throws(DataplaneError) {
         let running = try whileRunning()
         guard outbound[inboundSPI] == nil else {
@@ -241,7 +240,8 @@ struct Control: ~Copyable {
         let entry = UnsafeMutablePointer<OutboundEntry>.allocate(capacity: 1)
         do throws(DataplaneError) {
             entry.initialize(
-                to: try OutboundEntry(sa, pair: inboundSPI, policy: policy, socket: socket, outerMTU: outerMTU))
+                to: try OutboundEntry(
+                    sa, pair: inboundSPI, policy: policy, socket: socket, outerMTU: outerMTU, provider: provider))
         } catch {
             entry.deallocate()
             throw error
@@ -324,6 +324,35 @@ struct Control: ~Copyable {
 
     private mutating func remember(_ report: SACountersReport) {
         for (reason, packets) in report.counters.allDrops { endedDrops["\(reason)", default: 0] += packets }
+    }
+
+    // MARK: What there is to see
+
+    /// What waits for the workers, and was lost for want of room.
+    func queues(_ configuration: UserspaceDataplane.Configuration) -> [DataplaneStatistics.Queue] {
+        guard let running else { return [] }
+        let dropped = try? NamespaceThread.run(in: configuration.networkNamespace) { () throws(DataplaneError) in
+            Links.packetsNotTaken(from: configuration.deviceName)
+        }
+        return [DataplaneStatistics.Queue(name: configuration.deviceName, waiting: nil, dropped: dropped ?? 0)]
+            + running.sockets.all.map(\.queue)
+    }
+
+    /// - Parameter joinsDatagrams: what the outbound worker has found out.
+    func offloads(_ configuration: UserspaceDataplane.Configuration, joinsDatagrams: Bool) -> [OffloadReport] {
+        guard let running else { return [] }
+        let wanted = configuration.offloads
+        func report(_ name: String, _ isOn: Bool, _ offload: Offloads, _ detail: String) -> OffloadReport {
+            OffloadReport(
+                name: name, isOn: isOn,
+                detail: isOn
+                    ? detail
+                    : (wanted.contains(offload) ? "this kernel has it not" : "by configuration") + ": one by one")
+        }
+        return running.device.reports(isWanted: wanted.contains(.device)) + [
+            report("udp gso", joinsDatagrams, .send, "the kernel cuts what is sent"),
+            report("udp gro", running.sockets.joinReceived, .receive, "the kernel joins what is received"),
+        ]
     }
 
     // MARK: Workers

@@ -1,5 +1,6 @@
 import ESP
 import IPPacket
+import IPsecCrypto
 import IPsecPolicy
 
 /// Counters of one security association.
@@ -33,10 +34,18 @@ public struct DataplaneStatistics: Hashable, Sendable {
     public struct Worker: Hashable, Sendable {
         /// Times it found something to do.
         public var batches: UInt64 = 0
+        /// Calls that brought packets or datagrams, each perhaps many as one.
+        public var reads: UInt64 = 0
+        /// Calls that passed some on.
+        public var writes: UInt64 = 0
         /// Packets or datagrams it took in.
         public var packetsIn: UInt64 = 0
         /// Packets or datagrams it passed on.
         public var packetsOut: UInt64 = 0
+        public var octetsIn: UInt64 = 0
+        public var octetsOut: UInt64 = 0
+        /// Time of a processor it has had, in nanoseconds.
+        public var processorTime: Int64 = 0
         public init() {}
     }
 
@@ -50,6 +59,28 @@ public struct DataplaneStatistics: Hashable, Sendable {
     public var eventsDropped: UInt64 = 0
     /// ICMP "too big" sent inwards.
     public var tooBigSent: UInt64 = 0
+    /// What waits for the workers.
+    public var queues: [Queue] = []
+    /// What of the kernel's is in use.
+    public var offloads: [OffloadReport] = []
+    /// What encrypts packets, the best first.
+    public var cipherProviders: [CipherProvider] = []
+
+    /// Something from which a worker takes packets.
+    public struct Queue: Hashable, Sendable {
+        /// For example `udp 4500 IPv4`.
+        public var name: String
+        /// Octets of memory that wait there; `nil` where the kernel does not tell.
+        public var waiting: UInt64?
+        /// Packets the kernel dropped since the start because there was no room.
+        public var dropped: UInt64
+
+        public init(name: String, waiting: UInt64?, dropped: UInt64) {
+            self.name = name
+            self.waiting = waiting
+            self.dropped = dropped
+        }
+    }
 
     public init() {}
 }

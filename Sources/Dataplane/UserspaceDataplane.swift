@@ -2,6 +2,7 @@ import CLinux
 import ESP
 import Glibc
 import IPPacket
+import IPsecCrypto
 import IPsecPolicy
 import Synchronization
 
@@ -88,7 +89,9 @@ public final class UserspaceDataplane: Dataplane {
 
     public func installInbound(_ sa: SAParameters, policy: UInt32) throws(DataplaneError) {
         try control.withLock { control in
-            Result { () throws(DataplaneError) in try control.installInbound(sa, policy: policy) }
+            Result { () throws(DataplaneError) in
+                try control.installInbound(sa, policy: policy, provider: configuration.cipherProvider)
+            }
         }.get()
     }
 
@@ -98,7 +101,8 @@ public final class UserspaceDataplane: Dataplane {
         try control.withLock { control in
             Result { () throws(DataplaneError) in
                 try control.activateOutbound(
-                    sa, pairedWith: inboundSPI, policy: policy, outerMTU: configuration.outerMTU)
+                    sa, pairedWith: inboundSPI, policy: policy, outerMTU: configuration.outerMTU,
+                    provider: configuration.cipherProvider)
             }
         }.get()
     }
@@ -132,7 +136,12 @@ public final class UserspaceDataplane: Dataplane {
         // What has ended by then is not in the snapshots.
         let taken = await snapshots()
         statistics.drops = control.withLock { $0.dropsOfEnded() }
+        statistics.queues = control.withLock { $0.queues(configuration) }
+        statistics.cipherProviders = configuration.cipherProvider.map { [$0] } ?? CipherProvider.available
         guard let snapshots = taken else { return statistics }
+        statistics.offloads = control.withLock {
+            $0.offloads(configuration, joinsDatagrams: snapshots.outbound.counters.joinsDatagrams)
+        }
         statistics.inbound = snapshots.inbound.counters.moved
         statistics.outbound = snapshots.outbound.counters.moved
         for snapshot in [snapshots.inbound, snapshots.outbound] {

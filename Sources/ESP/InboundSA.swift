@@ -19,10 +19,31 @@ public struct OpenResult: Sendable {
     public var notices = SANotices()
 }
 
+/// A received packet of a batch, and what became of it.
+public struct ReceivedPacket: Sendable {
+    /// Memory of the caller's, as ``InboundSA/open(_:offset:count:outer:)`` wants it.
+    public nonisolated(unsafe) var buffer: UnsafeMutableRawBufferPointer
+    public var offset: Int
+    /// Octets of the ESP packet.
+    public var count: Int
+    public var outer: ReceivedHeader
+    public internal(set) var result = OpenResult()
+    /// Nothing spoke against it before it was decrypted.
+    var isAdmitted = false
+
+    public init(_ buffer: UnsafeMutableRawBufferPointer, offset: Int, count: Int, outer: ReceivedHeader) {
+        self.buffer = buffer
+        self.offset = offset
+        self.count = count
+        self.outer = outer
+    }
+}
+
 /// A security association of ESP that receives (RFC 4303): opens packets in place.
 ///
 /// One thread owns it, and with it the replay window. Opening allocates nothing, counts no references and takes no lock.
-/// A replayed packet is never decrypted; a forged one never moves the window.
+/// A replayed packet is never passed on, and decrypted only if it came in one batch with its like; a forged one never moves the
+/// window.
 public struct InboundSA: ~Copyable, Sendable {
     public let spi: UInt32
     public let mode: SAMode
@@ -33,17 +54,17 @@ public struct InboundSA: ~Copyable, Sendable {
     private var window: ReplayWindow
     private var usage: UsageMeter
 
+    /// - Parameters:
+    ///   - highestSequence: where the window stands, for an association that is taken over.
+    ///   - provider: what decrypts; `nil` for the fastest that is there and has the algorithm.
     /// - Throws: if keys and algorithms do not fit together, or the SPI is below 256.
-    public init(_ parameters: SAParameters) throws(CryptoError) {
-        try self.init(parameters, highestSequence: 0)
-    }
-
-    /// - Parameter highestSequence: where the window stands, for an association that is taken over.
-    public init(_ parameters: SAParameters, highestSequence: UInt64) throws(CryptoError) {
+    public init(
+        _ parameters: SAParameters, highestSequence: UInt64 = 0, provider: CipherProvider? = nil
+    ) throws(CryptoError) {
         try parameters.checkSPI()
         cipher = try PacketCipher(
             encryption: parameters.encryption, encryptionKey: parameters.encryptionKey,
-            integrity: parameters.integrity, integrityKey: parameters.integrityKey)
+            integrity: parameters.integrity, integrityKey: parameters.integrityKey, use: .opening, provider: provider)
         spi = parameters.spi
         mode = parameters.mode
         selectors = SelectorSet(local: parameters.localSelectors, remote: parameters.remoteSelectors)
@@ -67,63 +88,114 @@ public struct InboundSA: ~Copyable, Sendable {
     public mutating func open(
         _ buffer: UnsafeMutableRawBufferPointer, offset: Int, count: Int, outer: ReceivedHeader
     ) -> OpenResult {
-        var result = OpenResult()
-        if let reason = process(buffer, offset, count, outer, &result) {
+        var packet = ReceivedPacket(buffer, offset: offset, count: count, outer: outer)
+        if let work = admit(&packet) {
+            let high = UInt32(truncatingIfNeeded: work.sequence >> 32)
+            let isGood = cipher.open(
+                work.octets, count: count, sequenceHigh: high, extended: window.isExtended)
+            finish(&packet, sequence: work.sequence, isGood: isGood)
+        }
+        return packet.result
+    }
+
+    /// Opens many packets, each as ``open(_:offset:count:outer:)`` does, in their order. One that is there twice is dropped
+    /// once; its copy may have been decrypted by then.
+    ///
+    /// - Parameter work: room for as many packets of the cipher.
+    public mutating func open(
+        _ packets: UnsafeMutableBufferPointer<ReceivedPacket>, work: UnsafeMutablePointer<CipherPacket>
+    ) {
+        var count = 0
+        for index in packets.indices {
+            guard let item = admit(&packets[index]) else { continue }
+            (work + count).initialize(to: item)
+            count += 1
+        }
+        cipher.open(UnsafeMutableBufferPointer(start: work, count: count), extended: window.isExtended)
+        var next = 0
+        for index in packets.indices where packets[index].isAdmitted {
+            finish(&packets[index], sequence: work[next].sequence, isGood: work[next].isGood)
+            next += 1
+        }
+    }
+
+    /// Looks at what does not need the key.
+    ///
+    /// - Returns: the work for the cipher; `nil` if the packet is dropped.
+    @inline(__always)
+    private mutating func admit(_ packet: inout ReceivedPacket) -> CipherPacket? {
+        let count = packet.count
+        let payload = count - ESPOverhead.espHeader - cipher.ivLength - cipher.icvLength
+        guard let base = packet.buffer.baseAddress, packet.offset >= 0, count <= packet.buffer.count - packet.offset,
+            payload >= ESPOverhead.trailer, payload % cipher.blockSize == 0
+        else { return refuse(&packet, .malformedESP) }
+        let octets = base + packet.offset
+        guard UnsafeRawPointer(octets).networkUInt32(at: 0) == spi else { return refuse(&packet, .wrongSPI) }
+        guard !usage.isExhausted else { return refuse(&packet, .lifetimeEnded) }
+        switch window.check(UnsafeRawPointer(octets).networkUInt32(at: 4)) {
+        case .fresh(let number):
+            packet.isAdmitted = true
+            return CipherPacket(octets: octets, count: count, sequence: number)
+        case .replayed: return refuse(&packet, .replayed)
+        case .stale: return refuse(&packet, .stale)
+        }
+    }
+
+    private mutating func refuse(_ packet: inout ReceivedPacket, _ reason: DropReason) -> CipherPacket? {
+        if reason == .lifetimeEnded { packet.result.notices = usage.tell(.hardLimit) }
+        counters.count(reason)
+        packet.result.drop = reason
+        return nil
+    }
+
+    /// Decides on a packet that the cipher has seen.
+    @inline(__always)
+    private mutating func finish(_ packet: inout ReceivedPacket, sequence: UInt64, isGood: Bool) {
+        if let reason = pass(&packet, sequence: sequence, isGood: isGood) {
             counters.count(reason)
-            result.drop = reason
+            packet.result.drop = reason
         } else {
             counters.packets &+= 1
-            counters.octets &+= UInt64(result.count)
+            counters.octets &+= UInt64(packet.result.count)
         }
-        return result
     }
 
     @inline(__always)
-    private mutating func process(
-        _ buffer: UnsafeMutableRawBufferPointer, _ offset: Int, _ count: Int, _ outer: ReceivedHeader,
-        _ result: inout OpenResult
-    ) -> DropReason? {
-        let prefix = ESPOverhead.espHeader + cipher.ivLength
-        let payload = count - prefix - cipher.icvLength
-        guard let base = buffer.baseAddress, offset >= 0, count <= buffer.count - offset,
-            payload >= ESPOverhead.trailer, payload % cipher.blockSize == 0
-        else { return .malformedESP }
-        let packet = base + offset
-        guard UnsafeRawPointer(packet).networkUInt32(at: 0) == spi else { return .wrongSPI }
+    private mutating func pass(_ packet: inout ReceivedPacket, sequence: UInt64, isGood: Bool) -> DropReason? {
+        guard isGood, let base = packet.buffer.baseAddress else { return .notAuthentic }
+        // Packets before it in the same batch may have used up the lifetime, had its number, or left it behind.
         guard !usage.isExhausted else {
-            result.notices = usage.tell(.hardLimit)
+            packet.result.notices = usage.tell(.hardLimit)
             return .lifetimeEnded
         }
-        let sequence: UInt64
-        switch window.check(UnsafeRawPointer(packet).networkUInt32(at: 4)) {
-        case .fresh(let number): sequence = number
+        switch window.accept(sequence) {
+        case .newest: packet.result.isNewest = true
+        case .late: break
         case .replayed: return .replayed
         case .stale: return .stale
         }
-        guard
-            cipher.open(
-                packet, count: count, sequenceHigh: UInt32(truncatingIfNeeded: sequence >> 32),
-                extended: window.isExtended)
-        else { return .notAuthentic }
-        result.isNewest = window.accept(sequence)
-        result.isAuthentic = true
-        result.notices = usage.use(octets: payload).union(usage.tell(.firstPacket))
-        result.offset = offset + prefix
-        let trailer = UnsafeRawPointer(packet + prefix + payload - ESPOverhead.trailer)
+        let prefix = ESPOverhead.espHeader + cipher.ivLength
+        let payload = packet.count - prefix - cipher.icvLength
+        let octets = base + packet.offset
+        packet.result.isAuthentic = true
+        packet.result.notices = usage.use(octets: payload).union(usage.tell(.firstPacket))
+        packet.result.offset = packet.offset + prefix
+        let trailer = UnsafeRawPointer(octets + prefix + payload - ESPOverhead.trailer)
         let padding = Int(trailer.octet(at: 0))
         let available = payload - ESPOverhead.trailer - padding
         guard available >= 0 else { return .badPadding }
         for index in 0..<padding
-        where UnsafeRawPointer(packet + prefix).octet(at: available + index) != UInt8(truncatingIfNeeded: index + 1) {
+        where UnsafeRawPointer(octets + prefix).octet(at: available + index) != UInt8(truncatingIfNeeded: index + 1) {
             return .badPadding
         }
         let nextHeader = trailer.octet(at: 1)
         guard nextHeader != IPProtocol.noNextHeader else { return .dummy }
         switch mode {
         case .tunnel:
-            return unwrap(packet + prefix, available, nextHeader, ECN(trafficClass: outer.trafficClass), &result)
+            return unwrap(
+                octets + prefix, available, nextHeader, ECN(trafficClass: packet.outer.trafficClass), &packet.result)
         case .transport(let hosts):
-            return rebuild(packet, prefix, available, nextHeader, outer, hosts, &result)
+            return rebuild(octets, prefix, available, nextHeader, packet.outer, hosts, &packet.result)
         }
     }
 

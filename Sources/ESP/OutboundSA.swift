@@ -50,12 +50,15 @@ public struct OutboundSA: ~Copyable, Sendable {
     static let softExtendedSequence: UInt64 = 3 << 62
 
     /// - Parameter sequence: the last number already used, for an association that is taken over.
+    /// - Parameter provider: what encrypts; `nil` for the fastest that is there and has the algorithm.
     /// - Throws: if keys and algorithms do not fit together, or the SPI is below 256.
-    public init(_ parameters: SAParameters, sequence: UInt64 = 0) throws(CryptoError) {
+    public init(
+        _ parameters: SAParameters, sequence: UInt64 = 0, provider: CipherProvider? = nil
+    ) throws(CryptoError) {
         try parameters.checkSPI()
         cipher = try PacketCipher(
             encryption: parameters.encryption, encryptionKey: parameters.encryptionKey,
-            integrity: parameters.integrity, integrityKey: parameters.integrityKey)
+            integrity: parameters.integrity, integrityKey: parameters.integrityKey, use: .sealing, provider: provider)
         spi = parameters.spi
         mode = parameters.mode
         isExtended = parameters.extendedSequenceNumbers
@@ -71,6 +74,9 @@ public struct OutboundSA: ~Copyable, Sendable {
         lastSequence = isExtended ? .max : UInt64(UInt32.max)
         softSequence = isExtended ? Self.softExtendedSequence : Self.softSequence
     }
+
+    /// Octets that ESP puts before an inner packet: header and IV.
+    public var prefixLength: Int { ESPOverhead.espHeader + cipher.ivLength }
 
     /// Whether a packet lies within the selectors and so may use this association.
     public func carries(_ packet: PacketSelector) -> Bool { selectors.match(packet, .outbound) == .yes }
@@ -97,10 +103,22 @@ public struct OutboundSA: ~Copyable, Sendable {
     ///   - offset: where the inner packet begins; at least ``headroom`` from the start of the buffer.
     ///   - count: octets of the inner packet; at least ``tailroom`` are free behind it.
     public mutating func seal(_ buffer: UnsafeMutableRawBufferPointer, offset: Int, count: Int) -> SealResult {
+        var result = layOut(buffer, offset: offset, count: count)
+        guard result.drop == nil, let base = buffer.baseAddress else { return result }
+        if !cipher.seal(base + result.offset, count: result.count, sequence: sequence, extended: isExtended) {
+            takeBack(octets: count)
+            result.drop = .cipherFailure
+        }
+        return result
+    }
+
+    /// Does everything of ``seal(_:offset:count:)`` but encrypt: what it lays out has to go through ``seal(_:innerCounts:)``
+    /// before it may be sent.
+    package mutating func layOut(_ buffer: UnsafeMutableRawBufferPointer, offset: Int, count: Int) -> SealResult {
         guard let base = buffer.baseAddress, offset >= 0, count >= IPHeader.v4MinimumLength,
             count <= buffer.count - offset
         else { return dropped(.malformedInner) }
-        if mode.isTransport { return sealTransport(buffer, base, offset: offset, count: count) }
+        if mode.isTransport { return layOutTransport(buffer, base, offset: offset, count: count) }
         let inner = UnsafeRawPointer(base + offset)
         let nextHeader: UInt8
         let innerClass: UInt8
@@ -115,7 +133,7 @@ public struct OutboundSA: ~Copyable, Sendable {
         default:
             return dropped(.malformedInner)
         }
-        var result = protect(buffer, offset: offset, count: count, nextHeader: nextHeader)
+        var result = number(buffer, offset: offset, count: count, nextHeader: nextHeader)
         guard result.drop == nil else { return result }
         result.outerTrafficClass =
             (options.copyDSCP ? innerClass & 0xfc : options.dscp << 2) | (options.copyECN ? innerClass & 0x03 : 0)
@@ -124,7 +142,7 @@ public struct OutboundSA: ~Copyable, Sendable {
         return result
     }
 
-    private mutating func sealTransport(
+    private mutating func layOutTransport(
         _ buffer: UnsafeMutableRawBufferPointer, _ base: UnsafeMutableRawPointer, offset: Int, count: Int
     ) -> SealResult {
         let packet = UnsafeRawBufferPointer(start: base + offset, count: count)
@@ -135,13 +153,34 @@ public struct OutboundSA: ~Copyable, Sendable {
         } catch {
             return dropped(error)
         }
-        var result = protect(
+        var result = number(
             buffer, offset: offset + front.count, count: count - front.count, nextHeader: front.nextHeader)
         guard result.drop == nil else { return result }
         result.outerTrafficClass = header.trafficClass
         counters.packets &+= 1
         counters.octets &+= UInt64(count)
         return result
+    }
+
+    /// Encrypts packets that ``layOut(_:offset:count:)`` has laid out, in its order. Those that are not good afterwards must not
+    /// be sent; they are counted as dropped.
+    ///
+    /// - Parameter innerCounts: octets of the inner packet of each.
+    package mutating func seal(
+        _ packets: UnsafeMutableBufferPointer<CipherPacket>, innerCounts: UnsafePointer<Int>
+    ) {
+        cipher.seal(packets, extended: isExtended)
+        for index in packets.indices where !packets[index].isGood { takeBack(octets: innerCounts[index]) }
+    }
+
+    /// The number of the packet that was laid out last.
+    package var lastUsedSequence: UInt64 { sequence }
+
+    /// Counts as dropped what had been counted as sealed.
+    private mutating func takeBack(octets: Int) {
+        counters.count(.cipherFailure)
+        counters.packets &-= 1
+        counters.octets &-= UInt64(octets)
     }
 
     /// Makes and seals a dummy packet, which the peer drops (RFC 4303, section 2.6).
@@ -155,8 +194,11 @@ public struct OutboundSA: ~Copyable, Sendable {
         }
         // What stood in the buffer before shall not leave the host, sealed or not.
         (base + offset).initializeMemory(as: UInt8.self, repeating: 0, count: count)
-        var result = protect(buffer, offset: offset, count: count, nextHeader: IPProtocol.noNextHeader)
+        var result = number(buffer, offset: offset, count: count, nextHeader: IPProtocol.noNextHeader)
         guard result.drop == nil else { return result }
+        guard cipher.seal(base + result.offset, count: result.count, sequence: sequence, extended: isExtended) else {
+            return dropped(.cipherFailure, result.notices)
+        }
         result.outerTrafficClass = options.dscp << 2
         counters.dummiesSent &+= 1
         return result
@@ -170,8 +212,9 @@ public struct OutboundSA: ~Copyable, Sendable {
         return result
     }
 
+    /// Writes everything around a payload and gives the packet its sequence number.
     @inline(__always)
-    private mutating func protect(
+    private mutating func number(
         _ buffer: UnsafeMutableRawBufferPointer, offset: Int, count: Int, nextHeader: UInt8
     ) -> SealResult {
         guard !usage.isExhausted else { return dropped(.lifetimeEnded, usage.tell(.hardLimit)) }
@@ -180,7 +223,7 @@ public struct OutboundSA: ~Copyable, Sendable {
         let prefix = ESPOverhead.espHeader + cipher.ivLength
         let room = buffer.count - offset - cipher.icvLength
         guard let base = buffer.baseAddress, offset >= prefix,
-            let payload = layOut(base + offset, count: count, room: room, nextHeader: nextHeader)
+            let payload = writeTrailer(base + offset, count: count, room: room, nextHeader: nextHeader)
         else { return dropped(.noRoom) }
         // From here on the number counts as used, whatever happens.
         sequence += 1
@@ -192,9 +235,6 @@ public struct OutboundSA: ~Copyable, Sendable {
         result.count = prefix + payload + cipher.icvLength
         result.notices = usage.use(octets: payload, isLate: sequence >= softSequence)
         if sequence == lastSequence { result.notices.formUnion(usage.tell(.hardLimit)) }
-        guard cipher.seal(packet, count: result.count, sequence: sequence, extended: isExtended) else {
-            return dropped(.cipherFailure, result.notices)
-        }
         return result
     }
 
@@ -202,7 +242,7 @@ public struct OutboundSA: ~Copyable, Sendable {
     ///
     /// - Returns: octets from the start of the inner packet to the end of Next Header; `nil` if there is no room.
     @inline(__always)
-    private func layOut(_ inner: UnsafeMutableRawPointer, count: Int, room: Int, nextHeader: UInt8) -> Int? {
+    private func writeTrailer(_ inner: UnsafeMutableRawPointer, count: Int, room: Int, nextHeader: UInt8) -> Int? {
         let alignment = overhead.alignment
         func aligned(_ count: Int) -> Int { (count + ESPOverhead.trailer + alignment - 1) / alignment * alignment }
         var count = count

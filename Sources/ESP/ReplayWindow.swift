@@ -13,6 +13,16 @@ public struct ReplayWindow: ~Copyable, Sendable {
         case stale
     }
 
+    /// What became of the number of an authentic packet.
+    public enum Acceptance: Hashable, Sendable {
+        /// The highest so far.
+        case newest
+        /// New, with a higher one before.
+        case late
+        case replayed
+        case stale
+    }
+
     /// The largest window, in packets.
     public static let maximumSize = 4096
     /// How late a packet may be for its high bits to be inferred when nothing is checked.
@@ -69,19 +79,20 @@ public struct ReplayWindow: ~Copyable, Sendable {
 
     /// Marks a number as received and moves the window if it lies to the right.
     ///
-    /// - Parameter number: as ``check(_:)`` gave it, of a packet since found authentic.
-    /// - Returns: whether it is the highest so far.
+    /// - Parameter number: as ``check(_:)`` gave it, of a packet since found authentic. Others may have been accepted meanwhile.
     @inline(__always)
     @discardableResult
-    public mutating func accept(_ number: UInt64) -> Bool {
-        let isHighest = number > highest
-        if isHighest {
+    public mutating func accept(_ number: UInt64) -> Acceptance {
+        guard number <= highest else {
             advance(to: number)
+            if size > 0 { words[word(number)] |= Self.bit(number) }
+            return .newest
         }
-        if size > 0, highest - number < UInt64(size) {
-            words[word(number)] |= Self.bit(number)
-        }
-        return isHighest
+        guard size > 0 else { return .late }
+        guard highest - number < UInt64(size) else { return .stale }
+        guard words[word(number)] & Self.bit(number) == 0 else { return .replayed }
+        words[word(number)] |= Self.bit(number)
+        return .late
     }
 
     @inline(__always)

@@ -36,6 +36,32 @@ public enum InternetChecksum {
         return total
     }
 
+    /// Copies octets and sums them up on the way, as ``sum(_:)`` does.
+    public static func copy(
+        _ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, count: Int
+    ) -> UInt64 {
+        var source = source
+        var target = target
+        var left = count
+        var total: UInt64 = 0
+        while left >= 32 {
+            let steps = min(left / 32, 1 << 14)
+            var lanes = SIMD8<UInt32>.zero
+            for _ in 0..<steps {
+                let words = source.loadUnaligned(as: SIMD8<UInt32>.self)
+                target.storeBytes(of: words, as: SIMD8<UInt32>.self)
+                lanes &+= (words & 0xffff) &+ (words &>> 16)
+                source += 32
+                target += 32
+            }
+            left -= steps * 32
+            total &+= sum(of: lanes)
+        }
+        guard left > 0 else { return total }
+        target.copyMemory(from: source, byteCount: left)
+        return total &+ sum(UnsafeRawBufferPointer(start: source, count: left))
+    }
+
     @inline(__always)
     private static func sum(of lanes: SIMD8<UInt32>) -> UInt64 {
         var total: UInt64 = 0

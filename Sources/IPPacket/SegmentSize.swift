@@ -13,10 +13,17 @@ public enum SegmentSize {
         _ packet: UnsafeMutableRawBufferPointer, toMTU mtu: Int, checksumIsPartial: Bool = false
     ) -> Bool {
         let octets = UnsafeRawBufferPointer(packet)
-        // Nearly all packets end here, at the price of a look at a few octets.
-        guard let header = IPHeader(octets), header.nextProtocol == IPProtocol.tcp || header.family == .v6,
-            let upper = header.upperLayer(in: octets), upper.ipProtocol == IPProtocol.tcp, !upper.isLaterFragment,
-            let base = packet.baseAddress, header.totalLength - upper.offset >= 20
+        guard let header = IPHeader(octets), let upper = header.upperLayer(in: octets) else { return false }
+        return clamp(packet, header, upper, toMTU: mtu, checksumIsPartial: checksumIsPartial)
+    }
+
+    /// The same for a packet whose headers have been read already.
+    public static func clamp(
+        _ packet: UnsafeMutableRawBufferPointer, _ header: IPHeader, _ upper: UpperLayer, toMTU mtu: Int,
+        checksumIsPartial: Bool = false
+    ) -> Bool {
+        guard upper.ipProtocol == IPProtocol.tcp, !upper.isLaterFragment, let base = packet.baseAddress,
+            header.totalLength - upper.offset >= 20
         else { return false }
         let tcp = base + upper.offset
         let flags = UnsafeRawPointer(tcp).octet(at: 13)

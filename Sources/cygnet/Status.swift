@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Gateway
+import Synchronization
 
 struct Status: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -10,7 +11,8 @@ struct Status: AsyncParsableCommand {
 
     @OptionGroup var control: ControlOptions
     @Flag(help: "Print JSON.") var json = false
-    @Flag(help: "Print anew again and again, until interrupted.") var watch = false
+    @Flag(help: "Print anew again and again, until interrupted, with rates of the data plane.") var watch = false
+    @Flag(help: "Show the data plane instead: workers, queues, what of the kernel's it uses.") var dataplane = false
     @Option(help: "Seconds between two prints with --watch.") var interval = 1.0
 
     func validate() throws {
@@ -19,21 +21,31 @@ struct Status: AsyncParsableCommand {
 
     func run() async throws {
         let command = ControlRequest(watch ? .watch : .status, seconds: watch ? interval : nil)
+        let last = Mutex<TrafficReport?>(nil)
         let reply = try await control.perform(command) { [self] reply in
             guard let status = reply.status else { return }
-            show(status)
+            let before = last.withLock { last in
+                defer { last = status.dataplane }
+                return last
+            }
+            show(status, since: before)
         }
         guard reply.outcome == .success else { throw reply.outcome.exitCode }
     }
 
-    private func show(_ status: GatewayStatus) {
+    /// - Parameter before: what was shown last.
+    private func show(_ status: GatewayStatus, since before: TrafficReport?) {
         if json {
             let encoder = JSONEncoder()
             encoder.outputFormatting = watch ? [.sortedKeys] : [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
             if let text = try? encoder.encode(status) { print(String(decoding: text, as: UTF8.self)) }
         } else {
             if watch, Terminal.isInteractive { Terminal.clear() }
-            for line in StatusTable(status).lines { print(line) }
+            if !dataplane { for line in StatusTable(status).lines { print(line) } }
+            if watch, !dataplane { print() }
+            if watch || dataplane {
+                for line in DataplaneTable(status.dataplane, since: before).lines { print(line) }
+            }
         }
         Terminal.flush()
     }

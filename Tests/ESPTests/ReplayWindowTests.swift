@@ -95,7 +95,7 @@ struct ReplayWindowTests {
                 switch verdict {
                 case .fresh(packet.number):
                     // Authentic; a wrong guess would not have been.
-                    #expect(window.accept(packet.number) == (packet.number > model.highest))
+                    #expect((window.accept(packet.number) == .newest) == (packet.number > model.highest))
                     model.accept(packet.number)
                     verdicts["fresh", default: 0] += 1
                 case .fresh: verdicts["guessed", default: 0] += 1
@@ -168,6 +168,18 @@ struct ReplayWindowTests {
         for back in 1..<UInt64(4096) {
             #expect(window.check(UInt32(truncatingIfNeeded: far - back)) == .fresh(far - back))
         }
+    }
+
+    @Test("What was accepted since a number was looked up decides once more")
+    func overtaken() {
+        var window = ReplayWindow(size: 64, extended: true)
+        #expect(window.check(5) == .fresh(5))
+        #expect(window.accept(5) == .newest)
+        #expect(window.accept(5) == .replayed)
+        #expect(window.check(4) == .fresh(4))
+        #expect(window.accept(100) == .newest)
+        #expect(window.accept(4) == .stale)
+        #expect(window.accept(99) == .late)
     }
 
     @Test("Without a window repetition passes, and high bits are inferred all the same")

@@ -25,6 +25,7 @@ typedef struct {
     uint8_t hop_limit;      // time to live or hop limit received, 0 if not known; to send with, 0 for the system's
     uint8_t options_count;  // octets at `options`
     const uint8_t *options; // to send with: IPv4 options (at most 40), or a hop-by-hop header of IPv6 (at most 128)
+    uint32_t segment_size;  // octets of each of the datagrams that `octets` holds, the last may have less; 0: it holds one
     uint8_t remote[16];
     uint8_t local[16];
 } cygnet_datagram;
@@ -60,11 +61,24 @@ int cygnet_receive_error(int socket, uint8_t *octets, uint32_t capacity, cygnet_
 int cygnet_open_socket(uint8_t family, uint8_t ip_protocol, const uint8_t *address, uint16_t port, uint32_t mark, uint32_t buffer);
 // Lets the kernel fragment what the socket sends from now on, or not.
 void cygnet_set_fragmenting(int socket, uint8_t family, int allowed);
+// Has the kernel put datagrams of one flow and size together on a UDP socket (UDP_GRO). Returns 0 or -errno.
+int cygnet_set_coalescing(int socket);
+// Whether the kernel cuts what a UDP socket is given into datagrams (UDP_SEGMENT). Returns 0 or -errno.
+int cygnet_check_segmentation(int socket);
+// Octets that wait in a socket to be read, and datagrams that the kernel dropped for want of room there, since it was opened.
+int cygnet_socket_queue(int socket, uint32_t *waiting, uint32_t *dropped);
 // The port a socket is bound to.
 uint16_t cygnet_socket_port(int socket);
 
-// Opens or makes a TUN device that is gone with its descriptor. Returns the descriptor or -errno.
-int cygnet_open_tun(const char *name);
+// What a TUN device leaves to us and takes from us whole. Each read and write then has a header of virtio-net in front.
+enum {
+    CYGNET_TUN_CHECKSUM = 1,    // checksums that stand for the pseudo-header only
+    CYGNET_TUN_TCP = 2,         // TCP of up to 64 KiB, to be cut into segments
+    CYGNET_TUN_UDP = 4,         // UDP likewise
+};
+// Opens or makes a TUN device that is gone with its descriptor. `offloads`: of CYGNET_TUN_*, those wanted, then those it has; with
+// none there is no header in front. Returns the descriptor or -errno.
+int cygnet_open_tun(const char *name, uint32_t *offloads);
 int cygnet_open_netlink_route(void);
 // A socket for transactions of nftables. Returns the descriptor or -errno.
 int cygnet_open_netlink_filter(void);
@@ -74,5 +88,7 @@ int cygnet_make_event(void);
 int cygnet_set_network_namespace(const char *path);
 void cygnet_name_thread(const char *name);
 int64_t cygnet_monotonic_nanoseconds(void);
+// Time of a processor that the calling thread has had, in nanoseconds.
+int64_t cygnet_thread_nanoseconds(void);
 
 #endif

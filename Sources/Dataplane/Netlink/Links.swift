@@ -17,6 +17,23 @@ enum Links {
         return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
+    /// Packets the kernel had for a device and dropped because nobody took them in time.
+    static func packetsNotTaken(from name: String) -> UInt64 {
+        var list: UnsafeMutablePointer<ifaddrs>?
+        guard getifaddrs(&list) == 0 else { return 0 }
+        defer { freeifaddrs(list) }
+        var next = list
+        while let entry = next {
+            next = entry.pointee.ifa_next
+            guard entry.pointee.ifa_addr?.pointee.sa_family == sa_family_t(AF_PACKET),
+                let data = entry.pointee.ifa_data,
+                String(cString: entry.pointee.ifa_name) == name
+            else { continue }
+            return UInt64(data.load(as: rtnl_link_stats.self).tx_dropped)
+        }
+        return 0
+    }
+
     /// Gives a device its MTU, keeps the kernel from making IPv6 addresses for it, and turns it on.
     static func bringUp(_ index: UInt32, mtu: Int, _ socket: inout NetlinkSocket) throws(DataplaneError) {
         var header = ifinfomsg()

@@ -20,6 +20,10 @@ struct OuterSocket: Sendable {
     let address: IPAddress
     /// As bound; 0 for plain ESP.
     let port: UInt16
+    /// Datagrams of one flow come joined.
+    let joinsReceived: Bool
+    /// Datagrams that leave joined are cut by the kernel.
+    let cutsSent: Bool
 
     init(
         _ kind: Kind, at address: IPAddress, port: UInt16, _ configuration: UserspaceDataplane.Configuration
@@ -42,9 +46,24 @@ struct OuterSocket: Sendable {
         self.address = address
         self.port = kind == .plainESP ? 0 : cygnet_socket_port(descriptor)
         family = address.family
+        joinsReceived =
+            kind == .nat && configuration.offloads.contains(.receive) && cygnet_set_coalescing(descriptor) == 0
+        cutsSent =
+            kind == .nat && configuration.offloads.contains(.send) && cygnet_check_segmentation(descriptor) == 0
     }
 
     func close() { _ = Glibc.close(descriptor) }
+
+    /// What waits in it.
+    var queue: DataplaneStatistics.Queue {
+        var waiting: UInt32 = 0
+        var dropped: UInt32 = 0
+        cygnet_socket_queue(descriptor, &waiting, &dropped)
+        let name = kind == .plainESP ? "esp" : "udp \(port)"
+        return DataplaneStatistics.Queue(
+            name: "\(name) \(address.isUnspecified ? "\(family)" : "\(address)")", waiting: UInt64(waiting),
+            dropped: UInt64(dropped))
+    }
 }
 
 /// All sockets of a data plane.
@@ -73,6 +92,10 @@ struct OuterSockets: Sendable {
     }
 
     func close() { all.forEach { $0.close() } }
+
+    /// Whether all that carry ESP in UDP do so.
+    var cutSent: Bool { all.allSatisfy { $0.kind != .nat || $0.cutsSent } }
+    var joinReceived: Bool { all.allSatisfy { $0.kind != .nat || $0.joinsReceived } }
 
     /// The socket from which to send from an address, and port if it is UDP.
     func socket(_ kind: OuterSocket.Kind, from local: IPAddress) -> OuterSocket? {

@@ -1,5 +1,6 @@
 import ESP
 import IPPacket
+import IPsecCrypto
 import IPsecPolicy
 
 /// An association that sends, with where it sends to. After its activation only the outbound worker touches it, until the
@@ -19,10 +20,11 @@ struct OutboundEntry: ~Copyable {
     var next: UnsafeMutablePointer<OutboundEntry>?
 
     init(
-        _ parameters: SAParameters, pair: UInt32, policy: UInt32, socket: Int32, outerMTU: Int
+        _ parameters: SAParameters, pair: UInt32, policy: UInt32, socket: Int32, outerMTU: Int,
+        provider: CipherProvider?
     ) throws(DataplaneError) {
         do {
-            sa = try OutboundSA(parameters)
+            sa = try OutboundSA(parameters, provider: provider)
         } catch {
             throw DataplaneError(.invalid, "outbound SPI \(parameters.spi.spiText): \(error)")
         }
@@ -55,9 +57,9 @@ struct InboundEntry: ~Copyable {
     /// A peer whose place seems to change with each packet is reported once a second.
     var reportLimit = RateLimit(perSecond: 1, burst: 1)
 
-    init(_ parameters: SAParameters, policy: UInt32) throws(DataplaneError) {
+    init(_ parameters: SAParameters, policy: UInt32, provider: CipherProvider?) throws(DataplaneError) {
         do {
-            sa = try InboundSA(parameters)
+            sa = try InboundSA(parameters, provider: provider)
         } catch {
             throw DataplaneError(.invalid, "inbound SPI \(parameters.spi.spiText): \(error)")
         }

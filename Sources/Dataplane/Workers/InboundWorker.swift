@@ -2,6 +2,7 @@ import CLinux
 import ESP
 import Glibc
 import IPPacket
+import IPsecCrypto
 import IPsecPolicy
 
 /// What the control side asks of the inbound worker.
@@ -17,7 +18,7 @@ enum InboundCommand {
 /// From the network inwards: receives datagrams, hands those of IKE up, opens ESP and writes the packets to the device.
 /// Everything here belongs to the worker's thread.
 struct InboundWorker: ~Copyable {
-    private let device: Int32
+    private let device: TunnelDevice
     private let sockets: [OuterSocket]
     private let wakeup: Wakeup
     private let commands: CommandRing<InboundCommand>
@@ -29,6 +30,13 @@ struct InboundWorker: ~Copyable {
 
     private let arena: Arena
     private let batch: OpaquePointer
+    /// ESP packets of the batch that are to be opened, all of one association, and the datagram each came in.
+    private let received: UnsafeMutablePointer<ReceivedPacket>
+    private let origins: UnsafeMutablePointer<Int>
+    private let work: UnsafeMutablePointer<CipherPacket>
+    private var pendingCount = 0
+    private var pending: UnsafeMutablePointer<InboundEntry>?
+    private var coalescer: Coalescer
     /// Answers to datagrams of the batch; the octets stand where the datagrams' were.
     private let answers: UnsafeMutableBufferPointer<cygnet_datagram>
     private var answerCount = 0
@@ -48,9 +56,14 @@ struct InboundWorker: ~Copyable {
     /// Room before a datagram for the header that transport mode puts before its payload.
     private static let headroom = 64
     private static let tableSize = 1 << 16
+    private static let maximumPending = 128
+    /// Datagrams taken at once from a socket that joins them: more would not stay in the processor's cache.
+    private static let joinedBatchSize = 8
+    /// Batches taken from a socket before others have their turn.
+    private static let turns = 4
 
     init?(
-        device: Int32, sockets: [OuterSocket], wakeup: Wakeup, commands: CommandRing<InboundCommand>,
+        device: TunnelDevice, sockets: [OuterSocket], wakeup: Wakeup, commands: CommandRing<InboundCommand>,
         notices: CommandRing<PathNotice>, events: EventOutlet, screen: (any DatagramScreen)?,
         _ configuration: UserspaceDataplane.Configuration
     ) {
@@ -71,6 +84,11 @@ struct InboundWorker: ~Copyable {
             arena.datagrams[index].octets = slot.baseAddress?.assumingMemoryBound(to: UInt8.self)
             arena.datagrams[index].capacity = UInt32(slot.count)
         }
+        received = .allocate(capacity: Self.maximumPending)
+        origins = .allocate(capacity: Self.maximumPending)
+        work = .allocate(capacity: Self.maximumPending)
+        coalescer = Coalescer(
+            capacity: 1024, hasHeader: device.hasHeader, joinsTCP: device.joinsTCP, joinsUDP: device.joinsUDP)
         answers = .allocate(capacity: arena.capacity)
         answers.initialize(repeating: cygnet_datagram())
         polled = .allocate(capacity: sockets.count + 1)
@@ -84,6 +102,9 @@ struct InboundWorker: ~Copyable {
 
     deinit {
         cygnet_batch_free(batch)
+        received.deallocate()
+        origins.deallocate()
+        work.deallocate()
         answers.deallocate()
         polled.deallocate()
         table.deallocate()
@@ -100,61 +121,84 @@ struct InboundWorker: ~Copyable {
             for index in sockets.indices {
                 let seen = Int32(polled[index].revents)
                 if seen & POLLERR != 0 { readErrors(sockets[index]) }
-                if seen & POLLIN != 0 { takeBatch(sockets[index]) }
+                guard seen & POLLIN != 0 else { continue }
+                var turns = Self.turns
+                while turns > 0, takeBatch(sockets[index]) { turns -= 1 }
             }
         }
     }
 
     // MARK: Packets
 
-    /// Takes one batch; a socket that has more is seen again at the next poll, so none starves another.
-    private mutating func takeBatch(_ socket: OuterSocket) {
-        guard let datagrams = arena.datagrams.baseAddress else { return }
-        let received = Int(cygnet_receive(batch, socket.descriptor, datagrams, UInt32(arena.capacity)))
-        guard received > 0 else { return }
+    /// Takes one batch.
+    ///
+    /// - Returns: whether there may be more.
+    private mutating func takeBatch(_ socket: OuterSocket) -> Bool {
+        guard let datagrams = arena.datagrams.baseAddress else { return false }
+        let limit = socket.joinsReceived ? min(Self.joinedBatchSize, arena.capacity) : arena.capacity
+        let count = Int(cygnet_receive(batch, socket.descriptor, datagrams, UInt32(limit)))
+        guard count > 0 else { return false }
         counters.moved.batches &+= 1
-        counters.moved.packetsIn &+= UInt64(received)
-        for index in 0..<received { take(index, socket) }
+        counters.moved.reads &+= 1
+        for index in 0..<count { take(index, socket) }
+        open()
+        deliver()
         if answerCount > 0 { answer(socket) }
+        return count == limit
     }
 
+    /// Takes a datagram, or as many as the kernel has joined.
     @inline(__always)
     private mutating func take(_ index: Int, _ socket: OuterSocket) {
         let count = Int(arena.datagrams[index].count)
-        let slot = arena.slot(index)
+        counters.moved.octetsIn &+= UInt64(count)
+        let size = Int(arena.datagrams[index].segment_size)
+        guard size > 0, size < count else { return take(index, socket, offset: 0, count: count) }
+        var offset = 0
+        while offset < count {
+            take(index, socket, offset: offset, count: min(size, count - offset))
+            offset += size
+        }
+    }
+
+    /// Takes one datagram.
+    ///
+    /// - Parameter offset: where it begins among those that came joined.
+    @inline(__always)
+    private mutating func take(_ index: Int, _ socket: OuterSocket, offset: Int, count: Int) {
+        counters.moved.packetsIn &+= 1
         guard arena.datagrams[index].truncated == 0 else { return counters.count(.truncated) }
-        guard let base = slot.baseAddress.map({ $0 + Self.headroom }) else { return }
+        guard let base = arena.slot(index).baseAddress.map({ $0 + Self.headroom + offset }) else { return }
         switch socket.kind {
         case .ike:
-            handUp(index, socket, from: 0, count: count, nonESPMarker: false)
+            handUp(index, socket, from: offset, count: count, marker: 0)
         case .nat:
             if count == 1, UnsafeRawPointer(base).octet(at: 0) == 0xff { return }
             guard count >= 4 else { return counters.count(.shortDatagram) }
             if UnsafeRawPointer(base).networkUInt32(at: 0) == 0 {
-                handUp(index, socket, from: 4, count: count, nonESPMarker: true)
+                handUp(index, socket, from: offset, count: count, marker: 4)
             } else {
-                open(index, socket, slot, offset: Self.headroom, count: count, header: 0)
+                receive(index, socket, offset: offset, count: count, header: 0)
             }
         case .plainESP:
             // A raw socket of IPv4 gives the IP header as well.
-            var offset = 0
+            var header = 0
             if socket.family == .v4 {
                 guard count >= IPHeader.v4MinimumLength else { return counters.count(.shortDatagram) }
-                offset = Int(UnsafeRawPointer(base).octet(at: 0) & 0x0f) * 4
+                header = Int(UnsafeRawPointer(base).octet(at: 0) & 0x0f) * 4
             }
-            guard count - offset >= 8 else { return counters.count(.shortDatagram) }
-            open(
-                index, socket, slot, offset: Self.headroom + offset, count: count - offset, header: offset)
+            guard count - header >= 8 else { return counters.count(.shortDatagram) }
+            receive(index, socket, offset: offset + header, count: count - header, header: header)
         }
     }
 
     /// Passes a datagram of IKE on to the control side, unless the screen has an answer to it or wants it gone.
     private mutating func handUp(
-        _ index: Int, _ socket: OuterSocket, from offset: Int, count: Int, nonESPMarker: Bool
+        _ index: Int, _ socket: OuterSocket, from start: Int, count: Int, marker: Int
     ) {
         let datagram = arena.datagrams[index]
         let slot = UnsafeMutableRawBufferPointer(
-            rebasing: arena.slot(index)[Self.headroom + offset..<Self.headroom + count])
+            rebasing: arena.slot(index)[Self.headroom + start + marker..<Self.headroom + start + count])
         message.removeAll(keepingCapacity: true)
         message.append(contentsOf: UnsafeRawBufferPointer(slot))
         var rank = ReceivedDatagram.Rank.unchecked
@@ -165,7 +209,9 @@ struct InboundWorker: ~Copyable {
             guard message.count <= slot.count, answerCount < answers.count else { return }
             slot.copyBytes(from: message)
             answers[answerCount] = datagram
-            answers[answerCount].count = UInt32(offset + message.count)
+            answers[answerCount].octets = datagram.octets + start
+            answers[answerCount].count = UInt32(marker + message.count)
+            answers[answerCount].segment_size = 0
             answers[answerCount].traffic_class = 0
             answers[answerCount].hop_limit = 0
             answerCount += 1
@@ -175,7 +221,7 @@ struct InboundWorker: ~Copyable {
         events.emit(
             ReceivedDatagram(
                 octets: message, local: SocketAddress(datagram.localAddress, port: socket.port),
-                remote: datagram.remoteAddress, nonESPMarker: nonESPMarker, rank: rank))
+                remote: datagram.remoteAddress, nonESPMarker: marker > 0, rank: rank))
     }
 
     /// Sends the answers to a batch, each from the address its datagram was sent to.
@@ -191,17 +237,17 @@ struct InboundWorker: ~Copyable {
         answerCount = 0
     }
 
-    private mutating func open(
-        _ index: Int, _ socket: OuterSocket, _ slot: UnsafeMutableRawBufferPointer, offset: Int, count: Int, header: Int
-    ) {
+    /// Puts an ESP packet with those to be opened.
+    ///
+    /// - Parameters:
+    ///   - offset: where it begins in its slot, behind the headroom.
+    ///   - header: octets of the IP header before it.
+    @inline(__always)
+    private mutating func receive(_ index: Int, _ socket: OuterSocket, offset: Int, count: Int, header: Int) {
+        let slot = arena.slot(index)
         guard let base = slot.baseAddress else { return }
-        let spi = UnsafeRawPointer(base).networkUInt32(at: offset)
-        guard let entry = table[Int(spi & 0xffff)], entry.pointee.sa.spi == spi else {
-            // The peer may have been told of an association that the worker has not taken up yet.
-            if !commands.isEmpty {
-                obey()
-                return open(index, socket, slot, offset: offset, count: count, header: header)
-            }
+        let spi = UnsafeRawPointer(base).networkUInt32(at: Self.headroom + offset)
+        guard let entry = find(spi) else {
             counters.count(.unknownSPI)
             if unknownSPILimit.allows(at: now) {
                 events.emit(
@@ -211,22 +257,72 @@ struct InboundWorker: ~Copyable {
             }
             return
         }
-        let result = entry.pointee.sa.open(
-            slot, offset: offset, count: count,
-            outer: ReceivedHeader(
-                trafficClass: arena.datagrams[index].traffic_class,
-                hopLimit: arena.datagrams[index].hop_limit == 0 ? 64 : arena.datagrams[index].hop_limit, count: header))
-        if !result.notices.isEmpty { tell(result.notices, spi) }
-        if result.isNewest, socket.kind == .nat, entry.pointee.encapsulation == .udp { watch(index, entry) }
-        guard result.drop == nil else { return }
-        let packet = UnsafeMutableRawBufferPointer(rebasing: slot[result.offset..<result.offset + result.count])
-        // What the far side announces decides how much the inside sends at once.
-        if clampsSegmentSize { _ = SegmentSize.clamp(packet, toMTU: deviceMTU) }
-        if write(device, base + result.offset, result.count) == result.count {
-            counters.moved.packetsOut &+= 1
-        } else {
-            counters.count(.deviceBusy)
+        if pending != entry || pendingCount == Self.maximumPending { open() }
+        guard let datagram = arena.datagrams.baseAddress.map({ $0 + index }) else { return }
+        (received + pendingCount).initialize(
+            to: ReceivedPacket(
+                slot, offset: Self.headroom + offset, count: count,
+                outer: ReceivedHeader(
+                    trafficClass: datagram.pointee.traffic_class,
+                    hopLimit: datagram.pointee.hop_limit == 0 ? 64 : datagram.pointee.hop_limit, count: header)))
+        (origins + pendingCount).initialize(to: socket.kind == .nat ? index : -1)
+        pendingCount += 1
+        pending = entry
+        // The header that transport mode writes reaches into the datagram before, if that was joined with this.
+        if entry.pointee.sa.mode.isTransport, offset > header {
+            open()
+            deliver()
         }
+    }
+
+    @inline(__always)
+    private mutating func find(_ spi: UInt32) -> UnsafeMutablePointer<InboundEntry>? {
+        if let entry = table[Int(spi & 0xffff)], entry.pointee.sa.spi == spi { return entry }
+        // The peer may have been told of an association that the worker has not taken up yet.
+        guard !commands.isEmpty else { return nil }
+        open()
+        obey()
+        guard let entry = table[Int(spi & 0xffff)], entry.pointee.sa.spi == spi else { return nil }
+        return entry
+    }
+
+    /// Opens the packets that are pending.
+    private mutating func open() {
+        guard let entry = pending, pendingCount > 0 else { return }
+        entry.pointee.sa.open(UnsafeMutableBufferPointer(start: received, count: pendingCount), work: work)
+        let mayMove = entry.pointee.encapsulation == .udp
+        for index in 0..<pendingCount {
+            let packet = received + index
+            if !packet.pointee.result.notices.isEmpty { tell(packet.pointee.result.notices, entry.pointee.sa.spi) }
+            if packet.pointee.result.isNewest, mayMove, origins[index] >= 0 { watch(origins[index], entry) }
+            guard packet.pointee.result.drop == nil, let base = packet.pointee.buffer.baseAddress else { continue }
+            let inner = UnsafeMutableRawBufferPointer(
+                start: base + packet.pointee.result.offset, count: packet.pointee.result.count)
+            // What the far side announces decides how much the inside sends at once.
+            if clampsSegmentSize { _ = SegmentSize.clamp(inner, toMTU: deviceMTU) }
+            if coalescer.isFull { deliver() }
+            coalescer.add(base + packet.pointee.result.offset, count: inner.count)
+        }
+        pendingCount = 0
+        pending = nil
+    }
+
+    /// Writes what was opened to the device.
+    private mutating func deliver() {
+        let descriptor = device.descriptor
+        var moved = counters.moved
+        var lost = 0
+        coalescer.flush { parts, count, packets, octets in
+            moved.writes &+= 1
+            if writev(descriptor, parts, Int32(truncatingIfNeeded: count)) > 0 {
+                moved.packetsOut &+= UInt64(packets)
+                moved.octetsOut &+= UInt64(octets)
+            } else {
+                lost += packets
+            }
+        }
+        counters.moved = moved
+        if lost > 0 { counters.count(.deviceBusy, lost) }
     }
 
     /// Compares where an authentic packet that is no replay came from with where the peer was.
@@ -284,6 +380,7 @@ struct InboundWorker: ~Copyable {
             case .snapshot(let snapshot):
                 let snapshot = snapshot.takeRetainedValue()
                 snapshot.counters = counters
+                snapshot.counters.moved.processorTime = cygnet_thread_nanoseconds()
                 snapshot.associations = table.compactMap { $0?.pointee.report }
             case .stop:
                 isRunning = false

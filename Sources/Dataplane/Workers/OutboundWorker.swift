@@ -28,29 +28,27 @@ struct PathNotice {
 /// From the inside to the network: reads packets from the device, finds policy and association, seals and sends them.
 /// Everything here belongs to the worker's thread.
 struct OutboundWorker: ~Copyable {
-    private struct Exit: Equatable {
-        let socket: Int32
-        /// The kernel may fragment the outer packet.
-        let fragments: Bool
-    }
-
-    private let device: Int32
+    private let device: TunnelDevice
     private let wakeup: Wakeup
     private let commands: CommandRing<OutboundCommand>
     private let notices: CommandRing<PathNotice>
     private let events: EventOutlet
     private let clampsSegmentSize: Bool
     private let deviceMTU: Int
+    private let batchSize: Int
+    /// Whether UDP sockets cut what they are given; until one refuses to.
+    private var joinsDatagrams: Bool
 
-    private let arena: Arena
     private let batch: OpaquePointer
-    /// How each datagram of the batch leaves.
-    private let exits: UnsafeMutablePointer<Exit>
-    /// Options of the IP headers that transport mode leaves in front, a place for each datagram.
-    private let options: UnsafeMutableRawBufferPointer
+    /// What the device gave: its header, where it has one, and a packet.
+    private let input: UnsafeMutableRawBufferPointer
+    private var outbox = Outbox()
     private let reply: UnsafeMutableRawBufferPointer
+    /// A segment by itself, to quote or to send.
+    private let parts: UnsafeMutablePointer<cygnet_datagram>
 
     private var policies: UnsafeMutablePointer<PolicyTable>
+    private var flows = FlowCache()
     /// Oldest first.
     private var associations: [UnsafeMutablePointer<OutboundEntry>] = []
     private var counters = WorkerCounters()
@@ -59,13 +57,14 @@ struct OutboundWorker: ~Copyable {
     private var now: Int64 = 0
 
     init?(
-        device: Int32, wakeup: Wakeup, commands: CommandRing<OutboundCommand>, notices: CommandRing<PathNotice>,
-        policies: UnsafeMutablePointer<PolicyTable>, events: EventOutlet,
+        device: TunnelDevice, joinsDatagrams: Bool, wakeup: Wakeup, commands: CommandRing<OutboundCommand>,
+        notices: CommandRing<PathNotice>, policies: UnsafeMutablePointer<PolicyTable>, events: EventOutlet,
         _ configuration: UserspaceDataplane.Configuration
     ) {
-        guard let batch = cygnet_batch_make(UInt32(configuration.batchSize)) else { return nil }
+        guard let batch = cygnet_batch_make(UInt32(Outbox.maximumRuns)) else { return nil }
         self.batch = batch
         self.device = device
+        self.joinsDatagrams = joinsDatagrams
         self.wakeup = wakeup
         self.commands = commands
         self.notices = notices
@@ -73,23 +72,24 @@ struct OutboundWorker: ~Copyable {
         self.events = events
         clampsSegmentSize = configuration.clampsSegmentSize
         deviceMTU = configuration.mtu
-        arena = Arena(
-            capacity: configuration.batchSize,
-            slotSize: OutboundSA.headroom + max(configuration.mtu, configuration.outerMTU) + OutboundSA.tailroom)
-        exits = .allocate(capacity: configuration.batchSize)
-        options = .allocate(byteCount: configuration.batchSize * Self.optionsSize, alignment: 16)
-        reply = .allocate(byteCount: ICMPError.maximumLength, alignment: 16)
+        batchSize = configuration.batchSize
+        input = .allocate(byteCount: Self.packetOffset + Outbox.largestPacket, alignment: 64)
+        reply = .allocate(byteCount: VirtioNetHeader.count + ICMPError.maximumLength, alignment: 16)
+        parts = .allocate(capacity: 1)
+        parts.initialize(to: cygnet_datagram())
     }
 
     deinit {
         cygnet_batch_free(batch)
-        exits.deallocate()
-        options.deallocate()
+        input.deallocate()
         reply.deallocate()
+        parts.deallocate()
     }
 
-    /// Octets of options that a packet can have.
-    private static let optionsSize = 128
+    /// Where a packet begins in the input: behind the device's header, and aligned.
+    private static let packetOffset = 16
+    /// So many octets are sent without looking for more: they are still in the processor's cache.
+    private static let sendingSize = 48 << 10
 
     /// Works until told to stop.
     mutating func run() {
@@ -103,7 +103,7 @@ struct OutboundWorker: ~Copyable {
     /// Waits until there is a packet or a command; costs nothing meanwhile.
     private func sleep() {
         var wanted = (
-            pollfd(fd: device, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: device.descriptor, events: Int16(POLLIN), revents: 0),
             pollfd(fd: wakeup.descriptor, events: Int16(POLLIN), revents: 0)
         )
         withUnsafeMutableBytes(of: &wanted) {
@@ -116,14 +116,12 @@ struct OutboundWorker: ~Copyable {
 
     /// Takes what the device has, up to a batch, and sends it.
     private mutating func takeBatch() -> Int {
+        guard let base = input.baseAddress else { return 0 }
+        let header = device.hasHeader ? VirtioNetHeader.count : 0
         var taken = 0
-        var ready = 0
         now = cygnet_monotonic_nanoseconds()
-        while taken < arena.capacity {
-            let slot = arena.slot(ready)
-            let room = slot.count - OutboundSA.headroom - OutboundSA.tailroom
-            guard let base = slot.baseAddress else { break }
-            let count = read(device, base + OutboundSA.headroom, room)
+        while taken < batchSize {
+            let count = read(device.descriptor, base + Self.packetOffset - header, Outbox.largestPacket + header)
             guard count > 0 else {
                 if count < 0, errno != EAGAIN, errno != EINTR {
                     events.emit(.failed("the device cannot be read: \(String(cString: strerror(errno)))"))
@@ -132,109 +130,147 @@ struct OutboundWorker: ~Copyable {
                 break
             }
             taken += 1
-            if prepare(slot, count: count, at: ready) { ready += 1 }
+            counters.moved.octetsIn &+= UInt64(max(count - header, 0))
+            take(count: count - header)
+            if outbox.used >= Self.sendingSize { send() }
         }
         guard taken > 0 else { return isRunning ? 0 : -1 }
+        send()
         counters.moved.batches &+= 1
-        counters.moved.packetsIn &+= UInt64(taken)
-        send(ready)
+        counters.moved.reads &+= UInt64(taken)
         return taken
     }
 
-    /// Turns a packet in its slot into a datagram.
-    ///
-    /// - Returns: whether there is something to send.
-    private mutating func prepare(_ slot: UnsafeMutableRawBufferPointer, count: Int, at index: Int) -> Bool {
-        let packet = UnsafeMutableRawBufferPointer(
-            rebasing: slot[OutboundSA.headroom..<OutboundSA.headroom + count])
-        guard let header = IPHeader(UnsafeRawBufferPointer(packet)), header.totalLength == count,
-            let selector = PacketSelector(header, in: UnsafeRawBufferPointer(packet))
-        else {
-            counters.count(.malformed)
-            return false
-        }
-        let row: Int
-        switch policies.pointee.database.decision(for: selector, .outbound) {
-        case .protect(let index, _): row = index
-        case .bypass: return drop(.bypassInside)
-        case .discard: return drop(.discarded)
-        case .noPolicy:
-            // The kernel announces its multicast groups on every device, ours too: that no policy names them is no loss.
-            return selector.destination.isMulticast ? false : drop(.noPolicy)
-        case .ambiguousFragment: return drop(.ambiguousFragment)
-        }
-        var candidate = policies.pointee.rows[row].newest
-        while let entry = candidate, !entry.pointee.sa.carries(selector) { candidate = entry.pointee.next }
-        guard let entry = candidate else {
-            // An association that the worker has not taken up yet need not be asked for; the policies may be others then, too.
-            if !commands.isEmpty {
-                obey()
-                return prepare(slot, count: count, at: index)
+    /// Lays out what the device has given to be sealed: a packet, or one that stands for many.
+    private mutating func take(count: Int) {
+        guard count > 0, let base = input.baseAddress else { return drop(.malformed) }
+        let packet = UnsafeMutableRawBufferPointer(rebasing: input[Self.packetOffset..<Self.packetOffset + count])
+        let octets = UnsafeRawBufferPointer(packet)
+        var offload = VirtioNetHeader()
+        if device.hasHeader {
+            guard let read = VirtioNetHeader(base + Self.packetOffset - VirtioNetHeader.count) else {
+                return drop(.malformed)
             }
-            acquire(row, selector)
-            return drop(.noAssociation)
+            offload = read
         }
-        let front =
-            entry.pointee.sa.mode.isTransport
-            ? (try? TransportFront(header, in: UnsafeRawBufferPointer(packet)))?.count ?? header.headerLength : 0
+        guard let header = IPHeader(octets), header.totalLength == count, let upper = header.upperLayer(in: octets),
+            let selector = PacketSelector(header, in: octets)
+        else { return drop(.malformed) }
+        var superPacket: SuperPacket?
+        if offload.segmentation != .none {
+            guard let found = SuperPacket(octets, offload, header, upper) else { return drop(.malformed) }
+            superPacket = found
+        }
+        let packets = superPacket?.count ?? 1
+        counters.moved.packetsIn &+= UInt64(packets)
+        guard let entry = flows[selector] ?? find(selector, packets: packets) else { return }
+
+        let front = entry.pointee.sa.mode.isTransport ? Self.front(header, octets) : nil
         let largest = min(
             entry.pointee.sa.maximumSize(
-                outerMTU: entry.pointee.path.value(at: Instant(nanoseconds: now)), front: front),
+                outerMTU: entry.pointee.path.value(at: Instant(nanoseconds: now)),
+                front: front.map { IPHeader.minimumLength(header.family) + $0.options.count } ?? 0),
             deviceMTU)
-        let fits = count <= largest
+        let size = superPacket?.largest ?? count
+        let fits = size <= largest
         // Whoever sends IPv4 without DF, or IPv6 up to the 1280 octets every link takes, does not hear of a smaller path: the
         // outer packet is fragmented instead (RFC 4301, section 8.2; RFC 2473, section 7.1).
-        guard fits || (header.family == .v6 ? count <= 1280 : !header.dontFragment) else {
-            answerTooBig(packet, mtu: largest, to: header)
-            return drop(.tooBig)
+        guard fits || (header.family == .v6 ? size <= 1280 : !header.dontFragment) else {
+            answerTooBig(packet, superPacket, mtu: largest, to: header)
+            return drop(.tooBig, packets)
         }
-        if clampsSegmentSize { _ = SegmentSize.clamp(packet, toMTU: largest) }
-        arena.datagrams[index].hop_limit = 0
-        arena.datagrams[index].options_count = 0
-        if front > 0 { keepFront(packet, header, count: front, at: index) }
-        return seal(slot, count: count, with: entry, fragments: !fits, at: index)
+        if let superPacket {
+            for index in 0..<superPacket.count {
+                stage(superPacket.length(of: index), entry, front, fits: fits) { superPacket.write(index, to: $0) }
+            }
+        } else {
+            if clampsSegmentSize {
+                _ = SegmentSize.clamp(packet, header, upper, toMTU: largest, checksumIsPartial: offload.needsChecksum)
+            }
+            if offload.needsChecksum {
+                guard SuperPacket.completeChecksum(of: packet, offload, isUDP: upper.ipProtocol == IPProtocol.udp)
+                else { return drop(.malformed) }
+            }
+            stage(count, entry, front, fits: fits) {
+                $0.copyMemory(from: base + Self.packetOffset, byteCount: count)
+            }
+        }
+    }
+
+    /// Finds the association for a flow by policies and selectors; drops the packets if there is none.
+    private mutating func find(_ selector: PacketSelector, packets: Int) -> UnsafeMutablePointer<OutboundEntry>? {
+        while true {
+            let row: Int
+            switch policies.pointee.database.decision(for: selector, .outbound) {
+            case .protect(let index, _): row = index
+            case .bypass:
+                drop(.bypassInside, packets)
+                return nil
+            case .discard:
+                drop(.discarded, packets)
+                return nil
+            case .noPolicy:
+                // The kernel announces its multicast groups on every device, ours too: that no policy names them is no loss.
+                if !selector.destination.isMulticast { drop(.noPolicy, packets) }
+                return nil
+            case .ambiguousFragment:
+                drop(.ambiguousFragment, packets)
+                return nil
+            }
+            var candidate = policies.pointee.rows[row].newest
+            while let entry = candidate, !entry.pointee.sa.carries(selector) { candidate = entry.pointee.next }
+            if let candidate {
+                flows[selector] = candidate
+                return candidate
+            }
+            // An association that the worker has not taken up yet need not be asked for; the policies may be others then, too.
+            guard commands.isEmpty else {
+                // What is pending may be about to go.
+                send()
+                obey()
+                continue
+            }
+            acquire(row, selector)
+            drop(.noAssociation, packets)
+            return nil
+        }
     }
 
     /// In transport mode the packet's own header is the outer one: what the kernel does not fill in like that goes along with
-    /// the datagram. Sealing writes over it.
-    private func keepFront(
-        _ packet: UnsafeMutableRawBufferPointer, _ header: IPHeader, count: Int, at index: Int
-    ) {
+    /// the datagram.
+    private static func front(_ header: IPHeader, _ packet: UnsafeRawBufferPointer) -> Outbox.Front {
         let plain = IPHeader.minimumLength(header.family)
-        let place = UnsafeMutableRawBufferPointer(
-            rebasing: options[index * Self.optionsSize..<(index + 1) * Self.optionsSize])
-        arena.datagrams[index].hop_limit = header.hopLimit
-        guard count > plain, count - plain <= place.count, let base = place.baseAddress else { return }
-        place.copyMemory(from: UnsafeRawBufferPointer(rebasing: packet[plain..<count]))
-        arena.datagrams[index].options = UnsafePointer(base.assumingMemoryBound(to: UInt8.self))
-        arena.datagrams[index].options_count = UInt8(truncatingIfNeeded: count - plain)
+        let count = (try? TransportFront(header, in: packet))?.count ?? header.headerLength
+        return Outbox.Front(
+            hopLimit: header.hopLimit,
+            options: UnsafeRawBufferPointer(
+                rebasing: packet[min(plain, packet.count)..<max(min(count, packet.count), plain)]))
     }
 
+    /// Lays out one packet behind the others.
+    ///
+    /// - Parameter write: writes it to a place with room for it.
     @inline(__always)
-    private mutating func seal(
-        _ slot: UnsafeMutableRawBufferPointer, count: Int, with entry: UnsafeMutablePointer<OutboundEntry>,
-        fragments: Bool, at index: Int
-    ) -> Bool {
-        let result = entry.pointee.sa.seal(slot, offset: OutboundSA.headroom, count: count)
+    private mutating func stage(
+        _ count: Int, _ entry: UnsafeMutablePointer<OutboundEntry>, _ front: Outbox.Front?, fits: Bool,
+        _ write: (UnsafeMutableRawPointer) -> Void
+    ) {
+        if outbox.pending != entry { outbox.seal() }
+        if !outbox.hasRoom(for: max(count, entry.pointee.sa.options.tfcPaddingTo ?? 0)) { send() }
+        let place = outbox.place(after: entry.pointee.sa.prefixLength)
+        guard let base = outbox.memory.baseAddress else { return }
+        write(base + place)
+        let result = entry.pointee.sa.layOut(outbox.memory, offset: place, count: count)
         if !result.notices.isEmpty { tell(result.notices, entry.pointee.pair) }
-        guard result.drop == nil, let base = slot.baseAddress else { return false }
-        arena.datagrams[index].octets = (base + result.offset).assumingMemoryBound(to: UInt8.self)
-        arena.datagrams[index].count = UInt32(truncatingIfNeeded: result.count)
-        arena.datagrams[index].traffic_class = result.outerTrafficClass
-        arena.datagrams[index].address(
-            from: entry.pointee.local.address,
-            to: SocketAddress(
-                entry.pointee.remote.address, port: entry.pointee.encapsulation == .udp ? entry.pointee.remote.port : 0)
-        )
-        (exits + index).initialize(to: Exit(socket: entry.pointee.socket, fragments: fragments))
-        return true
+        guard result.drop == nil else { return }
+        outbox.add(
+            result, innerCount: count, of: entry,
+            exit: Outbox.Exit(socket: entry.pointee.socket, fragments: !fits),
+            joins: joinsDatagrams && fits && front == nil && entry.pointee.encapsulation == .udp, front: front)
     }
 
     @inline(__always)
-    private mutating func drop(_ reason: WorkerDrop) -> Bool {
-        counters.count(reason)
-        return false
-    }
+    private mutating func drop(_ reason: WorkerDrop, _ packets: Int = 1) { counters.count(reason, packets) }
 
     private mutating func acquire(_ row: Int, _ selector: PacketSelector) {
         let last = policies.pointee.rows[row].lastAcquire
@@ -250,23 +286,42 @@ struct OutboundWorker: ~Copyable {
 
     /// Tells the sender inside how large a packet may be. The message seems to come from the destination: an own address as
     /// source would be refused by the kernel as it comes in by a device.
-    private mutating func answerTooBig(_ packet: UnsafeMutableRawBufferPointer, mtu: Int, to header: IPHeader) {
-        guard tooBigLimit.allows(at: now) else { return }
+    private mutating func answerTooBig(
+        _ packet: UnsafeMutableRawBufferPointer, _ superPacket: SuperPacket?, mtu: Int, to header: IPHeader
+    ) {
+        guard tooBigLimit.allows(at: now), let base = reply.baseAddress else { return }
+        var quoted = UnsafeRawBufferPointer(packet)
+        if let superPacket {
+            // The first segment, as it would have gone.
+            if !outbox.hasRoom(for: superPacket.largest) { send() }
+            let place = UnsafeMutableRawBufferPointer(
+                rebasing: outbox.memory[outbox.used..<outbox.used + superPacket.length(of: 0)])
+            if let start = place.baseAddress { superPacket.write(0, to: start) }
+            quoted = UnsafeRawBufferPointer(place)
+        }
         let written = ICMPError.tooBig(mtu: mtu).write(
-            about: UnsafeRawBufferPointer(packet), from: header.destination, into: reply)
-        guard let written, let base = reply.baseAddress, write(device, base, written) == written else { return }
+            about: quoted, from: header.destination,
+            into: UnsafeMutableRawBufferPointer(rebasing: reply[VirtioNetHeader.count...]))
+        guard let written else { return }
+        VirtioNetHeader().write(to: base)
+        let skipped = device.hasHeader ? 0 : VirtioNetHeader.count
+        let count = VirtioNetHeader.count - skipped + written
+        guard write(device.descriptor, base + skipped, count) == count else { return }
         counters.tooBigSent &+= 1
     }
 
-    /// Sends the first `count` datagrams of the arena, those that leave the same way together.
-    private mutating func send(_ count: Int) {
+    // MARK: Sending
+
+    /// Seals what is pending and sends all that is there, the runs that leave by one socket together.
+    private mutating func send() {
+        outbox.seal()
         var start = 0
-        while start < count {
-            let exit = exits[start]
+        while start < outbox.runCount {
+            let exit = outbox.exits[start]
             var end = start + 1
-            while end < count, exits[end] == exit { end += 1 }
+            while end < outbox.runCount, outbox.exits[end] == exit { end += 1 }
             if exit.fragments {
-                let family = arena.datagrams[start].family
+                let family = outbox.datagrams[start].family
                 cygnet_set_fragmenting(exit.socket, family, 1)
                 send(from: start, to: end, by: exit.socket)
                 cygnet_set_fragmenting(exit.socket, family, 0)
@@ -275,16 +330,24 @@ struct OutboundWorker: ~Copyable {
             }
             start = end
         }
+        outbox.clear()
     }
 
     private mutating func send(from first: Int, to end: Int, by socket: Int32) {
-        guard let datagrams = arena.datagrams.baseAddress else { return }
         var next = first
         var attempts = 0
         while next < end {
-            let sent = cygnet_send(batch, socket, datagrams + next, UInt32(end - next))
+            // Spoilt as it was sealed.
+            if outbox.datagrams[next].count == 0 {
+                next += 1
+                continue
+            }
+            var stop = next + 1
+            while stop < end, outbox.datagrams[stop].count > 0 { stop += 1 }
+            let sent = cygnet_send(batch, socket, outbox.datagrams + next, UInt32(stop - next))
             if sent > 0 {
-                counters.moved.packetsOut &+= UInt64(sent)
+                counters.moved.writes &+= 1
+                for index in next..<next + Int(sent) { count(outbox.datagrams + index) }
                 next += Int(sent)
                 attempts = 0
                 continue
@@ -297,14 +360,58 @@ struct OutboundWorker: ~Copyable {
             // An error may be that of an earlier datagram, so each gets a second try.
             case _ where attempts < 2: continue
             case let error:
-                // Our own link takes less than was assumed. The error queue says how much; this packet goes in fragments.
-                if error == EMSGSIZE, sendFragmented(datagrams + next, by: socket) {
-                    counters.moved.packetsOut &+= 1
-                } else {
-                    counters.count(error == EMSGSIZE ? .outerTooBig : error == EAGAIN ? .sendBusy : .sendFailed)
-                }
+                giveUp(outbox.datagrams + next, by: socket, error)
                 next += 1
                 attempts = 0
+            }
+        }
+    }
+
+    @inline(__always)
+    private mutating func count(_ run: UnsafeMutablePointer<cygnet_datagram>) {
+        let packets = Self.packets(run.pointee)
+        counters.moved.packetsOut &+= UInt64(packets)
+        counters.moved.octetsOut &+= UInt64(run.pointee.count)
+    }
+
+    private static func packets(_ run: cygnet_datagram) -> Int {
+        run.segment_size == 0 ? 1 : Int((run.count + run.segment_size - 1) / run.segment_size)
+    }
+
+    /// What cannot be sent as it is goes in smaller pieces, or not.
+    private mutating func giveUp(_ run: UnsafeMutablePointer<cygnet_datagram>, by socket: Int32, _ error: Int32) {
+        let size = run.pointee.segment_size
+        guard size > 0, size < run.pointee.count else {
+            // Our own link takes less than was assumed. The error queue says how much; this packet goes in fragments.
+            if error == EMSGSIZE, sendFragmented(run, by: socket) {
+                count(run)
+            } else {
+                drop(error == EMSGSIZE ? .outerTooBig : error == EAGAIN ? .sendBusy : .sendFailed)
+            }
+            return
+        }
+        guard error != EAGAIN else { return drop(.sendBusy, Self.packets(run.pointee)) }
+        // The kernel, or the device beneath, does not cut datagrams after all.
+        if error == EIO || error == EOPNOTSUPP, joinsDatagrams {
+            joinsDatagrams = false
+            events.emit(
+                .warning(
+                    "datagrams are sent one by one from now on: UDP_SEGMENT failed with \(String(cString: strerror(error)))"
+                ))
+        }
+        var position: UInt32 = 0
+        while position < run.pointee.count {
+            parts.pointee = run.pointee
+            parts.pointee.segment_size = 0
+            parts.pointee.octets = run.pointee.octets + Int(position)
+            parts.pointee.count = min(size, run.pointee.count - position)
+            position += size
+            let sent = cygnet_send(batch, socket, parts, 1)
+            if sent == 1 || -sent == EMSGSIZE && sendFragmented(parts, by: socket) {
+                counters.moved.writes &+= 1
+                count(parts)
+            } else {
+                drop(-sent == EMSGSIZE ? .outerTooBig : -sent == EAGAIN ? .sendBusy : .sendFailed)
             }
         }
     }
@@ -320,6 +427,7 @@ struct OutboundWorker: ~Copyable {
     private mutating func obey() {
         notices.drain { learn($0) }
         commands.drain { command in
+            flows.forget()
             switch command {
             case .policies(let table):
                 policies = table
@@ -342,6 +450,8 @@ struct OutboundWorker: ~Copyable {
             case .snapshot(let snapshot):
                 let snapshot = snapshot.takeRetainedValue()
                 snapshot.counters = counters
+                snapshot.counters.moved.processorTime = cygnet_thread_nanoseconds()
+                snapshot.counters.joinsDatagrams = joinsDatagrams
                 snapshot.associations = associations.map { $0.pointee.report }
             case .stop:
                 isRunning = false

@@ -33,8 +33,11 @@ struct WorkerCounters {
     var tooBigSent: UInt64 = 0
     private var drops = InlineArray<16, UInt64>(repeating: 0)
 
+    /// Outbound: whether the kernel still cuts what is sent.
+    var joinsDatagrams = false
+
     @inline(__always)
-    mutating func count(_ drop: WorkerDrop) { drops[drop.rawValue] &+= 1 }
+    mutating func count(_ drop: WorkerDrop, _ packets: Int = 1) { drops[drop.rawValue] &+= UInt64(packets) }
 
     var allDrops: [(label: String, packets: UInt64)] {
         WorkerDrop.allCases.filter { drops[$0.rawValue] > 0 }.map { ($0.label, drops[$0.rawValue]) }

@@ -135,7 +135,8 @@ extension ESPDecoder {
                 throw CryptoError(.unsupportedAlgorithm, "the algorithms are not there")
             }
             cipher = try PacketCipher(
-                encryption: encryption, encryptionKey: key, integrity: integrity, integrityKey: integrityKey)
+                encryption: encryption, encryptionKey: key, integrity: integrity, integrityKey: integrityKey,
+                use: .opening)
             isExtended = row.hasExtendedSequenceNumbers
             high = row.sequenceHigh
         }

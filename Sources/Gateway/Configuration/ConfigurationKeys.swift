@@ -10,7 +10,11 @@ enum DaemonKey: String, ConfigurationKey {
     case listen, device
     case control
     case logLevel = "log-level"
-    case state, limits, revocation
+    case state, limits, revocation, dataplane
+}
+
+enum DataplaneKey: String, ConfigurationKey {
+    case offloads, ciphers
 }
 
 enum ControlKey: String, ConfigurationKey {

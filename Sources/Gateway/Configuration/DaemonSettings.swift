@@ -1,6 +1,8 @@
+import Dataplane
 import Glibc
 import IKE
 import IPPacket
+import IPsecCrypto
 import Logging
 
 /// What holds for the daemon as a whole.
@@ -19,8 +21,31 @@ public struct DaemonSettings: Sendable {
     public var controlGroup: gid_t?
     public var logLevel: Logger.Level = .info
     public var revocation = RevocationSettings()
+    /// What of the kernel's the data plane uses to handle many packets at once.
+    public var offloads = Offloads.all
+    /// What encrypts packets; `nil` for the fastest that is there.
+    public var cipherProvider: CipherProvider?
 
     public init() {}
+}
+
+enum OffloadWord: String, ConfigurationKey {
+    case all, none, device, send, receive
+
+    var offloads: Offloads {
+        switch self {
+        case .all: .all
+        case .none: []
+        case .device: .device
+        case .send: .send
+        case .receive: .receive
+        }
+    }
+}
+
+enum CipherWord: String, ConfigurationKey {
+    case auto, libcrypto
+    case ipsecMB = "ipsec-mb"
 }
 
 enum LogLevelWord: String, ConfigurationKey {
@@ -70,6 +95,23 @@ extension DaemonSettings {
         revocation = RevocationSettings(mapping[.revocation]?.mapping(RevocationKey.self))
         endpoint.fetchesStatus = revocation.fetches
         readLimits(mapping[.limits]?.mapping(LimitKey.self))
+        readDataplane(mapping[.dataplane]?.mapping(DataplaneKey.self))
+    }
+
+    private mutating func readDataplane(_ mapping: ConfigurationMapping<DataplaneKey>?) {
+        if let node = mapping?[.offloads] {
+            offloads = node.elements.reduce(into: Offloads()) { offloads, element in
+                if let word = element.word(OffloadWord.self, what: "offload") { offloads.formUnion(word.offloads) }
+            }
+        }
+        if let node = mapping?[.ciphers], let word = node.word(CipherWord.self, what: "cipher library") {
+            cipherProvider = CipherProvider(rawValue: word.rawValue)
+            if let cipherProvider, !CipherProvider.available.contains(cipherProvider) {
+                node.error(
+                    "\(word.rawValue) is not on this machine; expected auto or \(CipherProvider.available.map(\.rawValue).joined(separator: " or "))"
+                )
+            }
+        }
     }
 
     private mutating func readControl(_ mapping: ConfigurationMapping<ControlKey>?) {

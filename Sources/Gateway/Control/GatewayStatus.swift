@@ -139,5 +139,45 @@ public struct TrafficReport: Codable, Hashable, Sendable {
     public var drops: [String: UInt64] = [:]
     public var eventsDropped: UInt64 = 0
 
+    /// Directions in which packets go, each with a worker of its own.
+    public var workers: [WorkerReport] = []
+    public var queues: [QueueReport] = []
+    public var offloads: [OffloadStateReport] = []
+    /// Libraries that encrypt packets, the first for what it has.
+    public var ciphers: [String] = []
+    /// Milliseconds since the daemon began, at which all this was read: for rates.
+    public var readAt: UInt64 = 0
+
     public init() {}
+}
+
+/// What one worker of the data plane has done since the daemon began.
+public struct WorkerReport: Codable, Hashable, Sendable {
+    /// `in` or `out`.
+    public var name: String
+    /// Calls that brought packets and that passed some on, each perhaps many as one.
+    public var reads: UInt64
+    public var writes: UInt64
+    public var packetsIn: UInt64
+    public var packetsOut: UInt64
+    public var octetsIn: UInt64
+    public var octetsOut: UInt64
+    /// Time of a processor, in microseconds.
+    public var processorTime: UInt64
+}
+
+/// Where packets wait for a worker.
+public struct QueueReport: Codable, Hashable, Sendable {
+    public var name: String
+    /// Octets of memory that wait there; absent where the kernel does not tell.
+    public var waiting: UInt64?
+    /// Packets lost because there was no room.
+    public var dropped: UInt64
+}
+
+/// Something the kernel may do for many packets at once.
+public struct OffloadStateReport: Codable, Hashable, Sendable {
+    public var name: String
+    public var isOn: Bool
+    public var detail: String
 }

@@ -37,6 +37,8 @@ extension Daemon {
         settings.ikePort = configuration.daemon.endpoint.ikePort
         settings.natPort = configuration.daemon.endpoint.natPort
         settings.listenAddresses = configuration.daemon.listen
+        settings.offloads = configuration.daemon.offloads
+        settings.cipherProvider = configuration.daemon.cipherProvider
         do {
             let keyLog = try options.keyDirectory.map { try KeyLog(directory: $0) }
             let path = options.controlSocket ?? configuration.daemon.controlSocket

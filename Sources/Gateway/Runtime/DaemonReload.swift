@@ -78,6 +78,10 @@ extension Daemon {
             ("nat-port", daemon.endpoint.natPort != new.daemon.endpoint.natPort),
             ("listen", daemon.listen != new.daemon.listen), ("device", daemon.device != new.daemon.device),
             (
+                "dataplane",
+                daemon.offloads != new.daemon.offloads || daemon.cipherProvider != new.daemon.cipherProvider
+            ),
+            (
                 "control",
                 daemon.controlSocket != new.daemon.controlSocket || daemon.controlGroup != new.daemon.controlGroup
             ),

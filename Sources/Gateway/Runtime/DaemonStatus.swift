@@ -14,10 +14,8 @@ extension Daemon {
             logLevel: threshold.level.rawValue)
         status.savesKeysTo = keyLog?.directory
         status.warnings = warnings
-        status.dataplane.packetsIn = statistics.inbound.packetsOut
-        status.dataplane.packetsOut = statistics.outbound.packetsOut
-        status.dataplane.drops = statistics.drops
-        status.dataplane.eventsDropped = statistics.eventsDropped
+        status.dataplane = report(statistics)
+        status.dataplane.readAt = UInt64((now - startedAt).wholeNanoseconds / 1_000_000)
         let ignored = endpoint.messageCounters
         for reason in MessageCounters.Reason.allCases where ignored[reason] > 0 {
             status.ignoredMessages[reason.rawValue] = ignored[reason]
@@ -27,6 +25,26 @@ extension Daemon {
             states[connection.name].map { report(connection, $0, counters, now) }
         }
         return status
+    }
+
+    private func report(_ statistics: DataplaneStatistics) -> TrafficReport {
+        var report = TrafficReport()
+        report.packetsIn = statistics.inbound.packetsOut
+        report.packetsOut = statistics.outbound.packetsOut
+        report.drops = statistics.drops
+        report.eventsDropped = statistics.eventsDropped
+        report.workers = [("in", statistics.inbound), ("out", statistics.outbound)].map { name, worker in
+            WorkerReport(
+                name: name, reads: worker.reads, writes: worker.writes, packetsIn: worker.packetsIn,
+                packetsOut: worker.packetsOut, octetsIn: worker.octetsIn, octetsOut: worker.octetsOut,
+                processorTime: UInt64(clamping: worker.processorTime / 1000))
+        }
+        report.queues = statistics.queues.map { QueueReport(name: $0.name, waiting: $0.waiting, dropped: $0.dropped) }
+        report.offloads = statistics.offloads.map {
+            OffloadStateReport(name: $0.name, isOn: $0.isOn, detail: $0.detail)
+        }
+        report.ciphers = statistics.cipherProviders.map(\.rawValue)
+        return report
     }
 
     private func report(

@@ -6,8 +6,9 @@ import Octets
 /// The nonce is salt, IV. The associated data are SPI and sequence number: the 32 bits of the header, or all 64 bits
 /// with extended sequence numbers (RFC 4106, section 5); with GMAC, IV and payload besides (RFC 4543, section 3.3).
 struct CombinedPacketCipher: ~Copyable, Sendable {
-    private let sealing: AEADContext
-    private let opening: AEADContext
+    /// One for each direction that the cipher is used for.
+    private let sealing: AEADContext?
+    private let opening: AEADContext?
     private let scratch: Scratch
     private let saltLength: Int
     private let ivLength: Int
@@ -17,12 +18,12 @@ struct CombinedPacketCipher: ~Copyable, Sendable {
     /// Where the associated data of an extended sequence number stand in the scratch memory, after the nonce.
     private static let associatedData = 16
 
-    init(_ algorithm: EncryptionAlgorithm, key: SecretOctets, salt: SecretOctets) throws(CryptoError) {
+    init(_ algorithm: EncryptionAlgorithm, key: SecretOctets, salt: SecretOctets, use: CipherUse) throws(CryptoError) {
         guard salt.count == algorithm.saltLength else {
             throw CryptoError(.invalidLength, "the salt takes \(algorithm.saltLength) octets")
         }
-        let sealing = try AEADContext(algorithm, key: key, encrypting: true)
-        let opening = try AEADContext(algorithm, key: key, encrypting: false)
+        let sealing = use.seals ? try AEADContext(algorithm, key: key, encrypting: true) : nil
+        let opening = use.opens ? try AEADContext(algorithm, key: key, encrypting: false) : nil
         self.sealing = sealing
         self.opening = opening
         saltLength = algorithm.saltLength
@@ -79,22 +80,29 @@ struct CombinedPacketCipher: ~Copyable, Sendable {
             packet.storeBytes(of: sequence.bigEndian, toByteOffset: ESPLayout.iv, as: UInt64.self)
         }
         let high = UInt32(truncatingIfNeeded: sequence >> 32)
-        return sealing.begin(nonce: nonce(packet, high, extended), count: encrypts ? length : 0)
-            && run(sealing, packet, length, high, extended)
-            && sealing.finish(writing: packet + count - icvLength)
+        return switch sealing {
+        case let context?:
+            context.begin(nonce: nonce(packet, high, extended), count: encrypts ? length : 0)
+                && run(context, packet, length, high, extended)
+                && context.finish(writing: packet + count - icvLength)
+        case nil: false
+        }
     }
 
     func open(_ packet: UnsafeMutableRawPointer, count: Int, sequenceHigh: UInt32, extended: Bool) -> Bool {
         let payload = ESPLayout.iv + ivLength
         guard let length = ESPLayout.length(count, without: payload + icvLength), length > 0 else { return false }
-        if opening.begin(
-            nonce: nonce(packet, sequenceHigh, extended), count: encrypts ? length : 0,
-            expecting: packet + count - icvLength)
-            && run(opening, packet, length, sequenceHigh, extended)
-            && opening.finish()
-        {
-            return true
-        }
+        let isAuthentic =
+            switch opening {
+            case let context?:
+                context.begin(
+                    nonce: nonce(packet, sequenceHigh, extended), count: encrypts ? length : 0,
+                    expecting: packet + count - icvLength)
+                    && run(context, packet, length, sequenceHigh, extended)
+                    && context.finish()
+            case nil: false
+            }
+        guard !isAuthentic else { return true }
         // libcrypto has decrypted before it knew; nobody shall see what was not authentic.
         (packet + payload).initializeMemory(as: UInt8.self, repeating: 0, count: Int(length))
         return false

@@ -9,12 +9,14 @@ import Octets
 /// A packet in memory: SPI (4 octets), sequence number (4), IV, payload with padding, Pad Length and Next Header,
 /// integrity check value.
 public struct PacketCipher: ~Copyable, Sendable {
-    private enum Provider: ~Copyable, Sendable {
+    private enum Implementation: ~Copyable, Sendable {
         case combined(CombinedPacketCipher)
         case separate(SeparatePacketCipher)
     }
 
-    private let provider: Provider
+    private let implementation: Implementation
+    /// The library that does the work.
+    public let provider: CipherProvider
     /// Octets of the IV in each packet; 0 without encryption, and where the IV is implicit (RFC 8750).
     public let ivLength: Int
     /// Octets of the integrity check value at the end of each packet.
@@ -26,24 +28,35 @@ public struct PacketCipher: ~Copyable, Sendable {
     /// - Parameters:
     ///   - encryptionKey: the key, then the salt of an AEAD.
     ///   - integrity: `nil` with an AEAD, needed otherwise; the same goes for its key.
+    ///   - use: what it will be asked to do; it refuses every packet to do anything else with.
+    ///   - provider: the library to use; `nil` for the best that is here and has the algorithms. What a library lacks,
+    ///     libcrypto does: ``provider`` says so.
     /// - Throws: ``CryptoError/Code/invalidLength`` for a key that does not fit,
     ///   ``CryptoError/Code/unsupportedAlgorithm`` for algorithms that do not go together,
-    ///   ``CryptoError/Code/libraryFailure`` if libcrypto has no such cipher.
+    ///   ``CryptoError/Code/libraryFailure`` if libcrypto has no such cipher, or the library that was named is not on this
+    ///   machine.
     public init(
         encryption: EncryptionAlgorithm, encryptionKey: SecretOctets, integrity: IntegrityAlgorithm?,
-        integrityKey: SecretOctets?
+        integrityKey: SecretOctets?, use: CipherUse = .both, provider: CipherProvider? = nil
     ) throws(CryptoError) {
         let material = try ProtectionKeys(
             encryption: encryption, encryptionKey: encryptionKey, integrity: integrity, integrityKey: integrityKey)
+        if let provider, !CipherProvider.available.contains(provider) {
+            throw CryptoError(.libraryFailure, "\(provider.rawValue) cannot be used on this machine")
+        }
+        let implementation: Implementation
         switch material {
         case .combined(let key, let salt):
-            provider = .combined(try CombinedPacketCipher(encryption, key: key, salt: salt))
+            implementation = .combined(try CombinedPacketCipher(encryption, key: key, salt: salt, use: use))
             icvLength = encryption.icvLength
         case .separate(let key, let integrity, let integrityKey):
-            provider = .separate(
-                try SeparatePacketCipher(encryption, key: key, integrity: integrity, integrityKey: integrityKey))
+            implementation = .separate(
+                try SeparatePacketCipher(
+                    encryption, key: key, integrity: integrity, integrityKey: integrityKey, use: use))
             icvLength = integrity.icvLength
         }
+        self.implementation = implementation
+        self.provider = .libcrypto
         ivLength = encryption.ivLength
         blockSize = encryption.blockSize
     }
@@ -62,7 +75,7 @@ public struct PacketCipher: ~Copyable, Sendable {
     public mutating func seal(
         _ packet: UnsafeMutableRawPointer, count: Int, sequence: UInt64, extended: Bool
     ) -> Bool {
-        switch provider {
+        switch implementation {
         case .combined(let cipher): cipher.seal(packet, count: count, sequence: sequence, extended: extended)
         case .separate(let cipher): cipher.seal(packet, count: count, sequence: sequence, extended: extended)
         }
@@ -80,11 +93,60 @@ public struct PacketCipher: ~Copyable, Sendable {
     public mutating func open(
         _ packet: UnsafeMutableRawPointer, count: Int, sequenceHigh: UInt32, extended: Bool
     ) -> Bool {
-        switch provider {
+        switch implementation {
         case .combined(let cipher): cipher.open(packet, count: count, sequenceHigh: sequenceHigh, extended: extended)
         case .separate(let cipher): cipher.open(packet, count: count, sequenceHigh: sequenceHigh, extended: extended)
         }
     }
+
+    /// Seals the packets of a batch as ``seal(_:count:sequence:extended:)`` does, and says of each what came of it.
+    ///
+    /// - Parameters:
+    ///   - packets: in memory that does not overlap, with sequence numbers that all differ.
+    ///   - extended: whether the SA has extended sequence numbers.
+    public mutating func seal(_ packets: UnsafeMutableBufferPointer<CipherPacket>, extended: Bool) {
+        switch implementation {
+        case .combined(let cipher):
+            for index in packets.indices {
+                let packet = packets[index]
+                packets[index].isGood = cipher.seal(
+                    packet.octets, count: packet.count, sequence: packet.sequence, extended: extended)
+            }
+        case .separate(let cipher):
+            for index in packets.indices {
+                let packet = packets[index]
+                packets[index].isGood = cipher.seal(
+                    packet.octets, count: packet.count, sequence: packet.sequence, extended: extended)
+            }
+        }
+    }
+
+    /// Opens the packets of a batch as ``open(_:count:sequenceHigh:extended:)`` does, and says of each what came of it. One that
+    /// is not authentic changes nothing for the others.
+    ///
+    /// - Parameters:
+    ///   - packets: in memory that does not overlap.
+    ///   - extended: whether the SA has extended sequence numbers.
+    public mutating func open(_ packets: UnsafeMutableBufferPointer<CipherPacket>, extended: Bool) {
+        switch implementation {
+        case .combined(let cipher):
+            for index in packets.indices {
+                let packet = packets[index]
+                packets[index].isGood = cipher.open(
+                    packet.octets, count: packet.count, sequenceHigh: packet.sequenceHigh, extended: extended)
+            }
+        case .separate(let cipher):
+            for index in packets.indices {
+                let packet = packets[index]
+                packets[index].isGood = cipher.open(
+                    packet.octets, count: packet.count, sequenceHigh: packet.sequenceHigh, extended: extended)
+            }
+        }
+    }
+}
+
+extension CipherPacket {
+    var sequenceHigh: UInt32 { UInt32(truncatingIfNeeded: sequence >> 32) }
 }
 
 /// Where the fields of an ESP packet begin.

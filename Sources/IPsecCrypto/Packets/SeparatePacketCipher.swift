@@ -9,13 +9,13 @@ import Octets
 struct SeparatePacketCipher: ~Copyable, Sendable {
     private enum Encryption: ~Copyable, Sendable {
         case none
-        case chaining(ChainingCipher)
+        /// One for each direction that the cipher is used for.
+        case chaining(sealing: ChainingSealer?, opening: CipherContext?)
         case counting(CipherContext)
     }
 
-    private struct ChainingCipher: ~Copyable, Sendable {
+    private struct ChainingSealer: ~Copyable, Sendable {
         let encryption: CipherContext
-        let decryption: CipherContext
         let ivGeneration: CipherContext
     }
 
@@ -37,7 +37,7 @@ struct SeparatePacketCipher: ~Copyable, Sendable {
     /// - Parameter key: the key, then the nonce of counter mode.
     init(
         _ algorithm: EncryptionAlgorithm, key material: SecretOctets, integrity: IntegrityAlgorithm,
-        integrityKey: SecretOctets
+        integrityKey: SecretOctets, use: CipherUse
     ) throws(CryptoError) {
         let key = material[0..<algorithm.keyLength]
         let scratch = Scratch(count: Self.counterBlock + Self.block)
@@ -51,12 +51,14 @@ struct SeparatePacketCipher: ~Copyable, Sendable {
                 case 192: EVP_aes_192_cbc()
                 default: EVP_aes_256_cbc()
                 }
-            let ivKey = key.authenticationCode(of: Array("Cygnet ESP CBC IV".utf8))
-            encryption = .chaining(
-                ChainingCipher(
+            let sealer =
+                use.seals
+                ? ChainingSealer(
                     encryption: try CipherContext(cipher, key: key, encrypting: true),
-                    decryption: try CipherContext(cipher, key: key, encrypting: false),
-                    ivGeneration: try CipherContext(EVP_aes_256_ecb(), key: ivKey, encrypting: true)))
+                    ivGeneration: try CipherContext(EVP_aes_256_ecb(), key: Self.ivKey(of: key), encrypting: true))
+                : nil
+            let opener = use.opens ? try CipherContext(cipher, key: key, encrypting: false) : nil
+            encryption = .chaining(sealing: sealer, opening: opener)
         case .counter:
             let cipher =
                 switch algorithm.keyBits {
@@ -80,6 +82,11 @@ struct SeparatePacketCipher: ~Copyable, Sendable {
         ivLength = algorithm.ivLength
         blockSize = Int32(algorithm.blockSize)
         icvLength = integrity.icvLength
+    }
+
+    /// The key of AES-256 under which the sequence numbers are encrypted that become IVs of CBC.
+    static func ivKey(of key: SecretOctets) -> SecretOctets {
+        key.authenticationCode(of: Array("Cygnet ESP CBC IV".utf8))
     }
 
     /// Octets of ciphertext in a packet of so many octets, if it can be one.
@@ -117,13 +124,14 @@ struct SeparatePacketCipher: ~Copyable, Sendable {
         let payload = iv + ivLength
         switch encryption {
         case .none: return true
-        case .chaining(let cipher):
+        case .chaining(let cipher?, _):
             let counter = scratch.octets + Self.counter
             counter.storeBytes(of: 0, as: UInt64.self)
             counter.storeBytes(of: sequence.bigEndian, toByteOffset: 8, as: UInt64.self)
             return cipher.ivGeneration.process(counter, to: iv, count: Int32(Self.block))
                 && cipher.encryption.begin(iv: iv)
                 && cipher.encryption.process(payload, to: payload, count: length)
+        case .chaining(nil, _): return false
         case .counting(let cipher):
             iv.storeBytes(of: sequence.bigEndian, as: UInt64.self)
             return cipher.begin(iv: firstCounter(packet)) && cipher.process(payload, to: payload, count: length)
@@ -150,8 +158,9 @@ struct SeparatePacketCipher: ~Copyable, Sendable {
         let isOpen: Bool
         switch encryption {
         case .none: isOpen = true
-        case .chaining(let cipher):
-            isOpen = cipher.decryption.begin(iv: iv) && cipher.decryption.process(payload, to: payload, count: length)
+        case .chaining(_, let cipher?):
+            isOpen = cipher.begin(iv: iv) && cipher.process(payload, to: payload, count: length)
+        case .chaining(_, nil): isOpen = false
         case .counting(let cipher):
             isOpen = cipher.begin(iv: firstCounter(packet)) && cipher.process(payload, to: payload, count: length)
         }

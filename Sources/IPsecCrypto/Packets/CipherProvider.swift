@@ -1,0 +1,10 @@
+/// A library that computes packet ciphers. The raw value is its name for people.
+public enum CipherProvider: String, CaseIterable, Hashable, Sendable {
+    /// OpenSSL's: everywhere, for every algorithm.
+    case libcrypto
+    /// Intel's Multi-Buffer Crypto for IPsec: on x86-64, where it is installed.
+    case ipsecMB = "ipsec-mb"
+
+    /// Those that can be used on this machine, the best first.
+    public static var available: [CipherProvider] { [.libcrypto] }
+}
