@@ -7,14 +7,15 @@ import Octets
 /// The integrity check value covers everything from the SPI to the end of the ciphertext and, with extended sequence
 /// numbers, the 32 high bits after it, which are not sent (RFC 4303, section 2.2.1).
 struct SeparatePacketCipher: ~Copyable, Sendable {
-    private enum Encryption: ~Copyable, Sendable {
+    // Not private: with that the compiler emits references to metadata it does not emit.
+    enum Encryption: ~Copyable, Sendable {
         case none
         /// One for each direction that the cipher is used for.
         case chaining(sealing: ChainingSealer?, opening: CipherContext?)
         case counting(CipherContext)
     }
 
-    private struct ChainingSealer: ~Copyable, Sendable {
+    struct ChainingSealer: ~Copyable, Sendable {
         let encryption: CipherContext
         let ivGeneration: CipherContext
     }
