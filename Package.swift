@@ -32,11 +32,12 @@ let package = Package(
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CLinux"),
+        .target(name: "CIPsecMB"),
 
         .target(name: "Octets"),
         .target(name: "IPPacket", dependencies: ["Octets"]),
         .target(name: "IKEMessage", dependencies: ["Octets"]),
-        .target(name: "IPsecCrypto", dependencies: ["Octets", "COpenSSL", crypto, cryptoExtras, asn1]),
+        .target(name: "IPsecCrypto", dependencies: ["Octets", "COpenSSL", "CIPsecMB", crypto, cryptoExtras, asn1]),
         .target(name: "IPsecPolicy", dependencies: ["IPPacket"]),
         .target(name: "Credentials", dependencies: ["IPPacket", "IPsecCrypto", crypto, cryptoExtras, x509, asn1]),
         .target(name: "IKE", dependencies: ["IKEMessage", "IPsecCrypto", "IPsecPolicy", "Credentials", deque]),

@@ -6,8 +6,10 @@ import Testing
 struct CipherSuite: Sendable, CustomTestStringConvertible {
     let encryption: EncryptionAlgorithm
     let integrity: IntegrityAlgorithm?
+    /// What seals and opens packets.
+    var provider = CipherProvider.libcrypto
 
-    /// Those that protect messages as well as packets.
+    /// Those that protect messages as well as packets, with each provider of packet ciphers there is.
     static let all = [
         CipherSuite(encryption: .aesGCM16(128), integrity: nil),
         CipherSuite(encryption: .aesGCM16(192), integrity: nil),
@@ -27,21 +29,45 @@ struct CipherSuite: Sendable, CustomTestStringConvertible {
         CipherSuite(encryption: .aesCCM8(128), integrity: nil),
         CipherSuite(encryption: .aesCCM12(192), integrity: nil),
         CipherSuite(encryption: .aesCCM16(256), integrity: nil),
-    ]
+    ].withProviders
 
     /// Those that protect packets.
     static let packets =
-        all + [
+        all
+        + [
             CipherSuite(encryption: .null, integrity: .hmacSHA2_256_128),
             CipherSuite(encryption: .null, integrity: .aesCMAC_96),
             CipherSuite(encryption: .nullWithGMAC(256), integrity: nil),
             CipherSuite(encryption: .aesCCM8ImplicitIV(128), integrity: nil),
             CipherSuite(encryption: .aesGCM16ImplicitIV(256), integrity: nil),
             CipherSuite(encryption: .chaCha20Poly1305ImplicitIV, integrity: nil),
-        ]
+        ].withProviders
+
+    /// Every transform and size of key that there is for packets, once.
+    static let everything: [CipherSuite] = {
+        let sizes = [128, 192, 256]
+        let combined =
+            sizes.flatMap {
+                [
+                    EncryptionAlgorithm.aesGCM8($0), .aesGCM12($0), .aesGCM16($0), .aesGCM16ImplicitIV($0),
+                    .nullWithGMAC($0),
+                    .aesCCM8($0), .aesCCM12($0), .aesCCM16($0), .aesCCM8ImplicitIV($0),
+                ]
+            } + [.chaCha20Poly1305, .chaCha20Poly1305ImplicitIV]
+        let encrypting = sizes.flatMap { [EncryptionAlgorithm.aesCBC($0), .aesCTR($0)] } + [.null]
+        return combined.map { CipherSuite(encryption: $0, integrity: nil) }
+            + encrypting.flatMap { encryption in
+                IntegrityAlgorithm.allCases.map { CipherSuite(encryption: encryption, integrity: $0) }
+            }
+    }()
+
+    func with(_ provider: CipherProvider) -> CipherSuite {
+        CipherSuite(encryption: encryption, integrity: integrity, provider: provider)
+    }
 
     var testDescription: String {
-        [encryption.description, integrity?.description].compactMap(\.self).joined(separator: " ")
+        [encryption.description, integrity?.description, "by \(provider.rawValue)"].compactMap(\.self).joined(
+            separator: " ")
     }
     var encryptionKey: SecretOctets { SecretOctets(counting(encryption.keyMaterialLength, from: 0x20)) }
     var integrityKey: SecretOctets? { integrity.map { SecretOctets(counting($0.keyLength, from: 0x90)) } }
@@ -52,9 +78,10 @@ struct CipherSuite: Sendable, CustomTestStringConvertible {
             encryption: encryption, encryptionKey: encryptionKey, integrity: integrity, integrityKey: integrityKey)
     }
 
-    func packetCipher() throws -> PacketCipher {
+    func packetCipher(_ use: CipherUse = .both) throws -> PacketCipher {
         try PacketCipher(
-            encryption: encryption, encryptionKey: encryptionKey, integrity: integrity, integrityKey: integrityKey)
+            encryption: encryption, encryptionKey: encryptionKey, integrity: integrity, integrityKey: integrityKey,
+            use: use, provider: provider)
     }
 
     func arrayPacketCipher() throws -> ArrayPacketCipher { ArrayPacketCipher(try packetCipher()) }
@@ -78,6 +105,11 @@ struct CipherSuite: Sendable, CustomTestStringConvertible {
         spi.bigEndianOctets + UInt32(truncatingIfNeeded: sequence).bigEndianOctets
             + [UInt8](repeating: 0, count: encryption.ivLength) + payload + [UInt8](repeating: 0, count: icvLength)
     }
+}
+
+extension [CipherSuite] {
+    /// Each with all providers there are, also where they leave it to libcrypto.
+    var withProviders: [CipherSuite] { flatMap { suite in CipherProvider.available.map { suite.with($0) } } }
 }
 
 /// A packet cipher that takes and gives arrays; a class, because the macros of the tests cannot hold what is not

@@ -4,13 +4,15 @@ import Testing
 
 @Suite("AES-CTR, AES-CCM, short tags, GMAC and implicit IVs")
 struct CounterModeTests {
-    @Test("AES-CTR packets of RFC 3686, section 6, open once they have an ICV", arguments: CounterModeVectors.rfc3686)
-    func rfc3686(vector: CounterModeVectors.Vector) throws {
+    @Test(
+        "AES-CTR packets of RFC 3686, section 6, open once they have an ICV", arguments: CounterModeVectors.rfc3686,
+        CipherProvider.available)
+    func rfc3686(vector: CounterModeVectors.Vector, provider: CipherProvider) throws {
         let integrityKey = SecretOctets(counting(32))
         let cipher = ArrayPacketCipher(
             try PacketCipher(
                 encryption: .aesCTR(vector.bits), encryptionKey: secret(vector.key), integrity: .hmacSHA2_256_128,
-                integrityKey: integrityKey))
+                integrityKey: integrityKey, provider: provider))
         let packet = octets("0000432100000001") + octets(vector.iv) + octets(vector.ciphertext)
         let icv = try PRF.hmacSHA2_256.compute(key: integrityKey, packet).unprotected.prefix(16)
         let result = cipher.open(packet + icv, sequenceHigh: 0, extended: false)
@@ -29,11 +31,12 @@ struct CounterModeTests {
         #expect(try cipher.open(body, after: [1, 2, 3]) == plaintext)
     }
 
-    @Test("AES-CCM packets of Wycheproof open", arguments: CCMVectors.packets)
-    func ccmPackets(vector: PacketVector) throws {
+    @Test("AES-CCM packets of Wycheproof open", arguments: CCMVectors.packets, CipherProvider.available)
+    func ccmPackets(vector: PacketVector, provider: CipherProvider) throws {
         let cipher = ArrayPacketCipher(
             try PacketCipher(
-                encryption: vector.encryption, encryptionKey: secret(vector.key), integrity: nil, integrityKey: nil))
+                encryption: vector.encryption, encryptionKey: secret(vector.key), integrity: nil, integrityKey: nil,
+                provider: provider))
         let result = cipher.open(vector.packet, sequenceHigh: 0, extended: false)
         #expect(result.authentic)
         #expect(result.octets == vector.header + octets(vector.iv) + vector.opened + octets(vector.icv))
@@ -54,14 +57,17 @@ struct CounterModeTests {
         }
     }
 
-    @Test("A shorter tag of AES-GCM is the beginning of the long one", arguments: PacketVector.mcgrew)
-    func shortTags(vector: PacketVector) throws {
+    @Test(
+        "A shorter tag of AES-GCM is the beginning of the long one", arguments: PacketVector.mcgrew,
+        CipherProvider.available)
+    func shortTags(vector: PacketVector, provider: CipherProvider) throws {
         for (encryption, length) in [
             (EncryptionAlgorithm.aesGCM8(vector.encryption.keyBits), 8), (.aesGCM12(vector.encryption.keyBits), 12),
         ] {
             let cipher = ArrayPacketCipher(
                 try PacketCipher(
-                    encryption: encryption, encryptionKey: secret(vector.key), integrity: nil, integrityKey: nil))
+                    encryption: encryption, encryptionKey: secret(vector.key), integrity: nil, integrityKey: nil,
+                    provider: provider))
             let packet = Array(vector.packet.dropLast(16 - length))
             let result = cipher.open(packet, sequenceHigh: vector.sequenceHigh, extended: vector.isExtended)
             #expect(result.authentic)
@@ -69,12 +75,15 @@ struct CounterModeTests {
         }
     }
 
-    @Test("The AES-GMAC packet of draft-mcgrew-gcm-test-01 is sealed octet for octet, and opens")
-    func gmac() throws {
+    @Test(
+        "The AES-GMAC packet of draft-mcgrew-gcm-test-01 is sealed octet for octet, and opens",
+        arguments: CipherProvider.available)
+    func gmac(provider: CipherProvider) throws {
         let cipher = ArrayPacketCipher(
             try PacketCipher(
                 encryption: .nullWithGMAC(128),
-                encryptionKey: secret("4c80cdefbb5d10da906ac73c3613a634 22433c64"), integrity: nil, integrityKey: nil))
+                encryptionKey: secret("4c80cdefbb5d10da906ac73c3613a634 22433c64"), integrity: nil, integrityKey: nil,
+                provider: provider))
         let packet = octets(
             """
             0000432100000007 0000000000000000 45000030da3a00008001df3bc0a80005c0a80001
@@ -87,15 +96,20 @@ struct CounterModeTests {
         #expect(result.octets == packet + icv)
     }
 
-    static let implicit: [(EncryptionAlgorithm, EncryptionAlgorithm)] = [
+    static let implicit: [(implicit: EncryptionAlgorithm, explicit: EncryptionAlgorithm)] = [
         (.aesGCM16ImplicitIV(256), .aesGCM16(256)), (.aesGCM16ImplicitIV(128), .aesGCM16(128)),
         (.aesCCM8ImplicitIV(128), .aesCCM8(128)), (.chaCha20Poly1305ImplicitIV, .chaCha20Poly1305),
     ]
 
-    @Test("An implicit IV is the sequence number, and leaves out nothing else (RFC 8750)", arguments: implicit)
-    func implicitIV(implicit: EncryptionAlgorithm, explicit: EncryptionAlgorithm) throws {
+    @Test(
+        "An implicit IV is the sequence number, and leaves out nothing else (RFC 8750)",
+        arguments: implicit, CipherProvider.available)
+    func implicitIV(_ pair: (implicit: EncryptionAlgorithm, explicit: EncryptionAlgorithm), provider: CipherProvider)
+        throws
+    {
         let (short, long) = (
-            CipherSuite(encryption: implicit, integrity: nil), CipherSuite(encryption: explicit, integrity: nil)
+            CipherSuite(encryption: pair.implicit, integrity: nil, provider: provider),
+            CipherSuite(encryption: pair.explicit, integrity: nil, provider: provider)
         )
         let (sealing, opening) = (try short.arrayPacketCipher(), try long.arrayPacketCipher())
         for (sequence, extended) in [(7, false), (0xffff_ffff, false), (7, true), (0x0102_0304_0506_0708, true)]

@@ -9,11 +9,14 @@ struct PacketCipherTests {
 
     static func high(_ sequence: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: sequence >> 32) }
 
-    @Test("Packets of RFC 7634, appendix A, and draft-mcgrew-gcm-test-01 open", arguments: PacketVector.combined)
-    func openVectors(vector: PacketVector) throws {
+    @Test(
+        "Packets of RFC 7634, appendix A, and draft-mcgrew-gcm-test-01 open", arguments: PacketVector.combined,
+        CipherProvider.available)
+    func openVectors(vector: PacketVector, provider: CipherProvider) throws {
         let cipher = ArrayPacketCipher(
             try PacketCipher(
-                encryption: vector.encryption, encryptionKey: secret(vector.key), integrity: nil, integrityKey: nil))
+                encryption: vector.encryption, encryptionKey: secret(vector.key), integrity: nil, integrityKey: nil,
+                provider: provider))
         let result = cipher.open(vector.packet, sequenceHigh: vector.sequenceHigh, extended: vector.isExtended)
         #expect(result.authentic)
         #expect(result.octets == vector.header + octets(vector.iv) + vector.opened + octets(vector.icv))
@@ -21,24 +24,27 @@ struct PacketCipherTests {
 
     @Test(
         "Packets of RFC 7634, appendix A, and draft-mcgrew-gcm-test-01 are sealed octet for octet",
-        arguments: PacketVector.combined.filter { !$0.isExtended })
-    func sealVectors(vector: PacketVector) throws {
+        arguments: PacketVector.combined.filter { !$0.isExtended }, CipherProvider.available)
+    func sealVectors(vector: PacketVector, provider: CipherProvider) throws {
         let cipher = ArrayPacketCipher(
             try PacketCipher(
-                encryption: vector.encryption, encryptionKey: secret(vector.key), integrity: nil, integrityKey: nil))
+                encryption: vector.encryption, encryptionKey: secret(vector.key), integrity: nil, integrityKey: nil,
+                provider: provider))
         // Without extended sequence numbers the IV alone comes from the number passed in.
         let iv = octets(vector.iv).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         let blank = vector.header + [UInt8](repeating: 0, count: 8) + vector.opened + [UInt8](repeating: 0, count: 16)
         #expect(cipher.seal(blank, sequence: iv, extended: false) == vector.packet)
     }
 
-    @Test("Packets of RFC 3602, section 4, open once they have an ICV", arguments: PacketVector.rfc3602)
-    func rfc3602(vector: PacketVector) throws {
+    @Test(
+        "Packets of RFC 3602, section 4, open once they have an ICV", arguments: PacketVector.rfc3602,
+        CipherProvider.available)
+    func rfc3602(vector: PacketVector, provider: CipherProvider) throws {
         let integrityKey = SecretOctets(counting(32))
         let cipher = ArrayPacketCipher(
             try PacketCipher(
                 encryption: vector.encryption, encryptionKey: secret(vector.key), integrity: .hmacSHA2_256_128,
-                integrityKey: integrityKey))
+                integrityKey: integrityKey, provider: provider))
         let icv = try PRF.hmacSHA2_256.compute(key: integrityKey, vector.packet).unprotected.prefix(16)
         let result = cipher.open(vector.packet + icv, sequenceHigh: 0, extended: false)
         #expect(result.authentic)
@@ -262,7 +268,7 @@ struct PacketCipherTests {
             #expect(throws: CryptoError(.invalidLength, "")) {
                 _ = try PacketCipher(
                     encryption: suite.encryption, encryptionKey: SecretOctets(counting(count)),
-                    integrity: suite.integrity, integrityKey: suite.integrityKey)
+                    integrity: suite.integrity, integrityKey: suite.integrityKey, provider: suite.provider)
             }
         }
     }

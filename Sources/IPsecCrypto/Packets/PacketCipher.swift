@@ -1,3 +1,4 @@
+import CIPsecMB
 import Octets
 
 /// Seals and opens the ESP packets of one SA in place: the packet path (RFC 4303, section 2).
@@ -12,6 +13,9 @@ public struct PacketCipher: ~Copyable, Sendable {
     private enum Implementation: ~Copyable, Sendable {
         case combined(CombinedPacketCipher)
         case separate(SeparatePacketCipher)
+        case multiBufferGCM(MultiBufferGCM)
+        case multiBufferCombined(MultiBufferCombinedCipher)
+        case multiBufferSeparate(MultiBufferSeparateCipher)
     }
 
     private let implementation: Implementation
@@ -44,19 +48,35 @@ public struct PacketCipher: ~Copyable, Sendable {
         if let provider, !CipherProvider.available.contains(provider) {
             throw CryptoError(.libraryFailure, "\(provider.rawValue) cannot be used on this machine")
         }
+        let best: CipherProvider = cygnet_mb_is_available() ? .ipsecMB : .libcrypto
+        let chosen = (provider ?? best).has(encryption) ? provider ?? best : .libcrypto
         let implementation: Implementation
-        switch material {
-        case .combined(let key, let salt):
+        switch (material, chosen) {
+        case (.combined(let key, let salt), .libcrypto):
             implementation = .combined(try CombinedPacketCipher(encryption, key: key, salt: salt, use: use))
             icvLength = encryption.icvLength
-        case .separate(let key, let integrity, let integrityKey):
+        case (.combined(let key, let salt), .ipsecMB):
+            switch encryption.mode {
+            case .gcm, .gmac:
+                implementation = .multiBufferGCM(try MultiBufferGCM(encryption, key: key, salt: salt, use: use))
+            default:
+                implementation = .multiBufferCombined(
+                    try MultiBufferCombinedCipher(encryption, key: key, salt: salt, use: use))
+            }
+            icvLength = encryption.icvLength
+        case (.separate(let key, let integrity, let integrityKey), .libcrypto):
             implementation = .separate(
                 try SeparatePacketCipher(
                     encryption, key: key, integrity: integrity, integrityKey: integrityKey, use: use))
             icvLength = integrity.icvLength
+        case (.separate(let key, let integrity, let integrityKey), .ipsecMB):
+            implementation = .multiBufferSeparate(
+                try MultiBufferSeparateCipher(
+                    encryption, key: key, integrity: integrity, integrityKey: integrityKey, use: use))
+            icvLength = integrity.icvLength
         }
         self.implementation = implementation
-        self.provider = .libcrypto
+        self.provider = chosen
         ivLength = encryption.ivLength
         blockSize = encryption.blockSize
     }
@@ -78,6 +98,12 @@ public struct PacketCipher: ~Copyable, Sendable {
         switch implementation {
         case .combined(let cipher): cipher.seal(packet, count: count, sequence: sequence, extended: extended)
         case .separate(let cipher): cipher.seal(packet, count: count, sequence: sequence, extended: extended)
+        case .multiBufferGCM(let cipher):
+            Self.alone(packet, count, sequence) { cipher.seal($0, extended: extended) }
+        case .multiBufferCombined(let cipher):
+            Self.alone(packet, count, sequence) { cipher.seal($0, extended: extended) }
+        case .multiBufferSeparate(let cipher):
+            Self.alone(packet, count, sequence) { cipher.seal($0, extended: extended) }
         }
     }
 
@@ -96,7 +122,25 @@ public struct PacketCipher: ~Copyable, Sendable {
         switch implementation {
         case .combined(let cipher): cipher.open(packet, count: count, sequenceHigh: sequenceHigh, extended: extended)
         case .separate(let cipher): cipher.open(packet, count: count, sequenceHigh: sequenceHigh, extended: extended)
+        case .multiBufferGCM(let cipher):
+            Self.alone(packet, count, UInt64(sequenceHigh) << 32) { cipher.open($0, extended: extended) }
+        case .multiBufferCombined(let cipher):
+            Self.alone(packet, count, UInt64(sequenceHigh) << 32) { cipher.open($0, extended: extended) }
+        case .multiBufferSeparate(let cipher):
+            Self.alone(packet, count, UInt64(sequenceHigh) << 32) { cipher.open($0, extended: extended) }
         }
+    }
+
+    /// A packet as a batch of its own.
+    /// - Returns: whether it came out good.
+    @inline(__always)
+    private static func alone(
+        _ octets: UnsafeMutableRawPointer, _ count: Int, _ sequence: UInt64,
+        _ work: (UnsafeMutableBufferPointer<CipherPacket>) -> Void
+    ) -> Bool {
+        var packet = CipherPacket(octets: octets, count: count, sequence: sequence)
+        withUnsafeMutablePointer(to: &packet) { work(UnsafeMutableBufferPointer(start: $0, count: 1)) }
+        return packet.isGood
     }
 
     /// Seals the packets of a batch as ``seal(_:count:sequence:extended:)`` does, and says of each what came of it.
@@ -118,6 +162,9 @@ public struct PacketCipher: ~Copyable, Sendable {
                 packets[index].isGood = cipher.seal(
                     packet.octets, count: packet.count, sequence: packet.sequence, extended: extended)
             }
+        case .multiBufferGCM(let cipher): cipher.seal(packets, extended: extended)
+        case .multiBufferCombined(let cipher): cipher.seal(packets, extended: extended)
+        case .multiBufferSeparate(let cipher): cipher.seal(packets, extended: extended)
         }
     }
 
@@ -141,6 +188,9 @@ public struct PacketCipher: ~Copyable, Sendable {
                 packets[index].isGood = cipher.open(
                     packet.octets, count: packet.count, sequenceHigh: packet.sequenceHigh, extended: extended)
             }
+        case .multiBufferGCM(let cipher): cipher.open(packets, extended: extended)
+        case .multiBufferCombined(let cipher): cipher.open(packets, extended: extended)
+        case .multiBufferSeparate(let cipher): cipher.open(packets, extended: extended)
         }
     }
 }

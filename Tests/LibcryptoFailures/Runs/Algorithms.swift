@@ -120,7 +120,8 @@ extension Scenario {
         var results: [String: [UInt8]] = [:]
         guard
             var cipher = try? PacketCipher(
-                encryption: encryption, encryptionKey: key, integrity: integrity, integrityKey: integrityKey)
+                encryption: encryption, encryptionKey: key, integrity: integrity, integrityKey: integrityKey,
+                provider: .libcrypto)
         else { return results }
         let header = 8 + cipher.ivLength
         var packet = [0, 0, 1, 0, 0, 0, 0, 9] + [UInt8](repeating: 0, count: cipher.ivLength) + plaintext

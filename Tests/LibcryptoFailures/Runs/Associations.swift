@@ -17,8 +17,11 @@ extension Scenario {
             name: "associations with \(encryption)", steps: Set((1...5).map { "packet \($0)" })
         ) { _ in
             var results: [String: [UInt8]] = [:]
-            guard let out = try? OutboundSA(SampleAssociation.parameters(isLeft: true, encryption, integrity)),
-                let inbound = try? InboundSA(SampleAssociation.parameters(isLeft: false, encryption, integrity))
+            guard
+                let out = try? OutboundSA(
+                    SampleAssociation.parameters(isLeft: true, encryption, integrity), provider: .libcrypto),
+                let inbound = try? InboundSA(
+                    SampleAssociation.parameters(isLeft: false, encryption, integrity), provider: .libcrypto)
             else { return results }
             var sender = out, receiver = inbound
             var last: [UInt8] = [0, 0, 0, 0]
