@@ -53,6 +53,8 @@ public struct InboundSA: ~Copyable, Sendable {
     private let selectors: SelectorSet
     private var window: ReplayWindow
     private var usage: UsageMeter
+    /// The flow that packets have last passed of.
+    private var known = KnownFlow()
 
     /// - Parameters:
     ///   - highestSequence: where the window stands, for an association that is taken over.
@@ -211,6 +213,10 @@ public struct InboundSA: ~Copyable, Sendable {
         case IPProtocol.ipv6: result.family = .v6
         default: return .unexpectedNextHeader
         }
+        if let count = known.count(of: octets, available, result.family) {
+            result.count = count
+            return forward(inner, UnsafeRawPointer(inner), outer, result.family)
+        }
         // What the inner header's length leaves over is traffic flow confidentiality padding (RFC 4303, section 2.7).
         guard let header = IPHeader(UnsafeRawBufferPointer(start: octets, count: available)),
             header.family == result.family
@@ -218,11 +224,20 @@ public struct InboundSA: ~Copyable, Sendable {
         let packet = UnsafeRawBufferPointer(start: octets, count: header.totalLength)
         guard let selector = PacketSelector(header, in: packet) else { return .malformedInner }
         guard selectors.match(selector, .inbound) == .yes else { return .outsideSelectors }
-        let mark = ECN(trafficClass: header.trafficClass)
+        known.remember(octets, header.totalLength, header.family)
+        result.count = header.totalLength
+        return forward(inner, octets, outer, header.family)
+    }
+
+    /// Gives the inner packet the congestion mark it is to have.
+    @inline(__always)
+    private mutating func forward(
+        _ inner: UnsafeMutableRawPointer, _ octets: UnsafeRawPointer, _ outer: ECN, _ family: IPFamily
+    ) -> DropReason? {
+        let mark = ECN(trafficClass: TrafficClass.read(octets, family))
         guard let forwarded = ECN.decapsulated(inner: mark, outer: outer) else { return .illegalCongestionMark }
         if ECN.isSuspicious(inner: mark, outer: outer) { counters.suspiciousCongestionMarks &+= 1 }
-        TrafficClass.setECN(forwarded, in: inner, header.family)
-        result.count = header.totalLength
+        if forwarded != mark { TrafficClass.setECN(forwarded, in: inner, family) }
         return nil
     }
 

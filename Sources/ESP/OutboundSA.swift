@@ -13,6 +13,8 @@ public struct SealResult: Sendable {
     /// TOS or traffic class for the outer header.
     public var outerTrafficClass: UInt8 = 0
     public var notices = SANotices()
+    /// The packet's sequence number, with extension or without.
+    public var sequence: UInt64 = 0
 }
 
 /// A security association of ESP that sends (RFC 4303): seals packets in place.
@@ -173,9 +175,6 @@ public struct OutboundSA: ~Copyable, Sendable {
         for index in packets.indices where !packets[index].isGood { takeBack(octets: innerCounts[index]) }
     }
 
-    /// The number of the packet that was laid out last.
-    package var lastUsedSequence: UInt64 { sequence }
-
     /// Counts as dropped what had been counted as sealed.
     private mutating func takeBack(octets: Int) {
         counters.count(.cipherFailure)
@@ -231,6 +230,7 @@ public struct OutboundSA: ~Copyable, Sendable {
         packet.storeNetwork(spi, at: 0)
         packet.storeNetwork(UInt32(truncatingIfNeeded: sequence), at: 4)
         var result = SealResult()
+        result.sequence = sequence
         result.offset = offset - prefix
         result.count = prefix + payload + cipher.icvLength
         result.notices = usage.use(octets: payload, isLate: sequence >= softSequence)

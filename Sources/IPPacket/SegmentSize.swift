@@ -13,7 +13,9 @@ public enum SegmentSize {
         _ packet: UnsafeMutableRawBufferPointer, toMTU mtu: Int, checksumIsPartial: Bool = false
     ) -> Bool {
         let octets = UnsafeRawBufferPointer(packet)
-        guard let header = IPHeader(octets), let upper = header.upperLayer(in: octets) else { return false }
+        guard mayBeSYN(octets), let header = IPHeader(octets), let upper = header.upperLayer(in: octets) else {
+            return false
+        }
         return clamp(packet, header, upper, toMTU: mtu, checksumIsPartial: checksumIsPartial)
     }
 
@@ -48,6 +50,19 @@ public enum SegmentSize {
             option += length
         }
         return false
+    }
+
+    /// A look at a few octets, at which nearly all packets are let go.
+    @inline(__always)
+    private static func mayBeSYN(_ packet: UnsafeRawBufferPointer) -> Bool {
+        guard let base = packet.baseAddress, packet.count >= 2 * IPHeader.v4MinimumLength else { return false }
+        guard base.octet(at: 0) >> 4 == 4 else {
+            // Extension headers may come before TCP.
+            return base.octet(at: 6) != IPProtocol.tcp && base.octet(at: 6) != IPProtocol.udp
+                || packet.count > IPHeader.v6Length + 13 && base.octet(at: IPHeader.v6Length + 13) & 0x02 != 0
+        }
+        let flags = Int(base.octet(at: 0) & 0x0f) * 4 + 13
+        return base.octet(at: 9) == IPProtocol.tcp && flags < packet.count && base.octet(at: flags) & 0x02 != 0
     }
 
     private static func lower(

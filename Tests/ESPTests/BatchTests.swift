@@ -111,7 +111,7 @@ struct BatchTests {
             let result = sender.layOut(memory, offset: offset, count: packet.count)
             #expect(result.offset == place)
             work.append(
-                CipherPacket(octets: base + place, count: result.count, sequence: sender.lastUsedSequence))
+                CipherPacket(octets: base + place, count: result.count, sequence: result.sequence))
             results.append(result)
             place += result.count
         }

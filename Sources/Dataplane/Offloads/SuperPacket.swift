@@ -12,14 +12,20 @@ package struct SuperPacket {
     package let segmentSize: Int
     /// Segments.
     package let count: Int
-    /// The sum of the parts of the pseudo-header that are the same for all.
-    private let pseudoHeaderSum: UInt64
+    /// Of the IPv4 header, without what differs between segments: length and identification.
+    private let ipSum: UInt64
+    private let identification: UInt16
+    /// Of pseudo-header and TCP or UDP header, without what differs: lengths, sequence number, flags.
+    private let transportSum: UInt64
+    private let sequence: UInt32
+    /// Data offset and flags of TCP.
+    private let flags: UInt16
 
     private static let tcpHeaderLength = 20
     private static let udpHeaderLength = 8
-    private static let fin: UInt8 = 0x01
-    private static let push: UInt8 = 0x08
-    private static let congestionWindowReduced: UInt8 = 0x80
+    private static let fin: UInt16 = 0x01
+    private static let push: UInt16 = 0x08
+    private static let congestionWindowReduced: UInt16 = 0x80
 
     /// `nil` if packet and header do not fit together.
     ///
@@ -53,7 +59,25 @@ package struct SuperPacket {
         let addresses =
             family == .v4
             ? UnsafeRawBufferPointer(start: base + 12, count: 8) : UnsafeRawBufferPointer(start: base + 8, count: 32)
-        pseudoHeaderSum = InternetChecksum.sum(addresses) &+ UInt64(UInt16(upper.ipProtocol).bigEndian)
+        let transport = base + upper.offset
+        var transportSum =
+            InternetChecksum.sum(addresses) &+ UInt64(UInt16(upper.ipProtocol).bigEndian)
+            &+ InternetChecksum.sum(UnsafeRawBufferPointer(start: transport, count: headerLength - upper.offset))
+        sequence = isTCP ? transport.networkUInt32(at: 4) : 0
+        flags = isTCP ? transport.networkUInt16(at: 12) : 0
+        for offset in isTCP ? [4, 6, 12, 16] : [4, 6] {
+            transportSum &+= UInt64(~transport.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
+        }
+        self.transportSum = transportSum
+        var ipSum: UInt64 = 0
+        identification = family == .v4 ? base.networkUInt16(at: 4) : 0
+        if family == .v4 {
+            ipSum = InternetChecksum.sum(UnsafeRawBufferPointer(start: base, count: upper.offset))
+            for offset in [2, 4, 10] {
+                ipSum &+= UInt64(~base.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
+            }
+        }
+        self.ipSum = ipSum
     }
 
     /// Octets of the largest segment as an IP packet.
@@ -75,39 +99,35 @@ package struct SuperPacket {
         place.copyMemory(from: base, byteCount: headerLength)
         switch family {
         case .v4:
+            let number = identification &+ UInt16(truncatingIfNeeded: index)
             place.storeNetwork(UInt16(truncatingIfNeeded: length), at: 2)
-            let identification = UnsafeRawPointer(place).networkUInt16(at: 4)
-            place.storeNetwork(identification &+ UInt16(truncatingIfNeeded: index), at: 4)
-            place.storeNetwork(UInt16(0), at: 10)
-            place.storeNetwork(
-                InternetChecksum.checksum(of: UnsafeRawBufferPointer(start: place, count: ipHeaderLength)), at: 10)
+            place.storeNetwork(number, at: 4)
+            let sum = ipSum &+ UInt64(UInt16(truncatingIfNeeded: length).bigEndian) &+ UInt64(number.bigEndian)
+            place.storeNetwork(InternetChecksum.finish(sum), at: 10)
         case .v6:
             place.storeNetwork(UInt16(truncatingIfNeeded: length - IPHeader.v6Length), at: 4)
         }
         let transport = place + ipHeaderLength
-        let field: Int
+        let transportLength = UInt16(truncatingIfNeeded: length - ipHeaderLength)
+        var sum = transportSum &+ UInt64(transportLength.bigEndian)
         if isTCP {
-            let sequence = UnsafeRawPointer(transport).networkUInt32(at: 4)
-            transport.storeNetwork(sequence &+ UInt32(truncatingIfNeeded: index * segmentSize), at: 4)
-            var flags = UnsafeRawPointer(transport).octet(at: 13)
+            let number = sequence &+ UInt32(truncatingIfNeeded: index * segmentSize)
+            var flags = flags
             if index < count - 1 { flags &= ~(Self.fin | Self.push) }
             if index > 0 { flags &= ~Self.congestionWindowReduced }
-            transport.storeOctet(flags, at: 13)
-            field = 16
+            transport.storeNetwork(number, at: 4)
+            transport.storeNetwork(flags, at: 12)
+            sum &+= UInt64(number.bigEndian) &+ UInt64(flags.bigEndian)
         } else {
-            transport.storeNetwork(UInt16(truncatingIfNeeded: length - ipHeaderLength), at: 4)
-            field = 6
+            transport.storeNetwork(transportLength, at: 4)
+            sum &+= UInt64(transportLength.bigEndian)
         }
-        transport.storeNetwork(UInt16(0), at: field)
-        let lengthWord = UInt64(UInt16(truncatingIfNeeded: length - ipHeaderLength).bigEndian)
-        let header = InternetChecksum.sum(
-            UnsafeRawBufferPointer(start: transport, count: headerLength - ipHeaderLength))
-        let payload = InternetChecksum.copy(
+        sum &+= InternetChecksum.copy(
             base + headerLength + index * segmentSize, to: place + headerLength, count: length - headerLength)
-        var checksum = InternetChecksum.finish(pseudoHeaderSum &+ lengthWord &+ header &+ payload)
+        var checksum = InternetChecksum.finish(sum)
         // In UDP zero says that there is none (RFC 768).
         if !isTCP, checksum == 0 { checksum = 0xffff }
-        transport.storeNetwork(checksum, at: field)
+        transport.storeNetwork(checksum, at: isTCP ? 16 : 6)
     }
 
     /// Completes a checksum that covers the pseudo-header only.

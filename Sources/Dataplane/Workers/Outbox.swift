@@ -115,8 +115,7 @@ struct Outbox: ~Copyable {
         }
         used = result.offset + result.count
         (work + pendingCount).initialize(
-            to: CipherPacket(
-                octets: base + result.offset, count: result.count, sequence: entry.pointee.sa.lastUsedSequence))
+            to: CipherPacket(octets: base + result.offset, count: result.count, sequence: result.sequence))
         (innerCounts + pendingCount).initialize(to: innerCount)
         (runs + pendingCount).initialize(to: runCount - 1)
         pendingCount += 1
