@@ -10,7 +10,7 @@ import Octets
 /// A packet in memory: SPI (4 octets), sequence number (4), IV, payload with padding, Pad Length and Next Header,
 /// integrity check value.
 public struct PacketCipher: ~Copyable, Sendable {
-    private enum Implementation: ~Copyable, Sendable {
+    enum Implementation: ~Copyable, Sendable {
         case combined(CombinedPacketCipher)
         case separate(SeparatePacketCipher)
         case multiBufferGCM(MultiBufferGCM)
