@@ -164,6 +164,44 @@ struct RoutingTests {
         #expect(error?.code == .inUse)
     }
 
+    @Test(
+        "Two hundred tunnels lead inside each by few rules, also from this host; what no policy has goes its usual way")
+    func many() throws {
+        let namespace = try TestNamespace()
+        try namespace.mustIP("link add outside type dummy")
+        try namespace.mustIP("link set outside up")
+        try namespace.mustIP("addr add 192.0.2.1/24 dev outside")
+        try namespace.mustIP("addr add 2001:db8:ffff::1/64 dev outside nodad")
+        try namespace.mustIP("route add default dev outside")
+        try namespace.mustIP("-6 route add default dev outside")
+        try namespace.mustIP("addr add 10.1.0.1/32 dev lo")
+        try namespace.mustIP("addr add fd01::1/128 dev lo nodad")
+        let dataplane = UserspaceDataplane(namespace.configuration)
+        try dataplane.start()
+        defer { dataplane.stop() }
+        try dataplane.apply(
+            (0..<200).flatMap { number in
+                try [
+                    policy(UInt32(number), "10.1.0.0/16", "172.16.\(number).0/24"),
+                    policy(UInt32(1000 + number), "fd01::/16", "fd02:\(number)::/32"),
+                ]
+            })
+        for number in [0, 1, 77, 128, 199] {
+            let v4 = try namespace.ip("route get 172.16.\(number).9")
+            #expect(v4.contains("dev cygnet0") && v4.contains("src 10.1.0.1"), "\(v4)")
+            let v6 = try namespace.ip("route get fd02:\(number)::9")
+            #expect(v6.contains("dev cygnet0") && v6.contains("src fd01::1"), "\(v6)")
+            #expect(try namespace.ip("route get 172.16.\(number).9 from 10.1.0.1").contains("dev cygnet0"))
+            #expect(try namespace.ip("route get fd02:\(number)::9 from fd01::1").contains("dev cygnet0"))
+            #expect(try namespace.ip("route get 172.16.\(number).9 from 192.0.2.1").contains("dev outside"))
+        }
+        #expect(try namespace.ip("route get 172.16.200.9").contains("dev outside"))
+        #expect(try namespace.ip("route get 172.15.3.9 from 10.1.0.1").contains("dev outside"))
+        #expect(try namespace.ip("route get fd02:200::9").contains("dev outside"))
+        // Nodes jump; without them a packet would meet all two hundred.
+        #expect(try namespace.rules(.v4).contains { $0.hasPrefix("from all to 172.16.128.0/17 goto") })
+    }
+
     @Test("Forwarding that is off while selectors need it is told as a warning")
     func forwardingOff() async throws {
         let namespace = try TestNamespace(forwarding: false)

@@ -34,29 +34,86 @@ struct RoutingPlan: Hashable {
 
         var express: [Unit] = []
         var sourced: Set<IPPrefix> = []
-        var general: [Unit] = []
+        var general = GeneralUnits()
         for installed in policies {
             for traffic in Self.traffic(of: installed.policy, family) {
                 let source = Self.source(for: traffic, installed.preferredSources, ownAddresses)
                 if let source, installed.policy.action == .protect, sourced.insert(traffic.remote).inserted {
                     sourceRoutes.append(SourceRoute(destination: traffic.remote, source: source))
                 }
+                let locals = Self.localPrefixes(installed.policy, family)
                 let unit = Self.unit(
-                    traffic, action: installed.policy.action, locals: Self.localPrefixes(installed.policy, family),
-                    hasSource: source != nil, configuration)
+                    traffic, action: installed.policy.action, locals: locals, hasSource: source != nil, configuration)
                 guard !unit.isEmpty else { continue }
                 if Self.reserved(family).contains(where: { $0.contains(traffic.remote) }) {
                     express.append(unit)
                 } else {
-                    general.append(unit)
+                    // Between policies that protect, and nothing else, it does not matter which of them a packet meets.
+                    let isAlone =
+                        installed.policy.action == .protect
+                        && unit.count == 1 + (source == nil ? 0 : family == .v4 ? 1 : 3)
+                    general.append(unit, isAlone: isAlone)
                 }
             }
         }
-        guard !express.isEmpty || !general.isEmpty else { return }
+        let units = general.finished()
+        guard !express.isEmpty || !units.isEmpty else { return }
         // An express rule names only what the exceptions would take, so standing before them changes nothing else.
-        units += express
-        units += Self.reserved(family).map { [RoutingRule(family: family, destination: $0, action: .pass)] }
-        units += general
+        self.units += express
+        self.units += Self.reserved(family).map { [RoutingRule(family: family, destination: $0, action: .pass)] }
+        self.units += units
+    }
+
+    /// Units in the order of the policies; long runs of those that lead inside, and no more, become trees.
+    private struct GeneralUnits {
+        private var units: [Unit] = []
+        private var run: [Unit] = []
+
+        /// Less is not worth a tree; more would all be made anew with each change.
+        private static let runLengths = 32...2048
+
+        mutating func append(_ unit: Unit, isAlone: Bool) {
+            guard isAlone else {
+                endRun()
+                units.append(unit)
+                return
+            }
+            run.append(unit)
+            if run.count == Self.runLengths.upperBound { endRun() }
+        }
+
+        mutating func finished() -> [Unit] {
+            endRun()
+            return units
+        }
+
+        /// The rules of a unit are the one that protects, at its end, and what gives packets a source, before.
+        private mutating func endRun() {
+            defer { run = [] }
+            let sourced = run.filter { $0.count > 1 }.map { $0[$0.count - 2] }
+            guard run.count >= Self.runLengths.lowerBound,
+                let protecting = RuleTree.arrange(run.compactMap(\.last))
+            else {
+                units += run
+                return
+            }
+            if let example = run.first(where: { $0.count > 1 }) {
+                let distinct = sourced.reduce(into: (seen: Set<RoutingRule>(), rules: Unit())) {
+                    if $0.seen.insert($1).inserted { $0.rules.append($1) }
+                }.rules
+                let tree =
+                    RuleTree.arrange(distinct) ?? distinct + [RoutingRule(family: example[0].family, action: .none)]
+                // Packets that have a source are led past all of it, where a rule for those without cannot be written.
+                let past = example.dropLast(2).enumerated().map { index, rule in
+                    var rule = rule
+                    rule.destination = nil
+                    rule.action = .skip(example.count - 2 - index + tree.count - 1)
+                    return rule
+                }
+                units.append(past + tree)
+            }
+            units.append(protecting)
+        }
     }
 
     /// What one pair of prefixes of a policy carries.

@@ -2,8 +2,8 @@ import CLinux
 import IPPacket
 
 /// One rule of the kernel's routing policy database (ip-rule(8)), apart from its priority.
-struct RoutingRule: Hashable {
-    enum Action: Hashable {
+package struct RoutingRule: Hashable, Sendable {
+    package enum Action: Hashable, Sendable {
         case lookup(table: UInt32)
         case unreachable
         /// Go on after all our rules: what the host would do without us.
@@ -14,16 +14,32 @@ struct RoutingRule: Hashable {
         case none
     }
 
-    var family: IPFamily
-    var source: IPPrefix?
-    var destination: IPPrefix?
-    var incoming: String?
+    package var family: IPFamily
+    package var source: IPPrefix?
+    package var destination: IPPrefix?
+    package var incoming: String?
     var mark: UInt32?
     /// 0 for any.
     var ipProtocol: UInt8 = 0
     var sourcePorts: ClosedRange<UInt16>?
     var destinationPorts: ClosedRange<UInt16>?
-    var action: Action
+    package var action: Action
+
+    package init(
+        family: IPFamily, source: IPPrefix? = nil, destination: IPPrefix? = nil, incoming: String? = nil,
+        mark: UInt32? = nil, ipProtocol: UInt8 = 0, sourcePorts: ClosedRange<UInt16>? = nil,
+        destinationPorts: ClosedRange<UInt16>? = nil, action: Action
+    ) {
+        self.family = family
+        self.source = source
+        self.destination = destination
+        self.incoming = incoming
+        self.mark = mark
+        self.ipProtocol = ipProtocol
+        self.sourcePorts = sourcePorts
+        self.destinationPorts = destinationPorts
+        self.action = action
+    }
 }
 
 /// A rule with its place.
