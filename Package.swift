@@ -64,11 +64,12 @@ let package = Package(
                 "Gateway", "Decode", "Lab", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .target(name: "AllocationCount", path: "Benchmarks/AllocationCount"),
+        .target(name: "BareCipher", dependencies: ["CIPsecMB"], path: "Benchmarks/BareCipher"),
         .target(name: "FloodSender", path: "Benchmarks/FloodSender"),
         .executableTarget(
             name: "cygnet-bench",
             dependencies: [
-                "IKE", "ESP", "Lab", "AllocationCount", "FloodSender",
+                "IKE", "ESP", "Lab", "AllocationCount", "BareCipher", "FloodSender",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Benchmarks/cygnet-bench"),

@@ -1,5 +1,7 @@
 import AllocationCount
 import ArgumentParser
+import ESP
+import IPsecCrypto
 
 struct ESPCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -35,7 +37,7 @@ struct ESPCommand: AsyncParsableCommand {
             var most = (sealing: 0.0, opening: 0.0)
             for size in sizes {
                 tellProgress("esp: \(algorithm.name), \(size) octets")
-                var workload = try ESPWorkload(algorithm, size: size)
+                var workload = try ESPWorkload(algorithm, size: size, provider: .libcrypto)
                 // Theirs in the midst of ours, so that both meet the same machine.
                 for _ in 0..<(rounds + 1) / 2 { try workload.run(seconds: 0.15) }
                 let code = try await algorithm.code.asyncMap { try await openssl.nanoseconds($0, octets: size) } ?? 0
@@ -84,7 +86,99 @@ struct ESPCommand: AsyncParsableCommand {
                 .table(allocations),
                 .text("The first of its commands for each kind, the others differing in algorithm and size:"),
                 .commands(openssl.examples),
+            ] + (try await providers()))
+    }
+
+    /// The providers beside one another and beside what ipsec-mb takes by itself, then more threads and more SAs.
+    private func providers() async throws -> [Report.Part] {
+        guard CipherProvider.available.contains(.ipsecMB) else { return [.text("ipsec-mb is not available here.")] }
+        return [
+            .text(
+                """
+                The same SAs by either provider, \(PacketSlots.burst) packets in a batch. "Bare" is ipsec-mb called in a loop in C, \
+                for as many octets each time, with a new nonce and tag, and nothing else; all three in turns of a hundredth of a \
+                second. The ratio is bare to ours.
+                """),
+            .table(try await providerRows()),
+            .text(
+                """
+                AES-256-GCM by \(CipherProvider.available[0].rawValue), inner packets of 1400 octets sealed and opened again, by one \
+                thread and by two with SAs of their own; the best of \(rounds) rounds.
+                """),
+            .table(try await threadRows()),
+            .text(
+                """
+                AES-256-GCM, inner packets of 1400 octets: of so many tunnels up to \(SALoad.mostBusy) carry \(SALoad.burst) packets \
+                each in turn. Memory is what the process grew by while their SAs were made.
+                """),
+            .table(try manyRows()),
+        ]
+    }
+
+    private func providerRows() async throws -> [[String]] {
+        var rows = [
+            [
+                "Algorithm", "Octets", "Bare seal ns", "ipsec-mb", "Ratio", "libcrypto", "Bare open ns", "ipsec-mb",
+                "Ratio",
+                "libcrypto", "Allocations",
+            ]
+        ]
+        for algorithm in ESPAlgorithm.all {
+            for size in sizes {
+                tellProgress("esp: providers, \(algorithm.name), \(size) octets")
+                var ours = try ESPWorkload(algorithm, size: size, provider: .ipsecMB)
+                var theirs = try ESPWorkload(algorithm, size: size, provider: .libcrypto)
+                var bare = BareWorkload(algorithm, size: size)
+                for _ in 0..<rounds * 10 {
+                    try ours.run(seconds: 0.01)
+                    bare?.run(seconds: 0.01)
+                    try theirs.run(seconds: 0.01)
+                }
+                func pair(_ bare: [Double]?, _ ours: PacketCost, _ theirs: PacketCost) -> [String] {
+                    let own = ours.nanoseconds.median
+                    return [
+                        bare.map { $0.median.text() } ?? "–", own.text(),
+                        bare.map { ($0.median / own).text(2) } ?? "–", theirs.nanoseconds.median.text(),
+                    ]
+                }
+                rows.append(
+                    [algorithm.name, "\(size)"] + pair(bare?.sealing, ours.sealing, theirs.sealing)
+                        + pair(bare?.opening, ours.opening, theirs.opening)
+                        + [(ours.sealing.allocations + ours.opening.allocations).text(2)])
+            }
+        }
+        return rows
+    }
+
+    private func threadRows() async throws -> [[String]] {
+        tellProgress("esp: one and two threads")
+        var best = (one: 0.0, two: 0.0)
+        for _ in 0..<rounds {
+            best.one = max(best.one, try await SAThreads.rate(.all[0], size: 1400, threads: 1, seconds: 0.3))
+            best.two = max(best.two, try await SAThreads.rate(.all[0], size: 1400, threads: 2, seconds: 0.3))
+        }
+        return [
+            ["One thread, packets/s", "Two threads", "Ratio"],
+            [best.one.text(), best.two.text(), (best.two / best.one).text(2)],
+        ]
+    }
+
+    private func manyRows() throws -> [[String]] {
+        var rows = [["Tunnels", "Seal ns", "Open ns", "Beside one", "KiB a tunnel"]]
+        var one = 0.0
+        for count in [1, 100, 10_000] {
+            tellProgress("esp: \(count) tunnels")
+            var load = try SALoad(.all[0], count: count, size: 1400)
+            let turns = max(1, 20_000 / min(count, SALoad.mostBusy))
+            for _ in 0..<rounds { try load.run(rounds: turns / 4 + 1) }
+            let (seal, open) = (load.sealing.median, load.opening.median)
+            if count == 1 { one = seal + open }
+            rows.append([
+                "\(count)", seal.text(), open.text(), ((seal + open) / one).text(2),
+                count < 1000 ? "–" : (load.octetsPerTunnel / 1024).text(1),
             ])
+        }
+        return rows
     }
 }
 

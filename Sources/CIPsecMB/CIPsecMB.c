@@ -5,6 +5,13 @@
 
 #define NO_COMPAT_IMB_API_053
 #include <intel-ipsec-mb.h>
+// Later versions want jobs to belong to sessions.
+#if IMB_VERSION_NUM >> 8 == 0x103
+#define CYGNET_HAS_MB
+#endif
+#endif
+
+#ifdef CYGNET_HAS_MB
 
 #include <dlfcn.h>
 #include <pthread.h>

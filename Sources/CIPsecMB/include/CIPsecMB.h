@@ -1,4 +1,4 @@
-// Intel's Multi-Buffer Crypto for IPsec, loaded when it is first asked for. Without its header at build time, on another
+// Version 1.3 of Intel's Multi-Buffer Crypto for IPsec, loaded when it is first asked for. Without its header at build time, on another
 // processor than x86-64, or where the library is not installed, it is simply not available, and nothing here is made.
 #ifndef CYGNET_CIPSECMB_H
 #define CYGNET_CIPSECMB_H
