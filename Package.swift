@@ -64,10 +64,11 @@ let package = Package(
             ]),
         .target(name: "AllocationCount", path: "Benchmarks/AllocationCount"),
         .target(name: "FloodSender", path: "Benchmarks/FloodSender"),
+        .target(name: "PacketLoad", path: "Benchmarks/PacketLoad"),
         .executableTarget(
             name: "cygnet-bench",
             dependencies: [
-                "IKE", "ESP", "Lab", "AllocationCount", "FloodSender",
+                "IKE", "ESP", "Lab", "AllocationCount", "FloodSender", "PacketLoad",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Benchmarks/cygnet-bench"),
