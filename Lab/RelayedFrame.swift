@@ -90,17 +90,21 @@ struct RelayedFrame: Sendable {
         octets[0] = 0
         for index in 6..<10 { octets[index] = 0 }
         guard field + 2 <= end, from < end else { return }
-        octets.store(~Self.sum(octets[from..<end], 0), at: field)
+        store(checksum: ~Self.sum(octets[from..<end], 0), at: field)
+    }
+
+    /// In UDP zero says that there is none, which IPv6 does not allow; its other form is as good for all protocols.
+    private mutating func store(checksum: UInt16, at index: Int) {
+        octets.store(checksum == 0 ? 0xffff : checksum, at: index)
     }
 
     private mutating func renewUDPChecksum(_ udp: Int) {
         octets.store(0, at: udp + 6)
-        // Zero says that there is none, which IPv6 does not allow.
+        // Without one it is believed.
         guard family == .v6 else { return }
         let packet = start + Self.linkHeader
         let pseudo = Self.sum(octets[packet + 8..<packet + 40], UInt32(end - udp) + 17)
-        let sum = ~Self.sum(octets[udp..<end], UInt32(pseudo))
-        octets.store(sum == 0 ? 0xffff : sum, at: udp + 6)
+        store(checksum: ~Self.sum(octets[udp..<end], UInt32(pseudo)), at: udp + 6)
     }
 
     /// The sum of RFC 1071, not complemented.
