@@ -11,7 +11,8 @@ final class ScaleDaemon: Sendable {
 
     /// - Parameter settings: More for each connection, a line each.
     init(
-        _ side: Side, _ topology: Topology, count: Int, settings: [String] = [], dataplane: DataplaneChoice = .usual
+        _ side: Side, _ topology: Topology, count: Int, settings: [String] = [],
+        dataplane: DataplaneChoice = .usual
     ) throws {
         self.side = side
         self.count = count

@@ -25,10 +25,10 @@ struct Goal: Sendable {
 
     var text: String {
         let sign = bound == .atLeast ? "≥" : "≤"
+        guard let reference else { return "\(quantity.noun) \(sign) \(value.text())" }
         // A cost of 1/4.5 reads better than one of 0.22.
-        let number = bound == .atMost && value < 0.5 && value > 0 ? "1/\((1 / value).text(1))" : "\(value.text(2))"
-        return reference.map { "\(quantity.noun) \(sign) \(number) × \($0.name)" }
-            ?? "\(quantity.noun) \(sign) \(number)"
+        let number = value < 0.5 && bound == .atMost ? "1/\((1 / value).text(1))" : "\(value)"
+        return "\(quantity.noun) \(sign) \(number) × \(reference.name)"
     }
 
     /// The value reached, if all took part.

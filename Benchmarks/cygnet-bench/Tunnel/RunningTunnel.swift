@@ -69,9 +69,13 @@ struct RunningTunnel: Sendable {
         -> [CygnetDaemon]
     {
         try await ScaleDaemon.prepare(topology)
-        let settings = carrier.isInUDP ? ["encapsulation: udp"] : []
-        let left = try ScaleDaemon(.left, topology, count: count, settings: settings, dataplane: carrier.dataplane)
-        let right = try ScaleDaemon(.right, topology, count: count, settings: settings, dataplane: carrier.dataplane)
+        // Idle ones say nothing.
+        var settings = ["dead-peer: { interval: never }", "nat-keepalive: 1h"]
+        if carrier.isInUDP { settings.append("encapsulation: udp") }
+        let left = try ScaleDaemon(
+            .left, topology, count: count, settings: settings, dataplane: carrier.dataplane)
+        let right = try ScaleDaemon(
+            .right, topology, count: count, settings: settings, dataplane: carrier.dataplane)
         let patience = Duration.seconds(60 + count / 20)
         for daemon in [right, left] {
             try await daemon.daemon.start()
@@ -80,9 +84,21 @@ struct RunningTunnel: Sendable {
         }
         let up = try await left.waitFor("child-established", count, since: .now, patience)
         guard up.count >= count else { throw LabError("only \(up.count) of \(count) connections came up") }
-        // Whatever is left to do is done, so that idle ones are.
-        try await Task.sleep(for: .seconds(count > 1000 ? 5 : 1))
+        try await rest([left.processID, right.processID], patience)
         return [left.daemon, right.daemon]
+    }
+
+    /// Waits until the daemons have done what comes after the last SA, such as its routes and what is said of it in the log.
+    private static func rest(_ processes: [pid_t], _ patience: Duration) async throws {
+        let end = ContinuousClock.now + patience
+        var before = try processes.map(ProcessTime.of).reduce(0, +)
+        while ContinuousClock.now < end {
+            try await Task.sleep(for: .seconds(1))
+            let after = try processes.map(ProcessTime.of).reduce(0, +)
+            if after - before < 0.05 { return }
+            before = after
+        }
+        throw LabError("the daemons do not come to rest")
     }
 
     private static func strongSwan(_ topology: Topology) async throws -> [pid_t] {
