@@ -66,10 +66,11 @@ let package = Package(
         .target(name: "AllocationCount", path: "Benchmarks/AllocationCount"),
         .target(name: "BareCipher", dependencies: ["CIPsecMB"], path: "Benchmarks/BareCipher"),
         .target(name: "FloodSender", path: "Benchmarks/FloodSender"),
+        .target(name: "PacketLoad", path: "Benchmarks/PacketLoad"),
         .executableTarget(
             name: "cygnet-bench",
             dependencies: [
-                "IKE", "ESP", "Lab", "AllocationCount", "BareCipher", "FloodSender",
+                "IKE", "ESP", "Lab", "AllocationCount", "BareCipher", "FloodSender", "PacketLoad",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Benchmarks/cygnet-bench"),

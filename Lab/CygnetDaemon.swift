@@ -39,15 +39,29 @@ package final class CygnetDaemon: Sendable {
             "there is no cygnet beside \(ours); build it with `swift build -c release`, or set CYGNET_BINARY")
     }
 
+    /// Whether `cygnet check` finds no mistake in a configuration that names no secrets.
+    package static func accepts(_ configuration: String) async throws -> Bool {
+        var template = Array("/tmp/cygnet-XXXXXX".utf8CString)
+        let descriptor = mkstemp(&template)
+        guard descriptor >= 0 else { throw LabError.system("making a temporary file in /tmp") }
+        close(descriptor)
+        let file = template.withUnsafeBufferPointer { String(decoding: $0.dropLast().map(UInt8.init), as: UTF8.self) }
+        defer { unlink(file) }
+        try configuration.write(toFile: file, atomically: false, encoding: .utf8)
+        return try await Command.run([locateExecutable(), "check", "--quiet", file]).status.isSuccess
+    }
+
     /// Writes the configuration; `start` runs the daemon.
     /// - Parameters:
     ///   - start: What the connection's `start` says: `boot`, `demand` or `none`.
+    ///   - dataplane: What is forced on the data plane.
     ///   - daemonEntries: More for the configuration's `daemon`.
     ///   - arguments: More for `cygnet run`, such as `--save-keys`.
     package init(
         at side: Side, of topology: Topology, plan: TunnelPlan, certificate: PKI.Issued? = nil,
         authority: String? = nil,
-        start: String = "none", extraLines: [String] = [], daemonEntries: [String] = [], arguments: [String] = []
+        start: String = "none", extraLines: [String] = [], dataplane: DataplaneChoice = .usual,
+        daemonEntries: [String] = [], arguments: [String] = []
     ) throws {
         self.side = side
         self.arguments = arguments
@@ -63,7 +77,7 @@ package final class CygnetDaemon: Sendable {
         try plan.cygnetText(
             side, socket: socket, secretFile: secretFile, certificate: certificate,
             authority: certificate.flatMap { _ in authority }, start: start, extraLines: extraLines,
-            daemonEntries: daemonEntries
+            daemonEntries: dataplane.daemonEntries + daemonEntries
         ).write(toFile: configurationFile, atomically: false, encoding: .utf8)
     }
 

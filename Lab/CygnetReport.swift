@@ -53,6 +53,20 @@ package struct CygnetStatus: Decodable, Sendable {
         package let packetsIn: Int
         package let packetsOut: Int
         package let drops: [String: Int]
+
+        /// Reasons for which only packets on their way out are dropped.
+        private static let outboundReasons: Set<String> = [
+            "malformed", "no-policy", "discarded-by-policy", "bypass-policy-inside", "ambiguous-fragment",
+            "no-association",
+            "too-big", "outer-too-big", "send-busy", "send-failed", "fragment", "unsupported-header",
+            "sequence-exhausted",
+            "no-room", "cipher-failure",
+        ]
+
+        /// Packets that came from the network and were dropped.
+        package var inboundDrops: Int {
+            drops.filter { !Self.outboundReasons.contains($0.key) }.values.reduce(0, +)
+        }
     }
 
     package let connections: [Connection]

@@ -24,6 +24,7 @@ package final class Laboratory: Sendable {
     private struct Contents {
         var namespaces: [Namespace] = []
         var processes: [ChildProcess] = []
+        var endings: [@Sendable () -> Void] = []
         var isClosed = false
     }
     private let contents = Mutex(Contents())
@@ -76,6 +77,11 @@ package final class Laboratory: Sendable {
         return process
     }
 
+    /// Has something done when the laboratory closes, before anything else is.
+    func atClose(_ ending: @escaping @Sendable () -> Void) {
+        contents.withLock { $0.endings.append(ending) }
+    }
+
     /// A directory in the work directory, private to us.
     package func makeDirectory(_ path: String) throws(LabError) -> String {
         let path = "\(directory)/\(path)"
@@ -93,6 +99,7 @@ package final class Laboratory: Sendable {
             return contents
         }
         guard !contents.isClosed else { return }
+        for ending in contents.endings { ending() }
         for process in contents.processes { process.signal(SIGTERM) }
         let end = ContinuousClock.now + .seconds(3)
         while contents.processes.contains(where: \.isRunning) && ContinuousClock.now < end { usleep(5000) }

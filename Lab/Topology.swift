@@ -16,11 +16,13 @@ package enum Side: String, Sendable, CaseIterable {
 ///        10.1.0.0/24     192.0.2.0/25       192.0.2.128/25       10.2.0.0/24
 ///        fd00:1::/64    2001:db8:1::/64     2001:db8:2::/64      fd00:2::/64
 ///
-/// Every link has both families. With NAT, the router hides the left gateway behind its own right address.
+/// Every link has both families. With NAT, the router hides the left gateway behind its own right address. A relay takes the place
+/// of the router's forwarding between the gateways.
 package struct Topology: Sendable {
     package let laboratory: Laboratory
     package let router: Namespace
     package let isNATed: Bool
+    package private(set) var relay: Relay?
     private let hosts: [Side: Namespace]
     private let gateways: [Side: Namespace]
 
@@ -57,7 +59,9 @@ package struct Topology: Sendable {
 
     // MARK: Building
 
-    package init(in laboratory: Laboratory, isNATed: Bool = false) async throws {
+    /// - Parameter impairments: Has a relay between the gateways that does this to packets; there is no NAT then, and no
+    ///   visitor is reached.
+    package init(in laboratory: Laboratory, isNATed: Bool = false, impairments: Impairments? = nil) async throws {
         self.laboratory = laboratory
         self.isNATed = isNATed
         router = try await laboratory.namespace("router")
@@ -73,9 +77,12 @@ package struct Topology: Sendable {
         for namespace in [router] + Array(gateways.values) + Array(hosts.values) {
             try await namespace.set(Self.quiet)
         }
-        for namespace in [router] + Array(gateways.values) { try await namespace.set(Self.forwarding) }
+        for namespace in gateways.values { try await namespace.set(Self.forwarding("1")) }
+        // A new namespace may have either.
+        try await router.set(Self.forwarding(impairments == nil ? "1" : "0"))
         for side in Side.allCases { try await join(side) }
         if isNATed { try await hideLeft() }
+        if let impairments { try await impair(impairments) }
     }
 
     /// No duplicate address detection, no search for routers, no filter by reverse path: links work at once and carry
@@ -88,10 +95,9 @@ package struct Topology: Sendable {
         ("net/ipv4/conf/default/rp_filter", "0"),
     ]
 
-    private static let forwarding: [(path: String, value: String)] = [
-        ("net/ipv4/ip_forward", "1"),
-        ("net/ipv6/conf/all/forwarding", "1"),
-    ]
+    private static func forwarding(_ value: String) -> [(path: String, value: String)] {
+        [("net/ipv4/ip_forward", value), ("net/ipv6/conf/all/forwarding", value)]
+    }
 
     /// Makes the links and routes from a host over its gateway to the router.
     private func join(_ side: Side) async throws {
@@ -148,6 +154,31 @@ package struct Topology: Sendable {
             "link set lo up", "link set wan up", "addr add \(far)/30 dev wan", "route add default via \(near)",
         ])
         return (namespace, far)
+    }
+
+    private mutating func impair(_ impairments: Impairments) async throws {
+        guard !isNATed else { throw LabError("a relay does not translate addresses") }
+        var links: [Side: RelayLink] = [:]
+        for side in Side.allCases {
+            // It sees what would be on a wire: the gateway's kernel takes super-packets apart.
+            try await gateway(side).ip(["link set dev wan gso_max_segs 1"])
+            links[side] = RelayLink(
+                router: try await linkAddress("\(side)", router), gateway: try await linkAddress("wan", gateway(side)))
+        }
+        let own = Set(Side.allCases.flatMap { side in IPFamily.allCases.map { Self.routerAddress(side, $0) } })
+        let relay = try await Relay(in: router, links: links, own: own, impairments: impairments)
+        laboratory.atClose { relay.stop() }
+        self.relay = relay
+    }
+
+    private func linkAddress(_ device: String, _ namespace: Namespace) async throws(LabError) -> [UInt8] {
+        let line = try await Command.run(["ip", "-n", namespace.name, "-o", "link", "show", "dev", device]).orThrow()
+            .output
+        let words = line.split(whereSeparator: \.isWhitespace)
+        guard let index = words.firstIndex(of: "link/ether"), index + 1 < words.count else {
+            throw LabError("\(device) in \(namespace.name) has no link address")
+        }
+        return words[index + 1].split(separator: ":").compactMap { UInt8($0, radix: 16) }
     }
 
     private func hideLeft() async throws {

@@ -9,7 +9,7 @@ struct Bench: AsyncParsableCommand {
         abstract: "How fast Cygnet is, beside what else does the same on this machine at the same time.",
         subcommands: [
             All.self, ESPCommand.self, HandshakeCommand.self, DaemonCommand.self, TunnelCommand.self, FloodCommand.self,
-            ScaleCommand.self,
+            ScaleCommand.self, EnduranceCommand.self,
         ],
         defaultSubcommand: All.self)
 }

@@ -121,20 +121,11 @@ struct ScaleScenario: Sendable {
     func measure() async throws -> Figures {
         try await Laboratory.with { laboratory in
             let topology = try await Topology(in: laboratory)
-            try await prepare(topology)
+            try await ScaleDaemon.prepare(topology)
             let left = try ScaleDaemon(.left, topology, count: count)
             let right = try ScaleDaemon(.right, topology, count: count)
             return try await run(topology, left, right)
         }
-    }
-
-    /// All addresses of the tunnels are local at the initiator's gateway and host, without being named one by one.
-    private func prepare(_ topology: Topology) async throws {
-        try await topology.gateway(.left).ip([
-            "route add local 172.20.0.0/14 dev lo", "route add 10.64.0.0/10 via 10.1.0.2",
-        ])
-        try await topology.host(.left).ip(["route add local 10.64.0.0/10 dev lo"])
-        try await topology.router.ip(["route add 172.20.0.0/14 via 192.0.2.2"])
     }
 
     private func run(_ topology: Topology, _ left: ScaleDaemon, _ right: ScaleDaemon) async throws -> Figures {

@@ -9,11 +9,15 @@ final class ScaleDaemon: Sendable {
     private let count: Int
     private let head: String
 
-    init(_ side: Side, _ topology: Topology, count: Int) throws {
+    /// - Parameter settings: More for each connection, a line each.
+    init(
+        _ side: Side, _ topology: Topology, count: Int, settings: [String] = [],
+        dataplane: DataplaneChoice = .usual
+    ) throws {
         self.side = side
         self.count = count
         daemon = try CygnetDaemon(
-            at: side, of: topology, plan: TunnelPlan(),
+            at: side, of: topology, plan: TunnelPlan(), dataplane: dataplane,
             daemonEntries: [
                 "state: none",
                 "limits: { half-open: 20000, half-open-per-address: 20000, cookie-threshold: 100000, "
@@ -31,8 +35,18 @@ final class ScaleDaemon: Sendable {
               esp: aes256gcm16
               mobike: no
               lifetimes: { jitter: 0%, ike: 24h, child: 24h }
+            \(settings.map { "  \($0)" }.joined(separator: "\n"))
             """
         try "\(first)\n".write(toFile: daemon.configurationFile, atomically: false, encoding: .utf8)
+    }
+
+    /// All addresses of the tunnels are local at the initiator's gateway and host, without being named one by one.
+    static func prepare(_ topology: Topology) async throws {
+        try await topology.gateway(.left).ip([
+            "route add local 172.20.0.0/14 dev lo", "route add 10.64.0.0/10 via 10.1.0.2",
+        ])
+        try await topology.host(.left).ip(["route add local 10.64.0.0/10 dev lo"])
+        try await topology.router.ip(["route add 172.20.0.0/14 via 192.0.2.2"])
     }
 
     /// The address of the initiator's host that lies in a tunnel.

@@ -8,24 +8,31 @@ import Octets
 struct WireGuard {
     static let port: UInt16 = 51820
 
-    /// Where `Benchmarks/fetch-wireguard-go` puts it.
-    static var directory: String {
-        let environment = ProcessInfo.processInfo.environment
-        let cache = environment["XDG_CACHE_HOME"] ?? "\(environment["HOME"] ?? "/root")/.cache"
-        return "\(cache)/cygnet/wireguard-go"
-    }
-    private static var program: String { "\(directory)/usr/bin/wireguard-go" }
-    static var isThere: Bool { Program.locate(program) != nil }
-    static var version: String {
-        ((try? String(contentsOfFile: "\(directory)/version", encoding: .utf8)) ?? "unknown version")
-            .trimmingCharacters(in: .whitespacesAndNewlines)
+    /// Debian's packages of it, each in a directory of its own.
+    enum Release: String {
+        case trixie, bookworm
+
+        /// Where `Benchmarks/fetch-wireguard-go` puts it.
+        private var directory: String {
+            let environment = ProcessInfo.processInfo.environment
+            let cache = environment["XDG_CACHE_HOME"] ?? "\(environment["HOME"] ?? "/root")/.cache"
+            return "\(cache)/cygnet/wireguard-go\(self == .trixie ? "" : "-\(rawValue)")"
+        }
+        fileprivate var program: String { "\(directory)/usr/bin/wireguard-go" }
+        var isThere: Bool { Program.locate(program) != nil }
+        var name: String { "wireguard-go \(version)" }
+        private var version: String {
+            ((try? String(contentsOfFile: "\(directory)/version", encoding: .utf8)) ?? "of Debian's \(rawValue)")
+                .trimmingCharacters(in: .whitespacesAndNewlines)
+        }
     }
 
     let process: ChildProcess
     let device: String
 
     /// Starts the daemons of both gateways and has them know each other.
-    static func pair(in topology: Topology) async throws -> [WireGuard] {
+    /// - Parameter family: Inside and outside.
+    static func pair(_ release: Release, in topology: Topology, family: IPFamily = .v4) async throws -> [WireGuard] {
         var generator = SystemRandomNumberGenerator()
         let seeds = Side.allCases.map { _ in
             SecretOctets((0..<32).map { _ in UInt8.random(in: 0...255, using: &generator) })
@@ -34,23 +41,28 @@ struct WireGuard {
         var daemons: [WireGuard] = []
         for (index, side) in Side.allCases.enumerated() {
             daemons.append(
-                try await WireGuard(at: side, of: topology, seed: seeds[index], peer: publicValues[1 - index]))
+                try await WireGuard(
+                    release, at: side, of: topology, family, seed: seeds[index], peer: publicValues[1 - index]))
         }
         return daemons
     }
 
-    private init(at side: Side, of topology: Topology, seed: SecretOctets, peer: [UInt8]) async throws {
+    private init(
+        _ release: Release, at side: Side, of topology: Topology, _ family: IPFamily, seed: SecretOctets, peer: [UInt8]
+    ) async throws {
         device = "wg\(side)"
         let gateway = topology.gateway(side)
-        process = try topology.laboratory.start(
-            [Self.program, "-f", device], in: gateway, logFile: "\(topology.laboratory.directory)/\(device).log")
         let socket = "/run/wireguard/\(device).sock"
+        // Of a daemon that was killed.
+        unlink(socket)
+        process = try topology.laboratory.start(
+            [release.program, "-f", device], in: gateway, logFile: "\(topology.laboratory.directory)/\(device).log")
         let end = ContinuousClock.now + .seconds(5)
         while access(socket, F_OK) != 0 {
             guard process.isRunning, ContinuousClock.now < end else { throw LabError("wireguard-go did not come up") }
             try await Task.sleep(for: .milliseconds(10))
         }
-        let network = Topology.network(side.other, .v4)
+        let network = Topology.network(side.other, family)
         try Self.control(
             socket,
             """
@@ -58,12 +70,14 @@ struct WireGuard {
             private_key=\(seed.unprotected.hexadecimal)
             listen_port=\(Self.port)
             public_key=\(peer.hexadecimal)
-            endpoint=\(Topology.outerAddress(side.other, .v4)):\(Self.port)
+            endpoint=\(SocketAddress(Topology.outerAddress(side.other, family), port: Self.port))
             allowed_ip=\(network)
 
 
             """)
-        try await gateway.ip(["link set \(device) up", "route add \(network) dev \(device)"])
+        try await gateway.ip([
+            "link set \(device) up", "route add \(network) dev \(device)",
+        ])
     }
 
     /// Gives a request over the control socket; every answer ends with `errno=`.
