@@ -75,7 +75,7 @@ struct PacketSlots: ~Copyable {
                 let result = sa.layOut(slot, offset: OutboundSA.headroom, count: size)
                 guard result.drop == nil, let base = slot.baseAddress else { continue }
                 (work + index).initialize(
-                    to: CipherPacket(octets: base + result.offset, count: result.count, sequence: sa.lastUsedSequence))
+                    to: CipherPacket(octets: base + result.offset, count: result.count, sequence: result.sequence))
                 innerCounts[index] = size
             }
             let packets = UnsafeMutableBufferPointer(start: work + start, count: end - start)
