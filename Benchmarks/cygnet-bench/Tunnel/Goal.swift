@@ -32,10 +32,10 @@ struct Goal: Sendable {
     }
 
     /// The value reached, if all took part.
-    func reached(_ median: (Carrier, Quantity) -> Double?) -> Double? {
-        guard let own = median(carrier, quantity) else { return nil }
+    func reached(_ figure: (Carrier, Quantity) -> Double?) -> Double? {
+        guard let own = figure(carrier, quantity) else { return nil }
         guard let reference else { return own }
-        return median(reference, quantity).flatMap { $0 > 0 ? own / $0 : nil }
+        return figure(reference, quantity).flatMap { $0 > 0 ? own / $0 : nil }
     }
 
     func isMet(by value: Double) -> Bool { bound == .atLeast ? value >= self.value : value <= self.value }

@@ -54,6 +54,15 @@ enum Quantity: Hashable, CaseIterable, Sendable {
         }
     }
 
+    /// Whether it counts what should not be: then the worst run tells, not the middle one.
+    private var isFault: Bool { [.reordered, .unanswered, .lost, .overflowed].contains(self) }
+
+    /// The one value for several runs; `nil` for none.
+    func summary(_ values: [Double]) -> Double? {
+        if values.isEmpty { return nil }
+        return isFault ? values.max() : values.median
+    }
+
     /// Whether the lowest and the highest of the runs are told beside the median.
     var hasRange: Bool { self == .throughput || self == .lossless || self == .roundTrip }
 

@@ -109,8 +109,5 @@ struct MeasureSeries {
         (runs[carrier] ?? []).compactMap { $0[quantity] }
     }
 
-    func median(_ carrier: Carrier, _ quantity: Quantity) -> Double? {
-        let values = values(carrier, quantity)
-        return values.isEmpty ? nil : values.median
-    }
+    func summary(_ carrier: Carrier, _ quantity: Quantity) -> Double? { quantity.summary(values(carrier, quantity)) }
 }

@@ -25,7 +25,7 @@ struct TunnelReport {
     private var method: String {
         """
         From the left host over both gateways and the router to the right host, all on this machine: every part shares its \
-        processors. Medians of \(rounds) run\(rounds == 1 ? "" : "s"), the carriers of a measure in turn, each run with namespaces \
+        processors. Medians of \(rounds) run\(rounds == 1 ? "" : "s"), of faults the most, the carriers of a measure in turn, each run with namespaces \
         of its own. Before it, with nothing started, the right host cannot be reached; after it, the counters of the tunnel \
         device at both ends have to hold all octets delivered. Cygnet has ESP in UDP and AES-256-GCM where nothing else is said, \
         strongSwan AES-256-GCM, wireguard-go ChaCha20-Poly1305. TCP is iperf3 for \(length.seconds) s; processor seconds are those \
@@ -40,7 +40,7 @@ struct TunnelReport {
         for one in series {
             for goal in one.measure.goals where one.carriers.contains(goal.carrier) || one.absent.contains(goal.carrier)
             {
-                let reached = goal.reached(one.median)
+                let reached = goal.reached(one.summary)
                 let met = reached.map { goal.isMet(by: $0) ? "yes" : "no" } ?? "–"
                 let digits = goal.reference == nil ? 0 : 2
                 rows.append([
@@ -68,7 +68,7 @@ struct TunnelReport {
                 var row = [carrier.name]
                 for quantity in present {
                     let values = one.values(carrier, quantity)
-                    row.append(values.isEmpty ? "–" : quantity.text(values.median))
+                    row.append(quantity.summary(values).map(quantity.text) ?? "–")
                     guard quantity.hasRange else { continue }
                     let ends = [values.min(), values.max()].compactMap { $0.map(quantity.text) }
                     row.append(ends.isEmpty ? "–" : ends.joined(separator: " – "))
