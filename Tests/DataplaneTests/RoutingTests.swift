@@ -168,7 +168,8 @@ struct RoutingTests {
         "Two hundred tunnels lead inside each by few rules, also from this host; what no policy has goes its usual way")
     func many() throws {
         let namespace = try TestNamespace()
-        try namespace.mustIP("link add outside type dummy")
+        try namespace.mustIP("link add outside type veth peer name far")
+        try namespace.mustIP("link set far up")
         try namespace.mustIP("link set outside up")
         try namespace.mustIP("addr add 192.0.2.1/24 dev outside")
         try namespace.mustIP("addr add 2001:db8:ffff::1/64 dev outside nodad")
