@@ -118,7 +118,7 @@ struct MultiBufferGCM: ~Copyable, Sendable {
 
     func seal(_ packets: UnsafeMutableBufferPointer<CipherPacket>, extended: Bool) {
         let salt = scratch.octets.load(fromByteOffset: Self.salt, as: UInt32.self)
-        withUnsafeTemporaryAllocation(byteCount: Self.chunk * Self.recordLength, alignment: 64) { records in
+        withUnsafeTemporaryAllocation(byteCount: Self.chunk * Self.recordLength, alignment: 16) { records in
             guard let records = records.baseAddress else { return }
             var start = 0
             while start < packets.count {
@@ -152,7 +152,7 @@ struct MultiBufferGCM: ~Copyable, Sendable {
     func open(_ packets: UnsafeMutableBufferPointer<CipherPacket>, extended: Bool) {
         let salt = scratch.octets.load(fromByteOffset: Self.salt, as: UInt32.self)
         let tag = scratch.octets + Self.tag
-        withUnsafeTemporaryAllocation(byteCount: Self.chunk * Self.recordLength, alignment: 64) { records in
+        withUnsafeTemporaryAllocation(byteCount: Self.chunk * Self.recordLength, alignment: 16) { records in
             guard let records = records.baseAddress else { return }
             var start = 0
             while start < packets.count {
