@@ -129,7 +129,7 @@ public struct InboundSA: ~Copyable, Sendable {
         let count = packet.count
         let payload = count - ESPOverhead.espHeader - cipher.ivLength - cipher.icvLength
         guard let base = packet.buffer.baseAddress, packet.offset >= 0, count <= packet.buffer.count - packet.offset,
-            payload >= ESPOverhead.trailer, payload % cipher.blockSize == 0
+            payload >= ESPOverhead.trailer, payload & (cipher.blockSize - 1) == 0
         else { return refuse(&packet, .malformedESP) }
         let octets = base + packet.offset
         guard UnsafeRawPointer(octets).networkUInt32(at: 0) == spi else { return refuse(&packet, .wrongSPI) }

@@ -37,6 +37,8 @@ public struct OutboundSA: ~Copyable, Sendable {
     public private(set) var overhead: ESPOverhead
 
     private var cipher: PacketCipher
+    /// ``mode``, which is too large to be looked at for every packet.
+    private let isTransport: Bool
     private let encryption: EncryptionAlgorithm
     private let integrity: IntegrityAlgorithm?
     private let selectors: SelectorSet
@@ -63,6 +65,7 @@ public struct OutboundSA: ~Copyable, Sendable {
             integrity: parameters.integrity, integrityKey: parameters.integrityKey, use: .sealing, provider: provider)
         spi = parameters.spi
         mode = parameters.mode
+        isTransport = parameters.mode.isTransport
         isExtended = parameters.extendedSequenceNumbers
         options = parameters.options
         encryption = parameters.encryption
@@ -120,7 +123,7 @@ public struct OutboundSA: ~Copyable, Sendable {
         guard let base = buffer.baseAddress, offset >= 0, count >= IPHeader.v4MinimumLength,
             count <= buffer.count - offset
         else { return dropped(.malformedInner) }
-        if mode.isTransport { return layOutTransport(buffer, base, offset: offset, count: count) }
+        if isTransport { return layOutTransport(buffer, base, offset: offset, count: count) }
         let inner = UnsafeRawPointer(base + offset)
         let nextHeader: UInt8
         let innerClass: UInt8
@@ -244,10 +247,11 @@ public struct OutboundSA: ~Copyable, Sendable {
     @inline(__always)
     private func writeTrailer(_ inner: UnsafeMutableRawPointer, count: Int, room: Int, nextHeader: UInt8) -> Int? {
         let alignment = overhead.alignment
-        func aligned(_ count: Int) -> Int { (count + ESPOverhead.trailer + alignment - 1) / alignment * alignment }
+        // A power of two.
+        func aligned(_ count: Int) -> Int { (count + ESPOverhead.trailer + alignment - 1) & ~(alignment - 1) }
         var count = count
         // Only an inner packet's own length lets the receiver tell such padding (RFC 4303, section 2.7).
-        if !mode.isTransport, let target = options.tfcPaddingTo, target > count {
+        if !isTransport, let target = options.tfcPaddingTo, target > count {
             // As far as the buffer goes, and the 16 bits of an IP packet's length.
             let filled = min(target, 0xffff, room / alignment * alignment - ESPOverhead.trailer)
             if filled > count {

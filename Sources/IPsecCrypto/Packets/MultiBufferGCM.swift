@@ -30,15 +30,20 @@ struct MultiBufferGCM: ~Copyable, Sendable {
     private let scratch: Scratch
     private let ivLength: Int
     private let icvLength: Int
+    /// Octets before the payload, and all but the payload.
+    private let textOffset: Int
+    private let overhead: Int
     private let encrypts: Bool
     private let use: CipherUse
 
     private static let salt = Int(CYGNET_MB_GCM_CONTEXT)
     private static let tag = salt + 16
 
-    /// Laid out for a packet: its nonce, then its associated data with an extended sequence number.
+    /// Laid out for a packet: its nonce, its associated data with an extended sequence number, and octets of its payload, which
+    /// are 0 if it can be none.
     private static let recordLength = 32
     private static let associatedData = 16
+    private static let length = 28
     /// Packets whose records fit into memory that Swift is sure to take from the stack.
     private static let chunk = 1024 / recordLength
 
@@ -63,6 +68,8 @@ struct MultiBufferGCM: ~Copyable, Sendable {
         self.finishCode = finishCode
         ivLength = algorithm.ivLength
         icvLength = algorithm.icvLength
+        textOffset = ESPLayout.iv + algorithm.ivLength
+        overhead = ESPLayout.iv + algorithm.ivLength + algorithm.icvLength
         self.use = use
         encrypts = !algorithm.leavesPayloadReadable
         scratch = Scratch(count: Self.tag + 16)
@@ -73,29 +80,27 @@ struct MultiBufferGCM: ~Copyable, Sendable {
 
     deinit { cygnet_mb_gcm_key_free(key) }
 
-    /// Octets of payload in a packet of so many, if it can be one.
-    @inline(__always)
-    private func payloadLength(_ count: Int) -> Int? {
-        guard let length = ESPLayout.length(count, without: ESPLayout.iv + ivLength + icvLength), length > 0 else {
-            return nil
-        }
-        return Int(length)
-    }
-
-    /// Lays out nonce and associated data for a packet with this IV.
+    /// Lays out nonce and associated data for a packet with this IV, and the length of its payload.
     @inline(__always)
     private func layOut(
-        _ record: UnsafeMutableRawPointer, _ packet: borrowing CipherPacket, salt: UInt32, iv: UInt64, extended: Bool
+        _ record: UnsafeMutableRawPointer, _ packet: borrowing CipherPacket, length: UInt32, salt: UInt32, iv: UInt64,
+        extended: Bool
     ) {
         Twelve(salt, iv).write(to: record)
-        guard extended else { return }
-        Twelve(associatedDataOf: packet).write(to: record + Self.associatedData)
+        if extended { Twelve(associatedDataOf: packet).write(to: record + Self.associatedData) }
+        record.storeBytes(of: length, toByteOffset: Self.length, as: UInt32.self)
+    }
+
+    /// Octets of payload in a packet of so many; 0 if it can be none.
+    @inline(__always)
+    private func payloadLength(_ count: Int) -> UInt32 {
+        count > overhead && count <= Int(Int32.max) ? UInt32(truncatingIfNeeded: count &- overhead) : 0
     }
 
     /// Encrypts or decrypts, and writes the tag; a GMAC only the tag.
     @inline(__always)
     private func run(
-        _ cipher: Cipher, _ packet: UnsafeMutableRawPointer, _ length: Int, _ record: UnsafeMutableRawPointer,
+        _ cipher: Cipher, _ packet: UnsafeMutableRawPointer, _ length: UInt64, _ record: UnsafeMutableRawPointer,
         extended: Bool, tag: UnsafeMutableRawPointer
     ) {
         let octets = packet.assumingMemoryBound(to: UInt8.self)
@@ -104,86 +109,87 @@ struct MultiBufferGCM: ~Copyable, Sendable {
         let associatedLength = extended ? Twelve.count : UInt64(ESPLayout.iv)
         let tag = tag.assumingMemoryBound(to: UInt8.self)
         let context = OpaquePointer(scratch.octets)
-        let text = octets + (ESPLayout.iv + ivLength)
         guard encrypts else {
             beginCode(key, context, nonce, Twelve.count)
             authenticate(key, context, associated, associatedLength)
-            authenticate(key, context, octets + ESPLayout.iv, UInt64(ivLength + length))
+            authenticate(key, context, octets + ESPLayout.iv, UInt64(ivLength) &+ length)
             finishCode(key, context, tag, UInt64(icvLength))
             return
         }
-        cipher(
-            key, context, text, text, UInt64(length), nonce, associated, associatedLength, tag, UInt64(icvLength))
+        let text = octets + textOffset
+        cipher(key, context, text, text, length, nonce, associated, associatedLength, tag, UInt64(icvLength))
+    }
+
+    /// Calls `layOut` for each packet with its length and a record to fill, and `work` for those that it has given a length.
+    @inline(__always)
+    private func inChunks(
+        _ packets: UnsafeMutableBufferPointer<CipherPacket>,
+        layOut: (inout CipherPacket, UInt32, UnsafeMutableRawPointer) -> Void,
+        work: (inout CipherPacket, UInt64, UnsafeMutableRawPointer) -> Void
+    ) {
+        withUnsafeTemporaryAllocation(byteCount: Self.chunk * Self.recordLength, alignment: 16) { records in
+            guard let records = records.baseAddress else { return }
+            var start = 0
+            while start < packets.count {
+                let end = min(start &+ Self.chunk, packets.count)
+                for index in start..<end {
+                    let length = payloadLength(packets[index].count)
+                    layOut(&packets[index], length, records + (index &- start) &* Self.recordLength)
+                }
+                for index in start..<end {
+                    let record = records + (index &- start) &* Self.recordLength
+                    let length = record.load(fromByteOffset: Self.length, as: UInt32.self)
+                    packets[index].isGood = false
+                    guard length > 0 else { continue }
+                    work(&packets[index], UInt64(length), record)
+                }
+                start = end
+            }
+        }
     }
 
     func seal(_ packets: UnsafeMutableBufferPointer<CipherPacket>, extended: Bool) {
         let salt = scratch.octets.load(fromByteOffset: Self.salt, as: UInt32.self)
-        withUnsafeTemporaryAllocation(byteCount: Self.chunk * Self.recordLength, alignment: 64) { records in
-            guard let records = records.baseAddress else { return }
-            var start = 0
-            while start < packets.count {
-                let end = min(start + Self.chunk, packets.count)
-                for index in start..<end {
-                    let record = records + (index - start) * Self.recordLength
-                    let packet = packets[index]
-                    packets[index].isGood = use.seals && payloadLength(packet.count) != nil
-                    guard packets[index].isGood else { continue }
-                    if ivLength > 0 {
-                        let iv = packet.sequence.bigEndian
-                        packet.octets.storeBytes(of: iv, toByteOffset: ESPLayout.iv, as: UInt64.self)
-                        layOut(record, packet, salt: salt, iv: iv, extended: extended)
-                    } else {
-                        layOut(record, packet, salt: salt, iv: packet.implicitIV(extended), extended: extended)
-                    }
-                }
-                for index in start..<end {
-                    let packet = packets[index]
-                    guard packet.isGood, let length = payloadLength(packet.count) else { continue }
-                    run(
-                        encrypt, packet.octets, length, records + (index - start) * Self.recordLength,
-                        extended: extended,
-                        tag: packet.octets + (packet.count - icvLength))
-                }
-                start = end
+        let seals = use.seals
+        inChunks(packets) { packet, length, record in
+            guard length > 0, seals else {
+                return record.storeBytes(of: 0, toByteOffset: Self.length, as: UInt32.self)
             }
+            if ivLength > 0 {
+                let iv = packet.sequence.bigEndian
+                packet.octets.storeBytes(of: iv, toByteOffset: ESPLayout.iv, as: UInt64.self)
+                layOut(record, packet, length: length, salt: salt, iv: iv, extended: extended)
+            } else {
+                layOut(
+                    record, packet, length: length, salt: salt, iv: packet.implicitIV(extended), extended: extended)
+            }
+        } work: { packet, length, record in
+            run(
+                encrypt, packet.octets, length, record, extended: extended,
+                tag: packet.octets + (packet.count &- icvLength))
+            packet.isGood = true
         }
     }
 
     func open(_ packets: UnsafeMutableBufferPointer<CipherPacket>, extended: Bool) {
         let salt = scratch.octets.load(fromByteOffset: Self.salt, as: UInt32.self)
         let tag = scratch.octets + Self.tag
-        withUnsafeTemporaryAllocation(byteCount: Self.chunk * Self.recordLength, alignment: 64) { records in
-            guard let records = records.baseAddress else { return }
-            var start = 0
-            while start < packets.count {
-                let end = min(start + Self.chunk, packets.count)
-                for index in start..<end {
-                    let packet = packets[index]
-                    guard payloadLength(packet.count) != nil else { continue }
-                    let iv =
-                        ivLength > 0
-                        ? packet.octets.loadUnaligned(fromByteOffset: ESPLayout.iv, as: UInt64.self)
-                        : packet.implicitIV(extended)
-                    layOut(
-                        records + (index - start) * Self.recordLength, packet, salt: salt, iv: iv, extended: extended)
-                }
-                for index in start..<end {
-                    let packet = packets[index]
-                    packets[index].isGood = false
-                    guard use.opens, let length = payloadLength(packet.count) else { continue }
-                    run(
-                        decrypt, packet.octets, length, records + (index - start) * Self.recordLength,
-                        extended: extended,
-                        tag: tag)
-                    packets[index].isGood =
-                        CRYPTO_memcmp(tag, packet.octets + (packet.count - icvLength), icvLength) == 0
-                    guard !packets[index].isGood else { continue }
-                    // It has been decrypted before its tag was known; nobody shall see what was not authentic.
-                    (packet.octets + (ESPLayout.iv + ivLength)).initializeMemory(
-                        as: UInt8.self, repeating: 0, count: length)
-                }
-                start = end
+        let opens = use.opens
+        inChunks(packets) { packet, length, record in
+            guard length > 0, opens else {
+                return record.storeBytes(of: 0, toByteOffset: Self.length, as: UInt32.self)
             }
+            let iv =
+                ivLength > 0
+                ? packet.octets.loadUnaligned(fromByteOffset: ESPLayout.iv, as: UInt64.self)
+                : packet.implicitIV(extended)
+            layOut(record, packet, length: length, salt: salt, iv: iv, extended: extended)
+        } work: { packet, length, record in
+            run(decrypt, packet.octets, length, record, extended: extended, tag: tag)
+            packet.isGood = CRYPTO_memcmp(tag, packet.octets + (packet.count &- icvLength), icvLength) == 0
+            guard !packet.isGood else { return }
+            // It has been decrypted before its tag was known; nobody shall see what was not authentic.
+            (packet.octets + textOffset).initializeMemory(as: UInt8.self, repeating: 0, count: Int(length))
         }
     }
 }

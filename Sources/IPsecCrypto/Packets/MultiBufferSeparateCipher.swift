@@ -71,7 +71,7 @@ struct MultiBufferSeparateCipher: ~Copyable, Sendable {
     @inline(__always)
     private func ciphertextLength(_ count: Int) -> Int? {
         guard let length = ESPLayout.jobLength(count, without: ESPLayout.iv + ivLength + icvLength),
-            length % blockSize == 0
+            length & (blockSize - 1) == 0
         else { return nil }
         return length
     }

@@ -25,8 +25,8 @@ public struct PacketCipher: ~Copyable, Sendable {
     public let ivLength: Int
     /// Octets of the integrity check value at the end of each packet.
     public let icvLength: Int
-    /// Payload and ESP trailer together must be a multiple of so many octets: 16 for CBC, 1 for the others. ESP asks for 4
-    /// besides (RFC 4303, section 2.4).
+    /// Payload and ESP trailer together must be a multiple of so many octets, a power of two: 16 for CBC, 1 for the others. ESP asks
+    /// for 4 besides (RFC 4303, section 2.4).
     public let blockSize: Int
 
     /// - Parameters:
