@@ -47,6 +47,8 @@ public struct ReceivedPacket: Sendable {
 public struct InboundSA: ~Copyable, Sendable {
     public let spi: UInt32
     public let mode: SAMode
+    /// Whether the mode is transport mode: to ask the mode itself copies all that it holds.
+    public let isTransport: Bool
     public private(set) var counters = SACounters()
 
     private var cipher: PacketCipher
@@ -69,6 +71,7 @@ public struct InboundSA: ~Copyable, Sendable {
             integrity: parameters.integrity, integrityKey: parameters.integrityKey, use: .opening, provider: provider)
         spi = parameters.spi
         mode = parameters.mode
+        isTransport = parameters.mode.isTransport
         selectors = SelectorSet(local: parameters.localSelectors, remote: parameters.remoteSelectors)
         window = ReplayWindow(
             size: parameters.replayWindow, extended: parameters.extendedSequenceNumbers, highest: highestSequence)

@@ -37,8 +37,8 @@ public struct OutboundSA: ~Copyable, Sendable {
     public private(set) var overhead: ESPOverhead
 
     private var cipher: PacketCipher
-    /// ``mode``, which is too large to be looked at for every packet.
-    private let isTransport: Bool
+    /// Whether the mode is transport mode: to ask the mode itself copies all that it holds.
+    public let isTransport: Bool
     private let encryption: EncryptionAlgorithm
     private let integrity: IntegrityAlgorithm?
     private let selectors: SelectorSet
@@ -96,7 +96,7 @@ public struct OutboundSA: ~Copyable, Sendable {
     ///
     /// - Parameter front: in transport mode, octets of the packet that stay before the ESP header.
     public func maximumSize(outerMTU: Int, front: Int) -> Int {
-        mode.isTransport
+        isTransport
             ? overhead.maximumSize(outerMTU: outerMTU, front: front) : overhead.maximumInnerSize(outerMTU: outerMTU)
     }
 

@@ -269,7 +269,7 @@ struct InboundWorker: ~Copyable {
         pendingCount += 1
         pending = entry
         // The header that transport mode writes reaches into the datagram before, if that was joined with this.
-        if entry.pointee.sa.mode.isTransport, offset > header {
+        if entry.pointee.sa.isTransport, offset > header {
             open()
             deliver()
         }

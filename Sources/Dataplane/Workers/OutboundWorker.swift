@@ -165,7 +165,7 @@ struct OutboundWorker: ~Copyable {
         counters.moved.packetsIn &+= UInt64(packets)
         guard let entry = flows[selector] ?? find(selector, packets: packets) else { return }
 
-        let front = entry.pointee.sa.mode.isTransport ? Self.front(header, octets) : nil
+        let front = entry.pointee.sa.isTransport ? Self.front(header, octets) : nil
         let largest = min(
             entry.pointee.sa.maximumSize(
                 outerMTU: entry.pointee.path.value(at: Instant(nanoseconds: now)),
