@@ -107,4 +107,20 @@ struct CombinedPacketCipher: ~Copyable, Sendable {
         (packet + payload).initializeMemory(as: UInt8.self, repeating: 0, count: Int(length))
         return false
     }
+
+    func seal(_ packets: UnsafeMutableBufferPointer<CipherPacket>, extended: Bool) {
+        for index in packets.indices {
+            let packet = packets[index]
+            packets[index].isGood = seal(
+                packet.octets, count: packet.count, sequence: packet.sequence, extended: extended)
+        }
+    }
+
+    func open(_ packets: UnsafeMutableBufferPointer<CipherPacket>, extended: Bool) {
+        for index in packets.indices {
+            let packet = packets[index]
+            packets[index].isGood = open(
+                packet.octets, count: packet.count, sequenceHigh: packet.sequenceHigh, extended: extended)
+        }
+    }
 }

@@ -7,6 +7,8 @@ struct MultiBufferCombinedCipher: ~Copyable, Sendable {
     /// One for each direction that the cipher is used for.
     private let sealing: MultiBufferKeys?
     private let opening: MultiBufferKeys?
+    /// Does a packet that is alone, with AES-CCM, of which a job alone is slow.
+    private let alone: CombinedPacketCipher?
     private let salt: Scratch
     private let saltLength: Int
     private let ivLength: Int
@@ -29,6 +31,8 @@ struct MultiBufferCombinedCipher: ~Copyable, Sendable {
         }
         let sealing = use.seals ? try keys(encrypting: true) : nil
         let opening = use.opens ? try keys(encrypting: false) : nil
+        alone =
+            algorithm.mode == .ccm ? try CombinedPacketCipher(algorithm, key: key, salt: salt, use: use) : nil
         self.sealing = sealing
         self.opening = opening
         saltLength = algorithm.saltLength
@@ -62,6 +66,12 @@ struct MultiBufferCombinedCipher: ~Copyable, Sendable {
     }
 
     func seal(_ packets: UnsafeMutableBufferPointer<CipherPacket>, extended: Bool) {
+        if packets.count == 1 {
+            switch alone {
+            case let alone?: return alone.seal(packets, extended: extended)
+            case nil: break
+            }
+        }
         packets.inParts { thread, packets in
             var count = 0
             for index in packets.indices {
@@ -93,6 +103,12 @@ struct MultiBufferCombinedCipher: ~Copyable, Sendable {
     }
 
     func open(_ packets: UnsafeMutableBufferPointer<CipherPacket>, extended: Bool) {
+        if packets.count == 1 {
+            switch alone {
+            case let alone?: return alone.open(packets, extended: extended)
+            case nil: break
+            }
+        }
         packets.inParts { thread, packets in
             var count = 0
             for index in packets.indices {

@@ -8,6 +8,9 @@ struct MultiBufferSeparateCipher: ~Copyable, Sendable {
     /// One for each direction that the cipher is used for.
     private let sealing: MultiBufferKeys?
     private let opening: MultiBufferKeys?
+    /// Does batches that are too small for jobs.
+    private let few: SeparatePacketCipher
+    private let fewestJobs: Int
     /// What encrypts sequence numbers to IVs of CBC.
     private let ivGeneration: CipherContext?
     /// The nonce of counter mode (RFC 3686, section 4).
@@ -55,6 +58,9 @@ struct MultiBufferSeparateCipher: ~Copyable, Sendable {
         let ivGeneration =
             use.seals && algorithm.mode == .cbc
             ? try CipherContext(EVP_aes_256_ecb(), key: SeparatePacketCipher.ivKey(of: key), encrypting: true) : nil
+        few = try SeparatePacketCipher(
+            algorithm, key: material, integrity: integrity, integrityKey: integrityKey, use: use)
+        fewestJobs = integrity.fewestJobs
         self.sealing = sealing
         self.opening = opening
         self.ivGeneration = ivGeneration
@@ -140,6 +146,7 @@ struct MultiBufferSeparateCipher: ~Copyable, Sendable {
     }
 
     func seal(_ packets: UnsafeMutableBufferPointer<CipherPacket>, extended: Bool) {
+        guard packets.count >= fewestJobs else { return few.seal(packets, extended: extended) }
         packets.inParts { thread, packets in
             for index in packets.indices {
                 packets[index].isGood = ciphertextLength(packets[index].count) != nil
@@ -171,6 +178,7 @@ struct MultiBufferSeparateCipher: ~Copyable, Sendable {
     }
 
     func open(_ packets: UnsafeMutableBufferPointer<CipherPacket>, extended: Bool) {
+        guard packets.count >= fewestJobs else { return few.open(packets, extended: extended) }
         packets.inParts { thread, packets in
             var count = 0
             for index in packets.indices {

@@ -19,7 +19,7 @@ public struct PacketCipher: ~Copyable, Sendable {
     }
 
     private let implementation: Implementation
-    /// The library that does the work.
+    /// The library that does the work; beside ipsec-mb, libcrypto may do batches of a few packets.
     public let provider: CipherProvider
     /// Octets of the IV in each packet; 0 without encryption, and where the IV is implicit (RFC 8750).
     public let ivLength: Int
@@ -150,18 +150,8 @@ public struct PacketCipher: ~Copyable, Sendable {
     ///   - extended: whether the SA has extended sequence numbers.
     public mutating func seal(_ packets: UnsafeMutableBufferPointer<CipherPacket>, extended: Bool) {
         switch implementation {
-        case .combined(let cipher):
-            for index in packets.indices {
-                let packet = packets[index]
-                packets[index].isGood = cipher.seal(
-                    packet.octets, count: packet.count, sequence: packet.sequence, extended: extended)
-            }
-        case .separate(let cipher):
-            for index in packets.indices {
-                let packet = packets[index]
-                packets[index].isGood = cipher.seal(
-                    packet.octets, count: packet.count, sequence: packet.sequence, extended: extended)
-            }
+        case .combined(let cipher): cipher.seal(packets, extended: extended)
+        case .separate(let cipher): cipher.seal(packets, extended: extended)
         case .multiBufferGCM(let cipher): cipher.seal(packets, extended: extended)
         case .multiBufferCombined(let cipher): cipher.seal(packets, extended: extended)
         case .multiBufferSeparate(let cipher): cipher.seal(packets, extended: extended)
@@ -176,18 +166,8 @@ public struct PacketCipher: ~Copyable, Sendable {
     ///   - extended: whether the SA has extended sequence numbers.
     public mutating func open(_ packets: UnsafeMutableBufferPointer<CipherPacket>, extended: Bool) {
         switch implementation {
-        case .combined(let cipher):
-            for index in packets.indices {
-                let packet = packets[index]
-                packets[index].isGood = cipher.open(
-                    packet.octets, count: packet.count, sequenceHigh: packet.sequenceHigh, extended: extended)
-            }
-        case .separate(let cipher):
-            for index in packets.indices {
-                let packet = packets[index]
-                packets[index].isGood = cipher.open(
-                    packet.octets, count: packet.count, sequenceHigh: packet.sequenceHigh, extended: extended)
-            }
+        case .combined(let cipher): cipher.open(packets, extended: extended)
+        case .separate(let cipher): cipher.open(packets, extended: extended)
         case .multiBufferGCM(let cipher): cipher.open(packets, extended: extended)
         case .multiBufferCombined(let cipher): cipher.open(packets, extended: extended)
         case .multiBufferSeparate(let cipher): cipher.open(packets, extended: extended)

@@ -169,4 +169,20 @@ struct SeparatePacketCipher: ~Copyable, Sendable {
         if !isOpen { payload.initializeMemory(as: UInt8.self, repeating: 0, count: Int(length)) }
         return isOpen
     }
+
+    func seal(_ packets: UnsafeMutableBufferPointer<CipherPacket>, extended: Bool) {
+        for index in packets.indices {
+            let packet = packets[index]
+            packets[index].isGood = seal(
+                packet.octets, count: packet.count, sequence: packet.sequence, extended: extended)
+        }
+    }
+
+    func open(_ packets: UnsafeMutableBufferPointer<CipherPacket>, extended: Bool) {
+        for index in packets.indices {
+            let packet = packets[index]
+            packets[index].isGood = open(
+                packet.octets, count: packet.count, sequenceHigh: packet.sequenceHigh, extended: extended)
+        }
+    }
 }
