@@ -33,8 +33,8 @@ struct SALoad: ~Copyable {
                 (0..<algorithm.encryption.keyMaterialLength).map { UInt8(truncatingIfNeeded: $0 &* 37 &+ index &* 11) })
             ends.outbound.encryptionKey = key
             ends.inbound.encryptionKey = key
-            (outbound.baseAddress.unsafelyUnwrapped + index).initialize(to: try OutboundSA(ends.outbound))
-            (inbound.baseAddress.unsafelyUnwrapped + index).initialize(to: try InboundSA(ends.inbound))
+            outbound.initializeElement(at: index, to: try OutboundSA(ends.outbound))
+            inbound.initializeElement(at: index, to: try InboundSA(ends.inbound))
         }
         octetsPerTunnel = (try Self.residentOctets() - before) / Double(count)
     }

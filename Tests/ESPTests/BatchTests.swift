@@ -18,8 +18,8 @@ private struct Batch: ~Copyable {
             let slot = UnsafeMutableRawBufferPointer(
                 rebasing: memory[index * Self.stride..<(index + 1) * Self.stride])
             UnsafeMutableRawBufferPointer(rebasing: slot[64...]).copyBytes(from: packet)
-            (packets.baseAddress! + index).initialize(
-                to: ReceivedPacket(slot, offset: 64, count: packet.count, outer: ReceivedHeader()))
+            packets.initializeElement(
+                at: index, to: ReceivedPacket(slot, offset: 64, count: packet.count, outer: ReceivedHeader()))
         }
     }
 
