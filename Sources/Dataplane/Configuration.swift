@@ -36,6 +36,9 @@ extension UserspaceDataplane {
         /// Largest path MTU assumed towards a peer before anything is learnt.
         public var outerMTU = 1500
 
+        /// Packets that may wait in the device for the worker. A tick of the scheduler's is 2000 packets of a fast sender's, and
+        /// the kernel's own 500 would be full.
+        public var queueLength = 4096
         /// Kernel buffers of each socket, in octets.
         public var socketBuffer = 4 << 20
         /// What of the kernel's is used to handle many packets at once, where it has it.

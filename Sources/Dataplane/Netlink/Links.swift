@@ -35,7 +35,11 @@ enum Links {
     }
 
     /// Gives a device its MTU, keeps the kernel from making IPv6 addresses for it, and turns it on.
-    static func bringUp(_ index: UInt32, mtu: Int, _ socket: inout NetlinkSocket) throws(DataplaneError) {
+    ///
+    /// - Parameter queueLength: packets that may wait in it.
+    static func bringUp(
+        _ index: UInt32, mtu: Int, queueLength: Int, _ socket: inout NetlinkSocket
+    ) throws(DataplaneError) {
         var header = ifinfomsg()
         header.ifi_index = Int32(index)
         var addressing = NetlinkRequest(RTM_NEWLINK, header)
@@ -52,6 +56,7 @@ enum Links {
         header.ifi_change = UInt32(IFF_UP)
         var up = NetlinkRequest(RTM_NEWLINK, header)
         up.attribute(Int(IFLA_MTU), UInt32(mtu))
+        up.attribute(Int(IFLA_TXQLEN), UInt32(queueLength))
         try socket.perform(up, "turn the device on with an MTU of \(mtu)")
     }
 

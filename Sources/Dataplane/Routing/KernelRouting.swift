@@ -28,7 +28,7 @@ struct KernelRouting: ~Copyable {
 
     /// Turns the device on and makes the routes. Rules that are there stay as they are until policies come.
     mutating func takeOver() throws(DataplaneError) {
-        try Links.bringUp(device, mtu: configuration.mtu, &socket)
+        try Links.bringUp(device, mtu: configuration.mtu, queueLength: configuration.queueLength, &socket)
         for family in IPFamily.allCases {
             try Route.reconcile(
                 Self.routes(family, sourceRoutes: [], device: device, configuration), family,
