@@ -35,7 +35,8 @@ let package = Package(
         .target(name: "CIPsecMB"),
 
         .target(name: "Octets"),
-        .target(name: "IPPacket", dependencies: ["Octets"]),
+        .target(name: "CChecksum"),
+        .target(name: "IPPacket", dependencies: ["Octets", "CChecksum"]),
         .target(name: "IKEMessage", dependencies: ["Octets"]),
         .target(name: "IPsecCrypto", dependencies: ["Octets", "COpenSSL", "CIPsecMB", crypto, cryptoExtras, asn1]),
         .target(name: "IPsecPolicy", dependencies: ["IPPacket"]),

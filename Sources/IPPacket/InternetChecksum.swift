@@ -1,3 +1,5 @@
+import CChecksum
+
 /// The Internet checksum (RFC 1071): the one's complement of the one's complement sum of 16-bit words.
 ///
 /// Sums are kept in the byte order of memory, which a one's complement sum survives, and turned at the end.
@@ -8,17 +10,11 @@ public enum InternetChecksum {
         guard var next = octets.baseAddress else { return 0 }
         var left = octets.count
         var total: UInt64 = 0
-        while left >= 32 {
-            // Each lane gains less than 2^17 a step, so it cannot overflow before 2^15 steps.
-            let steps = min(left / 32, 1 << 14)
-            var lanes = SIMD8<UInt32>.zero
-            for _ in 0..<steps {
-                let words = next.loadUnaligned(as: SIMD8<UInt32>.self)
-                lanes &+= (words & 0xffff) &+ (words &>> 16)
-                next += 32
-            }
-            left -= steps * 32
-            total &+= sum(of: lanes)
+        if left >= vectorSize {
+            let count = left / vectorSize * vectorSize
+            total = cygnet_checksum_sum(next, count)
+            next += count
+            left -= count
         }
         while left >= 4 {
             total &+= UInt64(next.loadUnaligned(as: UInt32.self))
@@ -40,34 +36,16 @@ public enum InternetChecksum {
     public static func copy(
         _ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, count: Int
     ) -> UInt64 {
-        var source = source
-        var target = target
-        var left = count
-        var total: UInt64 = 0
-        while left >= 32 {
-            let steps = min(left / 32, 1 << 14)
-            var lanes = SIMD8<UInt32>.zero
-            for _ in 0..<steps {
-                let words = source.loadUnaligned(as: SIMD8<UInt32>.self)
-                target.storeBytes(of: words, as: SIMD8<UInt32>.self)
-                lanes &+= (words & 0xffff) &+ (words &>> 16)
-                source += 32
-                target += 32
-            }
-            left -= steps * 32
-            total &+= sum(of: lanes)
-        }
+        let whole = count / vectorSize * vectorSize
+        let total = whole > 0 ? cygnet_checksum_copy(target, source, whole) : 0
+        let left = count - whole
         guard left > 0 else { return total }
-        target.copyMemory(from: source, byteCount: left)
-        return total &+ sum(UnsafeRawBufferPointer(start: source, count: left))
+        (target + whole).copyMemory(from: source + whole, byteCount: left)
+        return total &+ sum(UnsafeRawBufferPointer(start: source + whole, count: left))
     }
 
-    @inline(__always)
-    private static func sum(of lanes: SIMD8<UInt32>) -> UInt64 {
-        var total: UInt64 = 0
-        for lane in 0..<8 { total &+= UInt64(lanes[lane]) }
-        return total
-    }
+    /// What the loops over vectors take at once.
+    private static let vectorSize = 64
 
     /// The checksum, as the number to store big-endian.
     @inlinable

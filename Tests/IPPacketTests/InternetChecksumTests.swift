@@ -24,6 +24,29 @@ struct InternetChecksumTests {
         }
     }
 
+    @Test("Copying sums what it copies, at every length up to 300 octets and every alignment, and writes nothing else")
+    func copies() {
+        var generator = SeededGenerator(seed: 3)
+        let octets = (0..<320).map { _ in UInt8.random(in: 0...255, using: &generator) }
+        for start in 0..<16 {
+            for count in 0...300 {
+                var place = [UInt8](repeating: 0xee, count: 320)
+                let sum = octets.withUnsafeBytes { source in
+                    place.withUnsafeMutableBytes { target -> UInt64 in
+                        guard let from = source.baseAddress, let to = target.baseAddress else { return 0 }
+                        return InternetChecksum.copy(from + start, to: to + (start ^ 5), count: count)
+                    }
+                }
+                let part = Array(octets[start..<start + count])
+                #expect(InternetChecksum.finish(sum) == SamplePackets.naiveChecksum(part))
+                var expected = [UInt8](repeating: 0xee, count: 320)
+                let first = start ^ 5
+                expected.replaceSubrange(first..<first + count, with: part)
+                #expect(place == expected)
+            }
+        }
+    }
+
     @Test("Carries are kept over megabytes of ones", arguments: [65535, 1 << 20, (1 << 21) + 7])
     func carries(count: Int) {
         let octets = [UInt8](repeating: 0xff, count: count)
