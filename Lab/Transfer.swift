@@ -26,7 +26,7 @@ package enum Transfer {
             let listener = try open(address, patience: patience)
             var yes: Int32 = 1
             setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
-            guard withAddress(address, port, { bind(listener, $0, $1) }) == 0, listen(listener, 1) == 0 else {
+            guard SystemAddress.with(address, port, { bind(listener, $0, $1) }) == 0, listen(listener, 1) == 0 else {
                 let error = LabError.system("listening on \(SocketAddress(address, port: port))")
                 close(listener)
                 throw error
@@ -65,7 +65,7 @@ package enum Transfer {
     private static func send(_ octets: Int, to address: IPAddress, _ port: UInt16, patience: Int) throws(LabError) {
         let descriptor = try open(address, patience: patience)
         defer { close(descriptor) }
-        guard withAddress(address, port, { connect(descriptor, $0, $1) }) == 0 else {
+        guard SystemAddress.with(address, port, { connect(descriptor, $0, $1) }) == 0 else {
             throw .system("connecting to \(SocketAddress(address, port: port))")
         }
         var sent = 0
@@ -102,24 +102,6 @@ package enum Transfer {
             guard count > 0 else { return (position, isIntact) }
             for index in 0..<count where buffer[index] != octet(at: position + index) { isIntact = false }
             position += count
-        }
-    }
-
-    private static func withAddress(
-        _ address: IPAddress, _ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
-    ) -> Int32 {
-        // sockaddr_in: family, port, address 4; sockaddr_in6: family, port, flow 4, address 16, scope 4.
-        var storage = sockaddr_storage()
-        withUnsafeMutableBytes(of: &storage) { bytes in
-            bytes.storeBytes(of: sa_family_t(address.family == .v4 ? AF_INET : AF_INET6), as: sa_family_t.self)
-            bytes.storeBytes(of: port.bigEndian, toByteOffset: 2, as: UInt16.self)
-            for (index, octet) in address.octets.enumerated() {
-                bytes[(address.family == .v4 ? 4 : 8) + index] = octet
-            }
-        }
-        let length = address.family == .v4 ? MemoryLayout<sockaddr_in>.size : MemoryLayout<sockaddr_in6>.size
-        return withUnsafePointer(to: &storage) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(length)) }
         }
     }
 }

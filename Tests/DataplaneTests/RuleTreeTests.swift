@@ -2,19 +2,6 @@ import Dataplane
 import IPPacket
 import Testing
 
-/// SplitMix64: the same numbers for the same seed, everywhere.
-private struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-        return z ^ z >> 31
-    }
-}
-
 /// What the kernel does with a packet: the table a rule sends it to, and how many rules it met.
 private func walk(_ rules: [RoutingRule], _ source: IPAddress, _ destination: IPAddress) -> (table: UInt32?, met: Int) {
     var index = 0
@@ -59,7 +46,7 @@ struct RuleTreeTests {
     @Test("A packet comes to the rule it would come to one by one", arguments: IPFamily.allCases, [9, 100, 2048])
     func finds(family: IPFamily, count: Int) throws {
         for bySource in [true, false] {
-            var generator = SeededGenerator(state: UInt64(count))
+            var generator = SeededGenerator(seed: UInt64(count))
             let rules = try rules(family, count, &generator, bySource: bySource)
             let tree = try #require(RuleTree.arrange(rules))
             #expect(Set(tree).isSuperset(of: rules))
@@ -83,7 +70,7 @@ struct RuleTreeTests {
 
     @Test("Rules whose prefixes lie within each other are not arranged, nor few")
     func refused() throws {
-        var generator = SeededGenerator(state: 5)
+        var generator = SeededGenerator(seed: 5)
         var rules = try rules(.v4, 40, &generator)
         #expect(RuleTree.arrange(Array(rules[..<8])) == nil)
         rules[7].source = IPPrefix(.unspecified(.v4), length: 1)

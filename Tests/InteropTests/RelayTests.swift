@@ -98,7 +98,9 @@ private enum NumberedDatagrams {
             setsockopt(input, SOL_SOCKET, SO_RCVBUFFORCE, &size, 4)
             var patience = timeval(tv_sec: 1, tv_usec: 0)
             setsockopt(input, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
-            guard withAddress(target, { bind(input, $0, $1) }) == 0 else { throw LabError("bind: error \(errno)") }
+            guard SystemAddress.with(target, port, { bind(input, $0, $1) }) == 0 else {
+                throw LabError("bind: error \(errno)")
+            }
             return input
         }
         defer { close(input) }
@@ -108,7 +110,7 @@ private enum NumberedDatagrams {
             defer { close(output) }
             var size = Int32(length)
             if segments > 1 { setsockopt(output, Int32(IPPROTO_UDP), segmentOption, &size, 4) }
-            guard withAddress(target, { connect(output, $0, $1) }) == 0 else {
+            guard SystemAddress.with(target, port, { connect(output, $0, $1) }) == 0 else {
                 throw LabError("connect: error \(errno)")
             }
             for first in stride(from: 0, to: count, by: segments) {
@@ -141,23 +143,5 @@ private enum NumberedDatagrams {
             family == .v4 ? AF_INET : AF_INET6, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw LabError("socket: error \(errno)") }
         return descriptor
-    }
-
-    private static func withAddress(
-        _ address: IPAddress, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
-    ) -> Int32 {
-        // sockaddr_in: family, port, address 4; sockaddr_in6: family, port, flow 4, address 16, scope 4.
-        var storage = sockaddr_storage()
-        withUnsafeMutableBytes(of: &storage) { bytes in
-            bytes.storeBytes(of: sa_family_t(address.family == .v4 ? AF_INET : AF_INET6), as: sa_family_t.self)
-            bytes.storeBytes(of: port.bigEndian, toByteOffset: 2, as: UInt16.self)
-            for (index, octet) in address.octets.enumerated() {
-                bytes[(address.family == .v4 ? 4 : 8) + index] = octet
-            }
-        }
-        let length = address.family == .v4 ? MemoryLayout<sockaddr_in>.size : MemoryLayout<sockaddr_in6>.size
-        return withUnsafePointer(to: &storage) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(length)) }
-        }
     }
 }

@@ -81,8 +81,8 @@ struct Outbox: ~Copyable {
     /// Takes in what has just been laid out.
     ///
     /// - Parameters:
-    ///   - front: octets of an IP header in `packet` that go beside the datagram; 0 in tunnel mode.
     ///   - joins: whether it may leave as one with others.
+    ///   - front: what of its IP header goes beside the datagram; `nil` in tunnel mode.
     @inline(__always)
     mutating func add(
         _ result: SealResult, innerCount: Int, of entry: UnsafeMutablePointer<OutboundEntry>, exit: Exit, joins: Bool,
@@ -125,7 +125,7 @@ struct Outbox: ~Copyable {
     /// What of an IP header goes along with a datagram.
     struct Front {
         let hopLimit: UInt8
-        /// Octets of the options, that are in the scratch memory of the worker.
+        /// The IP header's options, still in the worker's input.
         let options: UnsafeRawBufferPointer
     }
 
