@@ -19,10 +19,15 @@ package struct DataplaneChoice: Hashable, Sendable, CustomStringConvertible {
 
     package var offloads = Set(Offload.allCases)
     package var ciphers = Ciphers.automatic
+    /// Pairs of threads; `nil` for as many as suit the machine.
+    package var workers: Int?
 
-    package init(offloads: Set<Offload> = Set(Offload.allCases), ciphers: Ciphers = .automatic) {
+    package init(
+        offloads: Set<Offload> = Set(Offload.allCases), ciphers: Ciphers = .automatic, workers: Int? = nil
+    ) {
         self.offloads = offloads
         self.ciphers = ciphers
+        self.workers = workers
     }
 
     /// What the daemon does unasked.
@@ -37,6 +42,7 @@ package struct DataplaneChoice: Hashable, Sendable, CustomStringConvertible {
             let words = Offload.allCases.filter(offloads.contains).map(\.rawValue)
             entries.append("offloads: [\(words.joined(separator: ", "))]")
         }
+        if let workers { entries.append("workers: \(workers)") }
         if ciphers != .automatic { entries.append("ciphers: \(ciphers.rawValue)") }
         return entries.isEmpty ? [] : ["dataplane: { \(entries.joined(separator: ", ")) }"]
     }

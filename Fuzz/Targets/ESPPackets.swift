@@ -95,10 +95,12 @@ private enum ESPSample {
 
     /// Seals an inner packet, and opens it at the other end.
     static func send(_ inner: [UInt8], _ encryption: EncryptionAlgorithm, _ integrity: IntegrityAlgorithm?) throws {
-        var sa = try OutboundSA(SampleAssociation.parameters(isLeft: true, encryption, integrity))
+        let parameters = SampleAssociation.parameters(isLeft: true, encryption, integrity)
+        var sa = try OutboundSA(parameters)
         // As the data plane does: what the SA does not carry never gets there.
         let selector = inner.withUnsafeBytes { packet in IPHeader(packet).flatMap { PacketSelector($0, in: packet) } }
-        guard let selector, sa.carries(selector) else { return }
+        let selectors = SelectorSet(local: parameters.localSelectors, remote: parameters.remoteSelectors)
+        guard let selector, selectors.match(selector, .outbound) == .yes else { return }
         var peer = try InboundSA(SampleAssociation.parameters(isLeft: false, encryption, integrity))
         var buffer =
             [UInt8](repeating: 0, count: OutboundSA.headroom) + inner

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/errqueue.h>
+#include <linux/filter.h>
 #include <linux/if_tun.h>
 #include <linux/sock_diag.h>
 #include <linux/udp.h>
@@ -244,7 +245,8 @@ static int set(int socket, int level, int option, int value) {
     return setsockopt(socket, level, option, &value, sizeof value);
 }
 
-int cygnet_open_socket(uint8_t family, uint8_t ip_protocol, const uint8_t *address, uint16_t port, uint32_t mark, uint32_t buffer) {
+static int open_socket(uint8_t family, uint8_t ip_protocol, const uint8_t *address, uint16_t port, uint32_t mark, uint32_t buffer,
+    int shares) {
     int v4 = family == 4;
     int type = ip_protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_RAW;
     int s = socket(v4 ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, ip_protocol);
@@ -254,7 +256,7 @@ int cygnet_open_socket(uint8_t family, uint8_t ip_protocol, const uint8_t *addre
     // The forms with FORCE pass the limits of net.core and need CAP_NET_ADMIN; without it the limits hold.
     if (set(s, SOL_SOCKET, SO_RCVBUFFORCE, (int)buffer)) set(s, SOL_SOCKET, SO_RCVBUF, (int)buffer);
     if (set(s, SOL_SOCKET, SO_SNDBUFFORCE, (int)buffer)) set(s, SOL_SOCKET, SO_SNDBUF, (int)buffer);
-    int failed = set(s, SOL_SOCKET, SO_MARK, (int)mark);
+    int failed = set(s, SOL_SOCKET, SO_MARK, (int)mark) || (shares && set(s, SOL_SOCKET, SO_REUSEPORT, 1));
     if (v4) {
         failed = failed || set(s, IPPROTO_IP, IP_PKTINFO, 1) || set(s, IPPROTO_IP, IP_RECVTOS, 1)
             || set(s, IPPROTO_IP, IP_RECVTTL, 1)
@@ -278,6 +280,45 @@ int cygnet_open_socket(uint8_t family, uint8_t ip_protocol, const uint8_t *addre
         return -error;
     }
     return s;
+}
+
+int cygnet_open_socket(uint8_t family, uint8_t ip_protocol, const uint8_t *address, uint16_t port, uint32_t mark, uint32_t buffer) {
+    return open_socket(family, ip_protocol, address, port, mark, buffer, 0);
+}
+
+int cygnet_open_another_socket(int first, uint8_t family, uint8_t ip_protocol, const uint8_t *address, uint16_t port, uint32_t mark, uint32_t buffer) {
+    int shares = ip_protocol == IPPROTO_UDP;
+    // The first was bound alone, so that a port that somebody else has is found out, and lets others in only now.
+    if (shares && set(first, SOL_SOCKET, SO_REUSEPORT, 1)) return -errno;
+    return open_socket(family, ip_protocol, address, port, mark, buffer, shares);
+}
+
+int cygnet_spread_by_spi(int s, uint32_t count) {
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xffff),
+        BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, count),
+        BPF_STMT(BPF_RET | BPF_A, 0),
+    };
+    struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
+    return setsockopt(s, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program) ? -errno : 0;
+}
+
+int cygnet_keep_by_spi(int s, uint8_t family, uint32_t count, uint32_t index) {
+    // A raw socket of IPv4 is given the IP header as well.
+    struct sock_filter header = BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0);
+    struct sock_filter none = BPF_STMT(BPF_LDX | BPF_W | BPF_IMM, 0);
+    struct sock_filter code[] = {
+        family == 4 ? header : none,
+        BPF_STMT(BPF_LD | BPF_W | BPF_IND, 0),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xffff),
+        BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, count),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, index, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
+    return setsockopt(s, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) ? -errno : 0;
 }
 
 void cygnet_set_fragmenting(int s, uint8_t family, int allowed) {
@@ -330,12 +371,11 @@ static uint32_t set_offloads(int tun, uint32_t wanted) {
     return 0;
 }
 
-int cygnet_open_tun(const char *name, uint32_t *offloads) {
+static int open_queue(const char *name, short flags) {
     struct ifreq request;
     memset(&request, 0, sizeof request);
-    if (strlen(name) >= sizeof request.ifr_name) return -ENAMETOOLONG;
     strcpy(request.ifr_name, name);
-    request.ifr_flags = IFF_TUN | IFF_NO_PI | (*offloads ? IFF_VNET_HDR : 0);
+    request.ifr_flags = flags;
     int tun = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (tun < 0) return -errno;
     if (ioctl(tun, TUNSETIFF, &request) < 0) {
@@ -343,12 +383,34 @@ int cygnet_open_tun(const char *name, uint32_t *offloads) {
         close(tun);
         return -error;
     }
-    if (*offloads && !(*offloads = set_offloads(tun, *offloads))) {
-        // Then the header would only be in the way.
-        close(tun);
-        return cygnet_open_tun(name, offloads);
-    }
     return tun;
+}
+
+int cygnet_open_tun(const char *name, uint32_t *offloads, int *descriptors, uint32_t *queues) {
+    if (strlen(name) >= IFNAMSIZ) return -ENAMETOOLONG;
+    short flags = IFF_TUN | IFF_NO_PI | (*offloads ? IFF_VNET_HDR : 0);
+    if (*queues > 1) flags |= IFF_MULTI_QUEUE;
+    // A device of several queues would let another daemon in beside us.
+    descriptors[0] = open_queue(name, *queues > 1 ? flags | IFF_TUN_EXCL : flags);
+    if (descriptors[0] == -EINVAL && *queues > 1) {
+        *queues = 1;
+        return cygnet_open_tun(name, offloads, descriptors, queues);
+    }
+    if (descriptors[0] < 0) return descriptors[0];
+    if (*offloads && !(*offloads = set_offloads(descriptors[0], *offloads))) {
+        // Then the header would only be in the way.
+        close(descriptors[0]);
+        return cygnet_open_tun(name, offloads, descriptors, queues);
+    }
+    for (uint32_t i = 1; i < *queues; i++) {
+        descriptors[i] = open_queue(name, flags);
+        if (descriptors[i] < 0) {
+            int error = descriptors[i];
+            while (i > 0) close(descriptors[--i]);
+            return error;
+        }
+    }
+    return 0;
 }
 
 int cygnet_open_netlink_monitor(void) {
@@ -422,6 +484,12 @@ int64_t cygnet_monotonic_nanoseconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+uint32_t cygnet_processors(void) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set)) return 1;
+    return (uint32_t)CPU_COUNT(&set);
 }
 
 int64_t cygnet_thread_nanoseconds(void) {

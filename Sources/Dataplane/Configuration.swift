@@ -1,3 +1,4 @@
+import CLinux
 import IPPacket
 import IPsecCrypto
 
@@ -45,6 +46,11 @@ extension UserspaceDataplane {
         public var offloads = Offloads.all
         /// What encrypts packets; `nil` for the fastest that is there, for each algorithm.
         public var cipherProvider: CipherProvider?
+        /// Pairs of threads, one for each direction, among which associations are divided by their inbound SPIs; at most 64.
+        public var workers = 1
+        public static let maximumWorkers = Team.maximumCount
+        /// A pair for every two processors, so that either direction has half of them.
+        public static var usualWorkers: Int { max(1, min(Int(cygnet_processors()) / 2, Team.maximumCount)) }
         /// Datagrams or packets a worker takes at once.
         public var batchSize = 64
         /// Events that may wait for the control side.

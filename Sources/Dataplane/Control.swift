@@ -13,12 +13,10 @@ struct Control: ~Copyable {
     struct Running {
         let device: TunnelDevice
         let sockets: OuterSockets
-        let inboundWakeup: Wakeup
-        let outboundWakeup: Wakeup
-        let inboundCommands: CommandRing<InboundCommand>
-        let outboundCommands: CommandRing<OutboundCommand>
-        let inboundThread: WorkerThread
-        let outboundThread: WorkerThread
+        let workers: [WorkerPair]
+
+        /// The number of the worker to which the pair of an inbound SPI belongs.
+        func owner(_ inboundSPI: UInt32) -> Int { Team.owner(inboundSPI, of: workers.count) }
     }
 
     private struct InboundRow {
@@ -26,16 +24,42 @@ struct Control: ~Copyable {
         let entry: UnsafeMutablePointer<InboundEntry>
     }
 
+    private struct OutboundRow {
+        let entry: UnsafeMutablePointer<OutboundEntry>
+        /// One of each worker.
+        let candidates: UnsafeMutableBufferPointer<Candidate>
+
+        func free() {
+            candidates.deinitialize()
+            candidates.deallocate()
+            release(entry)
+        }
+    }
+
+    private struct RetiredInbound {
+        let entry: UnsafeMutablePointer<InboundEntry>
+        let owner: Int
+        /// Of the command by which the worker has been told to let go.
+        let number: UInt64
+    }
+
+    private struct RetiredOutbound {
+        let row: OutboundRow
+        /// Of the commands by which each worker has been told to let go.
+        let numbers: [UInt64]
+    }
+
     private(set) var running: Running?
     private var routing: KernelRouting?
-    private var policies: UnsafeMutablePointer<PolicyTable>?
+    /// One for each worker.
+    private var policies: [UnsafeMutablePointer<PolicyTable>] = []
     /// By the low 16 bits of the SPI.
     private var inbound: [UInt16: InboundRow] = [:]
     /// By our SPI of the pair: the SPI that packets carry is the peer's choice, and need not be unlike another peer's.
-    private var outbound: [UInt32: UnsafeMutablePointer<OutboundEntry>] = [:]
-    /// Associations that workers have been told to let go, with the number of that command; they are freed once it is obeyed.
-    private var retiredInbound: Deque<(number: UInt64, entry: UnsafeMutablePointer<InboundEntry>)> = []
-    private var retiredOutbound: Deque<(number: UInt64, entry: UnsafeMutablePointer<OutboundEntry>)> = []
+    private var outbound: [UInt32: OutboundRow] = [:]
+    /// Associations that workers have been told to let go; they are freed once that is obeyed.
+    private var retiredInbound: Deque<RetiredInbound> = []
+    private var retiredOutbound: Deque<RetiredOutbound> = []
     /// Drops of associations that are gone, by label.
     private var endedDrops: [String: UInt64] = [:]
     private var hasStopped = false
@@ -66,7 +90,20 @@ struct Control: ~Copyable {
             var routing = KernelRouting(
                 configuration, device: opened.index, netlink: opened.netlink, filter: opened.filter)
             try routing.takeOver()
-            running = try Self.startWorkers(opened, outlet, screen, configuration, &policies)
+            policies = opened.device.descriptors.map { _ in Self.table([]) }
+            running = Running(
+                device: opened.device, sockets: opened.sockets,
+                workers: try WorkerPair.start(
+                    WorkerPair.Surroundings(
+                        device: opened.device, sockets: opened.sockets, events: outlet, screen: screen,
+                        configuration: configuration),
+                    policies: policies))
+            if opened.device.descriptors.count < configuration.workers {
+                outlet.emit(
+                    .warning(
+                        "\(configuration.workers) workers are wanted, but this kernel gives a device one queue: there is one"
+                    ))
+            }
             self.routing = consume routing
         } catch {
             opened.sockets.close()
@@ -83,7 +120,7 @@ struct Control: ~Copyable {
                 throw DataplaneError(.system, "the device \(configuration.deviceName) is gone")
             }
             KernelRouting.relaxReversePathFilter(configuration.deviceName)
-            let sockets = try OuterSockets(configuration)
+            let sockets = try OuterSockets(configuration, workers: device.descriptors.count)
             let netlink = cygnet_open_netlink_route()
             guard netlink >= 0 else {
                 sockets.close()
@@ -97,83 +134,32 @@ struct Control: ~Copyable {
         }
     }
 
-    private static func startWorkers(
-        _ opened: Opened, _ outlet: EventOutlet, _ screen: (any DatagramScreen)?,
-        _ configuration: UserspaceDataplane.Configuration,
-        _ policies: inout UnsafeMutablePointer<PolicyTable>?
-    ) throws(DataplaneError) -> Running {
+    private static func table(_ policies: [SecurityPolicy]) -> UnsafeMutablePointer<PolicyTable> {
         let table = UnsafeMutablePointer<PolicyTable>.allocate(capacity: 1)
-        table.initialize(to: PolicyTable([]))
-        policies = table
-        let inboundWakeup = try Wakeup()
-        let outboundWakeup = try Wakeup()
-        let inboundCommands = CommandRing<InboundCommand>(capacity: 256, wakeup: inboundWakeup)
-        let outboundCommands = CommandRing<OutboundCommand>(capacity: 256, wakeup: outboundWakeup)
-        let notices = CommandRing<PathNotice>(capacity: 64, wakeup: outboundWakeup)
-        // The table is handed to the worker and comes back when another takes its place.
-        nonisolated(unsafe) let handedOver = table
-        let outboundThread = try WorkerThread(name: "cygnet-out") {
-            defer { outboundCommands.close() }
-            guard
-                var worker = OutboundWorker(
-                    device: opened.device, joinsDatagrams: opened.sockets.cutSent, wakeup: outboundWakeup,
-                    commands: outboundCommands, notices: notices,
-                    policies: handedOver, events: outlet, configuration)
-            else {
-                outlet.emit(.failed("no memory for the outbound worker"))
-                return
-            }
-            worker.run()
-        }
-        do throws(DataplaneError) {
-            let inboundThread = try WorkerThread(name: "cygnet-in") {
-                defer { inboundCommands.close() }
-                guard
-                    var worker = InboundWorker(
-                        device: opened.device, sockets: opened.sockets.all, wakeup: inboundWakeup,
-                        commands: inboundCommands, notices: notices, events: outlet, screen: screen, configuration)
-                else {
-                    outlet.emit(.failed("no memory for the inbound worker"))
-                    return
-                }
-                worker.run()
-            }
-            return Running(
-                device: opened.device, sockets: opened.sockets, inboundWakeup: inboundWakeup,
-                outboundWakeup: outboundWakeup, inboundCommands: inboundCommands, outboundCommands: outboundCommands,
-                inboundThread: inboundThread, outboundThread: outboundThread)
-        } catch {
-            _ = outboundCommands.push(.stop)
-            outboundThread.join()
-            throw error
-        }
+        table.initialize(to: PolicyTable(policies))
+        return table
     }
 
     mutating func stop(keepsBlocking: Bool) {
         hasStopped = true
         guard let running else { return }
         self.running = nil
-        // A ring that is full has a worker that is about to empty it, unless that has ended.
-        while !running.inboundCommands.isClosed, running.inboundCommands.push(.stop) == nil { usleep(1000) }
-        while !running.outboundCommands.isClosed, running.outboundCommands.push(.stop) == nil { usleep(1000) }
-        running.inboundThread.join()
-        running.outboundThread.join()
-        for row in inbound.values { free(row.entry) }
-        for entry in outbound.values { free(entry) }
-        for (_, entry) in retiredInbound { free(entry) }
-        for (_, entry) in retiredOutbound { free(entry) }
+        for pair in running.workers { pair.stop() }
+        for row in inbound.values { release(row.entry) }
+        for row in outbound.values { row.free() }
+        for retired in retiredInbound { release(retired.entry) }
+        for retired in retiredOutbound { retired.row.free() }
         inbound = [:]
         outbound = [:]
         retiredInbound = []
         retiredOutbound = []
-        if let policies { free(policies) }
-        policies = nil
+        for table in policies { release(table) }
+        policies = []
         if !keepsBlocking { routing?.removeAll() }
         routing = nil
         running.device.close()
         running.sockets.close()
-        running.inboundWakeup.close()
-        running.outboundWakeup.close()
+        for pair in running.workers { pair.close() }
     }
 
     private func whileRunning() throws(DataplaneError) -> Running {
@@ -190,12 +176,14 @@ struct Control: ~Copyable {
         let forwarding = try NamespaceThread.run(in: configuration.networkNamespace) { () throws(DataplaneError) in
             KernelRouting.Forwarding()
         }
-        // The worker first knows the policies that its packets are about to come for.
-        let table = UnsafeMutablePointer<PolicyTable>.allocate(capacity: 1)
-        table.initialize(to: PolicyTable(wanted.map(\.policy)))
+        // Workers first know the policies that their packets are about to come for.
         let old = policies
-        policies = table
-        if Self.hand(.policies(table), to: running.outboundCommands), let old { free(old) }
+        policies = old.map { _ in Self.table(wanted.map(\.policy)) }
+        let numbers = running.workers.indices.map {
+            WorkerPair.post(.policies(policies[$0]), to: running.workers[$0].outboundCommands)
+        }
+        for (index, pair) in running.workers.enumerated()
+        where WorkerPair.wait(for: numbers[index], in: pair.outboundCommands) { release(old[index]) }
         return try routing?.apply(wanted, forwarding) ?? []
     }
 
@@ -226,7 +214,7 @@ struct Control: ~Copyable {
         }
         inbound[slot] = InboundRow(spi: sa.spi, entry: entry)
         // The worker looks for commands before it calls an SPI unknown, so that it need not be waited for.
-        Self.post(.install(entry), to: running.inboundCommands)
+        WorkerPair.post(.install(entry), to: running.workers[running.owner(sa.spi)].inboundCommands)
     }
 
     mutating func activateOutbound(
@@ -236,7 +224,9 @@ struct Control: ~Copyable {
         guard outbound[inboundSPI] == nil else {
             throw DataplaneError(.inUse, "the pair of inbound SPI \(inboundSPI.spiText) sends already")
         }
-        let socket = try Self.socket(sa.encapsulation, from: sa.local.address, to: sa.remote.address, running.sockets)
+        let owner = running.owner(inboundSPI)
+        let socket = try Self.socket(
+            sa.encapsulation, from: sa.local.address, to: sa.remote.address, running.sockets, worker: owner)
         let entry = UnsafeMutablePointer<OutboundEntry>.allocate(capacity: 1)
         do throws(DataplaneError) {
             entry.initialize(
@@ -246,15 +236,21 @@ struct Control: ~Copyable {
             entry.deallocate()
             throw error
         }
-        outbound[inboundSPI] = entry
-        Self.post(.activate(entry), to: running.outboundCommands)
+        let candidates = UnsafeMutableBufferPointer<Candidate>.allocate(capacity: running.workers.count)
+        outbound[inboundSPI] = OutboundRow(entry: entry, candidates: candidates)
+        guard let first = candidates.baseAddress else { return }
+        for (index, pair) in running.workers.enumerated() {
+            (first + index).initialize(to: Candidate(sa, policy: policy, owner: owner, entry: entry))
+            WorkerPair.post(.activate(first + index), to: pair.outboundCommands)
+        }
     }
 
     private static func socket(
-        _ encapsulation: Encapsulation, from local: IPAddress, to remote: IPAddress, _ sockets: OuterSockets
+        _ encapsulation: Encapsulation, from local: IPAddress, to remote: IPAddress, _ sockets: OuterSockets,
+        worker: Int
     ) throws(DataplaneError) -> Int32 {
         let source = local.family == remote.family ? local : .unspecified(remote.family)
-        guard let socket = sockets.socket(encapsulation == .udp ? .nat : .plainESP, from: source) else {
+        guard let socket = sockets.socket(encapsulation == .udp ? .nat : .plainESP, from: source, worker: worker) else {
             throw DataplaneError(
                 .invalid,
                 encapsulation == .udp
@@ -267,16 +263,22 @@ struct Control: ~Copyable {
         let slot = UInt16(truncatingIfNeeded: spi)
         guard let running, let row = inbound[slot], row.spi == spi else { return }
         inbound[slot] = nil
-        if let number = Self.post(.remove(row.entry), to: running.inboundCommands) {
-            retiredInbound.append((number, row.entry))
+        let owner = running.owner(spi)
+        if let number = WorkerPair.post(.remove(row.entry), to: running.workers[owner].inboundCommands) {
+            retiredInbound.append(RetiredInbound(entry: row.entry, owner: owner, number: number))
         }
         freeRetired(running)
     }
 
     mutating func removeOutbound(pairedWith inboundSPI: UInt32) {
-        guard let running, let entry = outbound.removeValue(forKey: inboundSPI) else { return }
-        if let number = Self.post(.remove(entry), to: running.outboundCommands) {
-            retiredOutbound.append((number, entry))
+        guard let running, let row = outbound.removeValue(forKey: inboundSPI), let first = row.candidates.baseAddress
+        else { return }
+        let numbers = running.workers.enumerated().compactMap { index, pair in
+            WorkerPair.post(.remove(first + index), to: pair.outboundCommands)
+        }
+        // What a worker could not be told to let go stays.
+        if numbers.count == running.workers.count {
+            retiredOutbound.append(RetiredOutbound(row: row, numbers: numbers))
         }
         freeRetired(running)
     }
@@ -289,19 +291,21 @@ struct Control: ~Copyable {
 
     /// Frees what the workers have let go.
     private mutating func freeRetired(_ running: Running) {
-        while let first = retiredInbound.first,
-            running.inboundCommands.isClosed || running.inboundCommands.acknowledged >= first.number
-        {
+        while let first = retiredInbound.first {
+            let ring = running.workers[first.owner].inboundCommands
+            guard ring.isClosed || ring.acknowledged >= first.number else { break }
             retiredInbound.removeFirst()
             remember(first.entry.pointee.report)
-            free(first.entry)
+            release(first.entry)
         }
-        while let first = retiredOutbound.first,
-            running.outboundCommands.isClosed || running.outboundCommands.acknowledged >= first.number
-        {
+        while let first = retiredOutbound.first {
+            let isLetGo = zip(running.workers, first.numbers).allSatisfy { pair, number in
+                pair.outboundCommands.isClosed || pair.outboundCommands.acknowledged >= number
+            }
+            guard isLetGo else { break }
             retiredOutbound.removeFirst()
-            remember(first.entry.pointee.report)
-            free(first.entry)
+            remember(first.row.entry.pointee.report)
+            first.row.free()
         }
     }
 
@@ -309,17 +313,20 @@ struct Control: ~Copyable {
         inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress, encapsulation: Encapsulation
     ) {
         guard let running else { return }
+        let owner = running.owner(inboundSPI)
+        let pair = running.workers[owner]
         if let row = inbound[UInt16(truncatingIfNeeded: inboundSPI)], row.spi == inboundSPI {
-            Self.post(
+            WorkerPair.post(
                 .move(row.entry, local: local, remote: remote, encapsulation: encapsulation),
-                to: running.inboundCommands)
+                to: pair.inboundCommands)
         }
-        guard let entry = outbound[inboundSPI],
-            let socket = try? Self.socket(encapsulation, from: local.address, to: remote.address, running.sockets)
+        guard let row = outbound[inboundSPI],
+            let socket = try? Self.socket(
+                encapsulation, from: local.address, to: remote.address, running.sockets, worker: owner)
         else { return }
-        Self.post(
-            .move(entry, local: local, remote: remote, encapsulation: encapsulation, socket: socket),
-            to: running.outboundCommands)
+        WorkerPair.post(
+            .move(row.entry, local: local, remote: remote, encapsulation: encapsulation, socket: socket),
+            to: pair.outboundCommands)
     }
 
     private mutating func remember(_ report: SACountersReport) {
@@ -355,67 +362,16 @@ struct Control: ~Copyable {
         ]
     }
 
-    // MARK: Workers
-
-    private static var patience: Int64 { 2_000_000_000 }
-
-    /// Gives a worker a command, which it obeys before it takes its next packets.
-    ///
-    /// - Returns: the command's number; 0 if the worker has ended, so that nobody obeys and nobody uses anything; `nil` if there has
-    ///   been no room for two seconds. What the worker holds is then not freed.
-    @discardableResult
-    private static func post<Command>(_ command: Command, to ring: CommandRing<Command>) -> UInt64? {
-        if ring.isClosed { return 0 }
-        if let number = ring.push(command) { return number }
-        let deadline = cygnet_monotonic_nanoseconds() + patience
-        while cygnet_monotonic_nanoseconds() < deadline {
-            usleep(100)
-            if ring.isClosed { return 0 }
-            if let number = ring.push(command) { return number }
-        }
-        return nil
-    }
-
-    /// Gives a worker a command and waits until it has obeyed.
-    ///
-    /// - Returns: whether it has.
-    @discardableResult
-    private static func hand<Command>(_ command: Command, to ring: CommandRing<Command>) -> Bool {
-        guard let number = post(command, to: ring) else { return false }
-        let deadline = cygnet_monotonic_nanoseconds() + patience
-        while ring.acknowledged < number, !ring.isClosed {
-            guard cygnet_monotonic_nanoseconds() < deadline else { return false }
-            usleep(20)
-        }
-        return true
-    }
-
-    /// Asks both workers to write down what they have counted; `nil` if none runs.
+    /// Asks all workers to write down what they have counted; `nil` if none runs.
     mutating func requestSnapshots() -> PendingSnapshots? {
         guard let running else { return nil }
         freeRetired(running)
-        let inbound = WorkerSnapshot()
-        let outbound = WorkerSnapshot()
-        let retained = (Unmanaged.passRetained(inbound), Unmanaged.passRetained(outbound))
-        guard let inboundNumber = running.inboundCommands.push(.snapshot(retained.0)) else {
-            retained.0.release()
-            retained.1.release()
-            return nil
-        }
-        guard let outboundNumber = running.outboundCommands.push(.snapshot(retained.1)) else {
-            retained.1.release()
-            return nil
-        }
-        return PendingSnapshots(
-            inbound: inbound, outbound: outbound,
-            isReady: {
-                running.inboundCommands.acknowledged >= inboundNumber
-                    && running.outboundCommands.acknowledged >= outboundNumber
-            })
+        let pairs = running.workers.compactMap { $0.requestSnapshots() }
+        return pairs.count == running.workers.count ? PendingSnapshots(pairs: pairs) : nil
     }
 }
 
-private func free<Entry: ~Copyable>(_ entry: UnsafeMutablePointer<Entry>) {
+private func release<Entry: ~Copyable>(_ entry: UnsafeMutablePointer<Entry>) {
     entry.deinitialize(count: 1)
     entry.deallocate()
 }

@@ -44,15 +44,23 @@ public struct DataplaneStatistics: Hashable, Sendable {
         public var packetsOut: UInt64 = 0
         public var octetsIn: UInt64 = 0
         public var octetsOut: UInt64 = 0
+        /// Packets of other workers' that it took in and copied over to them.
+        public var handedOver: UInt64 = 0
         /// Time of a processor it has had, in nanoseconds.
         public var processorTime: Int64 = 0
         public init() {}
     }
 
-    /// From the network inwards.
-    public var inbound = Worker()
-    /// From the inside to the network.
-    public var outbound = Worker()
+    /// A pair of workers, to which a share of the associations belongs.
+    public struct WorkerPair: Hashable, Sendable {
+        /// From the network inwards.
+        public var inbound = Worker()
+        /// From the inside to the network.
+        public var outbound = Worker()
+        public init() {}
+    }
+
+    public var workers: [WorkerPair] = []
     /// Packets dropped, by reason in words fit for a metric's label (`no-policy`, `replay`, …); zeros left out.
     public var drops: [String: UInt64] = [:]
     /// Events nobody took in time, IKE datagrams among them.

@@ -125,7 +125,7 @@ public final class UserspaceDataplane: Dataplane {
 
     public func counters() async -> [SACountersReport] {
         guard let snapshots = await snapshots() else { return [] }
-        return (snapshots.inbound.associations + snapshots.outbound.associations).sorted {
+        return snapshots.pairs.flatMap { $0.inbound.associations + $0.outbound.associations }.sorted {
             ($0.policy, $0.direction.rawValue, $0.spi) < ($1.policy, $1.direction.rawValue, $1.spi)
         }
     }
@@ -140,26 +140,37 @@ public final class UserspaceDataplane: Dataplane {
         statistics.cipherProviders = configuration.cipherProvider.map { [$0] } ?? CipherProvider.available
         guard let snapshots = taken else { return statistics }
         statistics.offloads = control.withLock {
-            $0.offloads(configuration, joinsDatagrams: snapshots.outbound.counters.joinsDatagrams)
+            $0.offloads(
+                configuration,
+                joinsDatagrams: snapshots.pairs.allSatisfy { $0.outbound.counters.joinsDatagrams })
         }
-        statistics.inbound = snapshots.inbound.counters.moved
-        statistics.outbound = snapshots.outbound.counters.moved
-        for snapshot in [snapshots.inbound, snapshots.outbound] {
-            statistics.tooBigSent += snapshot.counters.tooBigSent
-            for (label, packets) in snapshot.counters.allDrops { statistics.drops[label, default: 0] += packets }
-            for (reason, packets) in snapshot.associations.flatMap(\.counters.allDrops) {
-                statistics.drops["\(reason)", default: 0] += packets
-            }
+        for pair in snapshots.pairs {
+            var workers = DataplaneStatistics.WorkerPair()
+            workers.inbound = pair.inbound.counters.moved
+            workers.outbound = pair.outbound.counters.moved
+            statistics.workers.append(workers)
+            for snapshot in [pair.inbound, pair.outbound] { statistics.add(snapshot) }
         }
         return statistics
     }
 
-    /// What both workers have counted; `nil` if none runs, or one has ended by itself.
+    /// What all workers have counted; `nil` if none runs, or one has ended by itself.
     private func snapshots() async -> PendingSnapshots? {
         guard let pending = control.withLock({ $0.requestSnapshots() }) else { return nil }
         for _ in 0..<2000 where !pending.isReady {
             try? await Task.sleep(for: .milliseconds(1))
         }
         return pending.isReady ? pending : nil
+    }
+}
+
+extension DataplaneStatistics {
+    /// Takes in what one worker has counted beside what it has moved.
+    fileprivate mutating func add(_ snapshot: WorkerSnapshot) {
+        tooBigSent += snapshot.counters.tooBigSent
+        for (label, packets) in snapshot.counters.allDrops { drops[label, default: 0] += packets }
+        for (reason, packets) in snapshot.associations.flatMap(\.counters.allDrops) {
+            drops["\(reason)", default: 0] += packets
+        }
     }
 }

@@ -41,7 +41,6 @@ public struct OutboundSA: ~Copyable, Sendable {
     public let isTransport: Bool
     private let encryption: EncryptionAlgorithm
     private let integrity: IntegrityAlgorithm?
-    private let selectors: SelectorSet
     private var usage: UsageMeter
     /// The last number used; 0 before the first packet (RFC 4303, section 3.3.3).
     private var sequence: UInt64
@@ -73,7 +72,6 @@ public struct OutboundSA: ~Copyable, Sendable {
         overhead = ESPOverhead(
             outer: parameters.remote.address.family, encapsulation: parameters.encapsulation,
             encryption: parameters.encryption, integrity: parameters.integrity)
-        selectors = SelectorSet(local: parameters.localSelectors, remote: parameters.remoteSelectors)
         usage = UsageMeter(parameters.lifetime)
         self.sequence = sequence
         lastSequence = isExtended ? .max : UInt64(UInt32.max)
@@ -82,9 +80,6 @@ public struct OutboundSA: ~Copyable, Sendable {
 
     /// Octets that ESP puts before an inner packet: header and IV.
     public var prefixLength: Int { ESPOverhead.espHeader + cipher.ivLength }
-
-    /// Whether a packet lies within the selectors and so may use this association.
-    public func carries(_ packet: PacketSelector) -> Bool { selectors.match(packet, .outbound) == .yes }
 
     /// Follows a peer or an own address that has changed.
     public mutating func move(outer: IPFamily, encapsulation: Encapsulation) {

@@ -44,6 +44,7 @@ struct DataplaneTable {
                 past == nil ? StatusTable.octets(count(\.octetsIn)) : bits(count(\.octetsIn), seconds),
                 past == nil ? StatusTable.octets(count(\.octetsOut)) : bits(count(\.octetsOut), seconds),
                 quotient(count(\.packetsIn), count(\.reads)), quotient(count(\.packetsOut), count(\.writes)),
+                past == nil ? "\(count(\.handedOver))" : rate(count(\.handedOver), seconds),
                 past == nil
                     ? "\(Double(processor / 100_000) / 10) s"
                     : "\(Int((Double(processor) / 10_000 / max(seconds, 0.001)).rounded())) %",
@@ -53,7 +54,8 @@ struct DataplaneTable {
         return StatusTable.table(
             [
                 "WORKER", "PACKETS\(unit) IN", "PACKETS\(unit) OUT", before == nil ? "OCTETS IN" : "BIT/S IN",
-                before == nil ? "OCTETS OUT" : "BIT/S OUT", "PER READ", "PER WRITE", "PROCESSOR",
+                before == nil ? "OCTETS OUT" : "BIT/S OUT", "PER READ", "PER WRITE",
+                "HANDED OVER\(unit)", "PROCESSOR",
             ], rows)
     }
 

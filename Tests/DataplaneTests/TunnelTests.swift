@@ -13,11 +13,16 @@ struct Tunnel {
     let right: UserspaceDataplane
 
     /// - Parameter sides: namespaces of ``TestNamespace/pair()``.
-    init(_ sides: (left: TestNamespace, right: TestNamespace), eventCapacity: Int = 1024) throws {
+    init(
+        _ sides: (left: TestNamespace, right: TestNamespace), eventCapacity: Int = 1024, workers: Int = 1
+    ) throws {
         var configuration = sides.left.configuration
         configuration.eventCapacity = eventCapacity
+        configuration.workers = workers
         left = UserspaceDataplane(configuration)
-        right = UserspaceDataplane(sides.right.configuration)
+        var other = sides.right.configuration
+        other.workers = workers
+        right = UserspaceDataplane(other)
         try left.start()
         try right.start()
     }

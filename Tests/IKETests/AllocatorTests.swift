@@ -61,6 +61,31 @@ struct AllocatorTests {
         #expect(allocator.allocate(using: &random) != nil)
     }
 
+    @Test("Packet workers get equally many child SPIs, and who replaces an SA gets an SPI of the same worker")
+    func workers() {
+        var random: any RandomNumberGenerator = SeededGenerator(seed: 5)
+        var allocator = ChildSPIAllocator(workers: 3)
+        func worker(_ spi: UInt32) -> UInt32 { (spi & 0xffff) % 3 }
+        let spis = (0..<300).compactMap { _ in allocator.allocate(using: &random) }
+        for index in 0..<3 as Range<UInt32> { #expect(spis.filter { worker($0) == index }.count == 100) }
+        for old in spis {
+            let new = allocator.allocate(toReplace: old, using: &random)
+            #expect(new.map(worker) == worker(old))
+            allocator.release(old)
+        }
+    }
+
+    @Test("When a worker's SPIs are all taken, another's are given")
+    func workersExhausted() {
+        var random: any RandomNumberGenerator = SeededGenerator(seed: 6)
+        var allocator = ChildSPIAllocator(workers: 2)
+        let all = (0..<ChildSPIAllocator.capacity).compactMap { _ in
+            allocator.allocate(toReplace: 0x1_0001, using: &random)
+        }
+        #expect(Set(all).count == ChildSPIAllocator.capacity)
+        #expect(allocator.allocate(toReplace: 0x1_0001, using: &random) == nil)
+    }
+
     @Test("An IKE SPI is neither zero nor in use")
     func ikeSPIs() {
         var random: any RandomNumberGenerator = Sequence64([0, 7, 7, 7, 9])

@@ -15,7 +15,14 @@ extension Interoperability {
         }
 
         /// The data plane as it comes, then with every choice of offloads and cipher library there is.
-        private static let roads = [Road(isInUDP: false), Road(family: .v6)] + choices.map { Road(dataplane: $0) }
+        private static let roads =
+            [Road(isInUDP: false), Road(family: .v6)] + severalWorkers + choices.map { Road(dataplane: $0) }
+
+        private static let severalWorkers = [
+            Road(dataplane: DataplaneChoice(workers: 2)),
+            Road(dataplane: DataplaneChoice(workers: 3), isInUDP: false),
+            Road(dataplane: DataplaneChoice(workers: 2), isInUDP: false, family: .v6),
+        ]
 
         private static let choices: [DataplaneChoice] = CipherProvider.available.flatMap { provider in
             (0..<1 << DataplaneChoice.Offload.allCases.count).map { bits in

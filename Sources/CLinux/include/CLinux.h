@@ -59,6 +59,14 @@ int cygnet_receive_error(int socket, uint8_t *octets, uint32_t capacity, cygnet_
 // A UDP socket (ip_protocol 17) or raw socket bound to `address` (4 or 16 octets by family), marked, with packet information,
 // traffic class and error queue turned on, never fragmenting what it sends. Returns the descriptor or -errno.
 int cygnet_open_socket(uint8_t family, uint8_t ip_protocol, const uint8_t *address, uint16_t port, uint32_t mark, uint32_t buffer);
+// The same socket once more, for another worker: UDP bound to the port of `first`, or raw.
+int cygnet_open_another_socket(int first, uint8_t family, uint8_t ip_protocol, const uint8_t *address, uint16_t port, uint32_t mark, uint32_t buffer);
+// Has the kernel choose among `count` UDP sockets of one port, in the order they were bound, by the low 16 bits of the SPI of what
+// comes, modulo `count`. What has no SPI, and IKE behind its four zero octets, goes to the first. Returns 0 or -errno.
+int cygnet_spread_by_spi(int socket, uint32_t count);
+// Has a raw socket take no packets of ESP but those that such a choice would give to number `index`. Returns 0 or -errno.
+int cygnet_keep_by_spi(int socket, uint8_t family, uint32_t count, uint32_t index);
+
 // Lets the kernel fragment what the socket sends from now on, or not.
 void cygnet_set_fragmenting(int socket, uint8_t family, int allowed);
 // Has the kernel put datagrams of one flow and size together on a UDP socket (UDP_GRO). Returns 0 or -errno.
@@ -76,9 +84,10 @@ enum {
     CYGNET_TUN_TCP = 2,         // TCP of up to 64 KiB, to be cut into segments
     CYGNET_TUN_UDP = 4,         // UDP likewise
 };
-// Opens or makes a TUN device that is gone with its descriptor. `offloads`: of CYGNET_TUN_*, those wanted, then those it has; with
-// none there is no header in front. Returns the descriptor or -errno.
-int cygnet_open_tun(const char *name, uint32_t *offloads);
+// Opens or makes a TUN device that is gone with its descriptors. `offloads`: of CYGNET_TUN_*, those wanted, then those it has; with
+// none there is no header in front. `queues`: how many descriptors are wanted, of which each has a queue of its own, then how many
+// there are. Returns 0 or -errno.
+int cygnet_open_tun(const char *name, uint32_t *offloads, int *descriptors, uint32_t *queues);
 int cygnet_open_netlink_route(void);
 // A socket for transactions of nftables. Returns the descriptor or -errno.
 int cygnet_open_netlink_filter(void);
@@ -88,6 +97,9 @@ int cygnet_make_event(void);
 int cygnet_set_network_namespace(const char *path);
 void cygnet_name_thread(const char *name);
 int64_t cygnet_monotonic_nanoseconds(void);
+// Processors that this process may use.
+uint32_t cygnet_processors(void);
+
 // Time of a processor that the calling thread has had, in nanoseconds.
 int64_t cygnet_thread_nanoseconds(void);
 

@@ -3,8 +3,8 @@ import IPPacket
 import IPsecCrypto
 import IPsecPolicy
 
-/// An association that sends, with where it sends to. After its activation only the outbound worker touches it, until the
-/// worker has acknowledged its removal.
+/// An association that sends, with where it sends to. After its activation only the outbound worker it belongs to touches it, until
+/// that has acknowledged its removal.
 struct OutboundEntry: ~Copyable {
     var sa: OutboundSA
     /// Our SPI of the pair.
@@ -16,8 +16,6 @@ struct OutboundEntry: ~Copyable {
     /// Descriptor of the socket to send by.
     var socket: Int32
     var path: PathMTU
-    /// The next older association of the same policy.
-    var next: UnsafeMutablePointer<OutboundEntry>?
 
     init(
         _ parameters: SAParameters, pair: UInt32, policy: UInt32, socket: Int32, outerMTU: Int,
@@ -44,8 +42,28 @@ struct OutboundEntry: ~Copyable {
     }
 }
 
-/// An association that receives. After its installation only the inbound worker touches it, until the worker has
-/// acknowledged its removal.
+/// An association that sends as one worker knows it: each of them has a candidate of its own for it, to find whose the packets are
+/// that the device gives it.
+struct Candidate: ~Copyable {
+    let selectors: SelectorSet
+    let policy: UInt32
+    /// The worker it belongs to.
+    let owner: Int
+    /// Touched by its owner only.
+    let entry: UnsafeMutablePointer<OutboundEntry>
+    /// The next older one of the same policy.
+    var next: UnsafeMutablePointer<Candidate>?
+
+    init(_ parameters: SAParameters, policy: UInt32, owner: Int, entry: UnsafeMutablePointer<OutboundEntry>) {
+        selectors = SelectorSet(local: parameters.localSelectors, remote: parameters.remoteSelectors)
+        self.policy = policy
+        self.owner = owner
+        self.entry = entry
+    }
+}
+
+/// An association that receives. After its installation only the inbound worker it belongs to touches it, until that has acknowledged
+/// its removal.
 struct InboundEntry: ~Copyable {
     var sa: InboundSA
     let policy: UInt32
@@ -84,12 +102,12 @@ extension UInt32 {
     }
 }
 
-/// The policies, each with its associations, as the outbound worker uses them.
+/// The policies, each with its associations, as one outbound worker uses them.
 struct PolicyTable: ~Copyable {
     struct Row {
         let id: UInt32
         /// The association activated last.
-        var newest: UnsafeMutablePointer<OutboundEntry>?
+        var newest: UnsafeMutablePointer<Candidate>?
         /// When an association was last asked for, by the monotonic clock.
         var lastAcquire: Int64 = .min
     }
@@ -109,30 +127,30 @@ struct PolicyTable: ~Copyable {
 
     /// Links associations to their policies. An association whose policy is gone carries nothing.
     ///
-    /// - Parameter entries: oldest first.
-    func link(_ entries: [UnsafeMutablePointer<OutboundEntry>]) {
+    /// - Parameter candidates: oldest first.
+    func link(_ candidates: [UnsafeMutablePointer<Candidate>]) {
         for index in rows.indices { rows[index].newest = nil }
-        for entry in entries { link(entry) }
+        for candidate in candidates { link(candidate) }
     }
 
     /// Links one association, as the newest of its policy.
-    func link(_ entry: UnsafeMutablePointer<OutboundEntry>) {
-        entry.pointee.next = nil
-        guard let index = indices[entry.pointee.policy] else { return }
-        entry.pointee.next = rows[index].newest
-        rows[index].newest = entry
+    func link(_ candidate: UnsafeMutablePointer<Candidate>) {
+        candidate.pointee.next = nil
+        guard let index = indices[candidate.pointee.policy] else { return }
+        candidate.pointee.next = rows[index].newest
+        rows[index].newest = candidate
     }
 
     /// Takes one association out of its policy's chain.
-    func unlink(_ entry: UnsafeMutablePointer<OutboundEntry>) {
-        guard let index = indices[entry.pointee.policy] else { return }
-        if rows[index].newest == entry {
-            rows[index].newest = entry.pointee.next
+    func unlink(_ candidate: UnsafeMutablePointer<Candidate>) {
+        guard let index = indices[candidate.pointee.policy] else { return }
+        if rows[index].newest == candidate {
+            rows[index].newest = candidate.pointee.next
         } else {
             var before = rows[index].newest
-            while let candidate = before, candidate.pointee.next != entry { before = candidate.pointee.next }
-            before?.pointee.next = entry.pointee.next
+            while let newer = before, newer.pointee.next != candidate { before = newer.pointee.next }
+            before?.pointee.next = candidate.pointee.next
         }
-        entry.pointee.next = nil
+        candidate.pointee.next = nil
     }
 }

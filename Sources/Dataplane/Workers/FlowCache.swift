@@ -5,7 +5,7 @@ import IPsecPolicy
 struct FlowCache: ~Copyable {
     private struct Row {
         let flow: PacketSelector
-        let entry: UnsafeMutablePointer<OutboundEntry>
+        let candidate: UnsafeMutablePointer<Candidate>
         let generation: UInt64
     }
 
@@ -20,13 +20,13 @@ struct FlowCache: ~Copyable {
 
     deinit { rows.deallocate() }
 
-    subscript(_ flow: PacketSelector) -> UnsafeMutablePointer<OutboundEntry>? {
+    subscript(_ flow: PacketSelector) -> UnsafeMutablePointer<Candidate>? {
         @inline(__always) get {
             guard let row = rows[Self.index(flow)], row.generation == generation, row.flow == flow else { return nil }
-            return row.entry
+            return row.candidate
         }
         nonmutating set {
-            rows[Self.index(flow)] = newValue.map { Row(flow: flow, entry: $0, generation: generation) }
+            rows[Self.index(flow)] = newValue.map { Row(flow: flow, candidate: $0, generation: generation) }
         }
     }
 

@@ -15,14 +15,29 @@ enum InboundCommand {
     case stop
 }
 
+/// What stands before an ESP packet that one worker hands to another.
+private struct HandedDatagram {
+    /// Where it came from and what was on its IP header; its octets are elsewhere.
+    let datagram: cygnet_datagram
+    /// Octets of the IP header that precede the packet.
+    let header: Int
+    let port: UInt16
+    let isInUDP: Bool
+
+    static let size = (MemoryLayout<HandedDatagram>.size + 15) & ~15
+}
+
 /// From the network inwards: receives datagrams, hands those of IKE up, opens ESP and writes the packets to the device.
 /// Everything here belongs to the worker's thread.
 struct InboundWorker: ~Copyable {
-    private let device: TunnelDevice
+    /// The device's queue for this worker.
+    private let descriptor: Int32
+    private var team: Team
     private let sockets: [OuterSocket]
     private let wakeup: Wakeup
     private let commands: CommandRing<InboundCommand>
-    private let notices: CommandRing<PathNotice>
+    /// Those of all outbound workers: the kernel tells of a path by any socket.
+    private let notices: [PathNotices]
     private let events: EventOutlet
     private let screen: (any DatagramScreen)?
     private let clampsSegmentSize: Bool
@@ -63,13 +78,15 @@ struct InboundWorker: ~Copyable {
     private static let turns = 4
 
     init?(
-        device: TunnelDevice, sockets: [OuterSocket], wakeup: Wakeup, commands: CommandRing<InboundCommand>,
-        notices: CommandRing<PathNotice>, events: EventOutlet, screen: (any DatagramScreen)?,
+        device: TunnelDevice, team: consuming Team, sockets: [OuterSocket], wakeup: Wakeup,
+        commands: CommandRing<InboundCommand>, notices: [PathNotices], events: EventOutlet,
+        screen: (any DatagramScreen)?,
         _ configuration: UserspaceDataplane.Configuration
     ) {
         guard let batch = cygnet_batch_make(UInt32(configuration.batchSize)) else { return nil }
         self.batch = batch
-        self.device = device
+        descriptor = device.descriptors[team.index]
+        self.team = team
         self.sockets = sockets
         self.wakeup = wakeup
         self.commands = commands
@@ -125,6 +142,8 @@ struct InboundWorker: ~Copyable {
                 var turns = Self.turns
                 while turns > 0, takeBatch(sockets[index]) { turns -= 1 }
             }
+            for handover in team.incoming { takeBatch(handover) }
+            team.wake()
         }
     }
 
@@ -145,6 +164,48 @@ struct InboundWorker: ~Copyable {
         deliver()
         if answerCount > 0 { answer(socket) }
         return count == limit
+    }
+
+    /// Takes all that another worker was given that is this one's.
+    private mutating func takeBatch(_ handover: Handover) {
+        guard let datagrams = arena.datagrams.baseAddress else { return }
+        while true {
+            var count = 0
+            _ = handover.drain(atMost: arena.capacity) { record in
+                guard let start = record.baseAddress, let place = datagrams[count].octets else { return }
+                let handed = start.load(as: HandedDatagram.self)
+                let octets = UnsafeRawBufferPointer(rebasing: record[HandedDatagram.size...])
+                let capacity = datagrams[count].capacity
+                datagrams[count] = handed.datagram
+                datagrams[count].octets = place
+                datagrams[count].capacity = capacity
+                guard let from = octets.baseAddress, octets.count <= Int(capacity) else { return }
+                UnsafeMutableRawPointer(place).copyMemory(from: from, byteCount: octets.count)
+                receive(
+                    count, offset: handed.header, count: octets.count - handed.header, header: handed.header,
+                    port: handed.port, isInUDP: handed.isInUDP)
+                count += 1
+            }
+            guard count > 0 else { return }
+            open()
+            deliver()
+        }
+    }
+
+    /// Copies an ESP packet over to the worker whose it is.
+    private mutating func handOver(
+        _ index: Int, offset: Int, count: Int, header: Int, port: UInt16, isInUDP: Bool, to owner: Int
+    ) {
+        guard let base = arena.slot(index).baseAddress else { return }
+        let handed = HandedDatagram(
+            datagram: arena.datagrams[index], header: header, port: port, isInUDP: isInUDP)
+        let isTaken = team.hand(HandedDatagram.size + header + count, to: owner) { place in
+            place.storeBytes(of: handed, as: HandedDatagram.self)
+            (place + HandedDatagram.size).copyMemory(
+                from: base + Self.headroom + offset - header, byteCount: header + count)
+        }
+        guard isTaken else { return counters.count(.workerBusy) }
+        counters.moved.handedOver &+= 1
     }
 
     /// Takes a datagram, or as many as the kernel has joined.
@@ -178,7 +239,7 @@ struct InboundWorker: ~Copyable {
             if UnsafeRawPointer(base).networkUInt32(at: 0) == 0 {
                 handUp(index, socket, from: offset, count: count, marker: 4)
             } else {
-                receive(index, socket, offset: offset, count: count, header: 0)
+                receive(index, offset: offset, count: count, header: 0, port: socket.port, isInUDP: true)
             }
         case .plainESP:
             // A raw socket of IPv4 gives the IP header as well.
@@ -188,7 +249,8 @@ struct InboundWorker: ~Copyable {
                 header = Int(UnsafeRawPointer(base).octet(at: 0) & 0x0f) * 4
             }
             guard count - header >= 8 else { return counters.count(.shortDatagram) }
-            receive(index, socket, offset: offset + header, count: count - header, header: header)
+            receive(
+                index, offset: offset + header, count: count - header, header: header, port: 0, isInUDP: false)
         }
     }
 
@@ -242,17 +304,27 @@ struct InboundWorker: ~Copyable {
     /// - Parameters:
     ///   - offset: where it begins in its slot, behind the headroom.
     ///   - header: octets of the IP header before it.
+    ///   - port: where it was sent to, if that is UDP.
     @inline(__always)
-    private mutating func receive(_ index: Int, _ socket: OuterSocket, offset: Int, count: Int, header: Int) {
+    private mutating func receive(
+        _ index: Int, offset: Int, count: Int, header: Int, port: UInt16, isInUDP: Bool
+    ) {
         let slot = arena.slot(index)
         guard let base = slot.baseAddress else { return }
         let spi = UnsafeRawPointer(base).networkUInt32(at: Self.headroom + offset)
+        if team.count > 1 {
+            let owner = team.owner(spi)
+            guard owner == team.index else {
+                return handOver(
+                    index, offset: offset, count: count, header: header, port: port, isInUDP: isInUDP, to: owner)
+            }
+        }
         guard let entry = find(spi) else {
             counters.count(.unknownSPI)
             if unknownSPILimit.allows(at: now) {
                 events.emit(
                     .unknownSPI(
-                        spi: spi, local: SocketAddress(arena.datagrams[index].localAddress, port: socket.port),
+                        spi: spi, local: SocketAddress(arena.datagrams[index].localAddress, port: port),
                         from: arena.datagrams[index].remoteAddress))
             }
             return
@@ -265,7 +337,7 @@ struct InboundWorker: ~Copyable {
                 outer: ReceivedHeader(
                     trafficClass: datagram.pointee.traffic_class,
                     hopLimit: datagram.pointee.hop_limit == 0 ? 64 : datagram.pointee.hop_limit, count: header)))
-        (origins + pendingCount).initialize(to: socket.kind == .nat ? index : -1)
+        (origins + pendingCount).initialize(to: isInUDP ? index : -1)
         pendingCount += 1
         pending = entry
         // The header that transport mode writes reaches into the datagram before, if that was joined with this.
@@ -309,7 +381,7 @@ struct InboundWorker: ~Copyable {
 
     /// Writes what was opened to the device.
     private mutating func deliver() {
-        let descriptor = device.descriptor
+        let descriptor = descriptor
         var moved = counters.moved
         var lost = 0
         coalescer.flush { parts, count, packets, octets in
@@ -344,7 +416,7 @@ struct InboundWorker: ~Copyable {
 
     // MARK: Errors of what was sent
 
-    /// Empties a socket's error queue. What it says of path MTUs goes to the outbound worker; the rest is for IKE's own
+    /// Empties a socket's error queue. What it says of path MTUs goes to the outbound workers; the rest is for IKE's own
     /// retransmissions to find out.
     private func readErrors(_ socket: OuterSocket) {
         let quoted = arena.slot(0)
@@ -356,10 +428,10 @@ struct InboundWorker: ~Copyable {
             guard error.error == UInt32(EMSGSIZE), let remote = error.remoteAddress else { continue }
             let isOwnLink = error.origin == 1  // SO_EE_ORIGIN_LOCAL
             guard isOwnLink || error.count >= 4 else { continue }
-            _ = notices.push(
-                PathNotice(
-                    remote: remote, mtu: Int(error.info),
-                    spi: isOwnLink ? nil : UnsafeRawPointer(base).networkUInt32(at: 0)))
+            let notice = PathNotice(
+                remote: remote, mtu: Int(error.info),
+                spi: isOwnLink ? nil : UnsafeRawPointer(base).networkUInt32(at: 0))
+            for worker in notices { worker.push(notice) }
         }
     }
 

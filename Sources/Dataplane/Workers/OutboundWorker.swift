@@ -8,8 +8,9 @@ import Octets
 /// What the control side asks of the outbound worker.
 enum OutboundCommand {
     case policies(UnsafeMutablePointer<PolicyTable>)
-    case activate(UnsafeMutablePointer<OutboundEntry>)
-    case remove(UnsafeMutablePointer<OutboundEntry>)
+    case activate(UnsafeMutablePointer<Candidate>)
+    case remove(UnsafeMutablePointer<Candidate>)
+    /// To the worker whose it is.
     case move(
         UnsafeMutablePointer<OutboundEntry>, local: SocketAddress, remote: SocketAddress, encapsulation: Encapsulation,
         socket: Int32)
@@ -17,21 +18,16 @@ enum OutboundCommand {
     case stop
 }
 
-/// What the error queues say of the path to a peer.
-struct PathNotice {
-    let remote: IPAddress
-    let mtu: Int
-    /// The SPI of the packet quoted; `nil` if our own link refused it, which needs no proof.
-    let spi: UInt32?
-}
-
 /// From the inside to the network: reads packets from the device, finds policy and association, seals and sends them.
 /// Everything here belongs to the worker's thread.
 struct OutboundWorker: ~Copyable {
     private let device: TunnelDevice
+    /// The device's queue for this worker.
+    private let descriptor: Int32
+    private var team: Team
     private let wakeup: Wakeup
     private let commands: CommandRing<OutboundCommand>
-    private let notices: CommandRing<PathNotice>
+    private let notices: PathNotices
     private let events: EventOutlet
     private let clampsSegmentSize: Bool
     private let deviceMTU: Int
@@ -50,20 +46,23 @@ struct OutboundWorker: ~Copyable {
     private var policies: UnsafeMutablePointer<PolicyTable>
     private var flows = FlowCache()
     /// Oldest first.
-    private var associations: [UnsafeMutablePointer<OutboundEntry>] = []
+    private var candidates: [UnsafeMutablePointer<Candidate>] = []
     private var counters = WorkerCounters()
     private var tooBigLimit = RateLimit(perSecond: 100, burst: 50)
     private var isRunning = true
     private var now: Int64 = 0
 
     init?(
-        device: TunnelDevice, joinsDatagrams: Bool, wakeup: Wakeup, commands: CommandRing<OutboundCommand>,
-        notices: CommandRing<PathNotice>, policies: UnsafeMutablePointer<PolicyTable>, events: EventOutlet,
+        device: TunnelDevice, team: consuming Team, joinsDatagrams: Bool, wakeup: Wakeup,
+        commands: CommandRing<OutboundCommand>, notices: PathNotices, policies: UnsafeMutablePointer<PolicyTable>,
+        events: EventOutlet,
         _ configuration: UserspaceDataplane.Configuration
     ) {
         guard let batch = cygnet_batch_make(UInt32(Outbox.maximumRuns)) else { return nil }
         self.batch = batch
         self.device = device
+        descriptor = device.descriptors[team.index]
+        self.team = team
         self.joinsDatagrams = joinsDatagrams
         self.wakeup = wakeup
         self.commands = commands
@@ -90,20 +89,23 @@ struct OutboundWorker: ~Copyable {
     private static let packetOffset = 16
     /// So many octets are sent without looking for more: they are still in the processor's cache.
     private static let sendingSize = 48 << 10
+    /// A packet goes from worker to worker so often while their policies change, and no further.
+    private static let maximumHops: UInt8 = 3
 
     /// Works until told to stop.
     mutating func run() {
         while isRunning {
             obey()
-            let taken = takeBatch()
-            if taken == 0 { sleep() }
+            now = cygnet_monotonic_nanoseconds()
+            let taken = takeHandedOver() + takeBatch()
+            if taken == 0, isRunning { sleep() }
         }
     }
 
     /// Waits until there is a packet or a command; costs nothing meanwhile.
     private func sleep() {
         var wanted = (
-            pollfd(fd: device.descriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
             pollfd(fd: wakeup.descriptor, events: Int16(POLLIN), revents: 0)
         )
         withUnsafeMutableBytes(of: &wanted) {
@@ -119,9 +121,8 @@ struct OutboundWorker: ~Copyable {
         guard let base = input.baseAddress else { return 0 }
         let header = device.hasHeader ? VirtioNetHeader.count : 0
         var taken = 0
-        now = cygnet_monotonic_nanoseconds()
         while taken < batchSize {
-            let count = read(device.descriptor, base + Self.packetOffset - header, Outbox.largestPacket + header)
+            let count = read(descriptor, base + Self.packetOffset - header, Outbox.largestPacket + header)
             guard count > 0 else {
                 if count < 0, errno != EAGAIN, errno != EINTR {
                     events.emit(.failed("the device cannot be read: \(String(cString: strerror(errno)))"))
@@ -131,26 +132,62 @@ struct OutboundWorker: ~Copyable {
             }
             taken += 1
             counters.moved.octetsIn &+= UInt64(max(count - header, 0))
-            take(count: count - header)
+            take(
+                UnsafeMutableRawBufferPointer(start: base + Self.packetOffset, count: max(count - header, 0)), hops: 0)
             if outbox.used >= Self.sendingSize { send() }
         }
-        guard taken > 0 else { return isRunning ? 0 : -1 }
+        guard taken > 0 else { return 0 }
         send()
+        team.wake()
         counters.moved.batches &+= 1
         counters.moved.reads &+= UInt64(taken)
         return taken
     }
 
+    /// Takes what other workers were given that is this one's, up to a batch, and sends it.
+    private mutating func takeHandedOver() -> Int {
+        var taken = 0
+        for handover in team.incoming {
+            taken += handover.drain(atMost: batchSize) { record in
+                take(
+                    UnsafeMutableRawBufferPointer(rebasing: record[Self.handoverOffset...]), hops: record[0])
+                if outbox.used >= Self.sendingSize { send() }
+            }
+        }
+        guard taken > 0 else { return 0 }
+        send()
+        team.wake()
+        return taken
+    }
+
+    /// Where a packet begins in what is handed over: behind how often it was, and the device's header.
+    private static let handoverOffset = 32
+
+    private mutating func handOver(
+        _ packet: UnsafeMutableRawBufferPointer, to owner: Int, hops: UInt8, packets: Int
+    ) {
+        guard hops < Self.maximumHops, let base = packet.baseAddress else { return drop(.noAssociation, packets) }
+        let header = device.hasHeader ? VirtioNetHeader.count : 0
+        let isTaken = team.hand(Self.handoverOffset + packet.count, to: owner) { place in
+            place.storeBytes(of: hops + 1, as: UInt8.self)
+            (place + Self.handoverOffset - header).copyMemory(from: base - header, byteCount: header + packet.count)
+        }
+        guard isTaken else { return drop(.workerBusy, packets) }
+        counters.moved.handedOver &+= UInt64(packets)
+    }
+
     /// Lays out what the device has given to be sealed: a packet, or one that stands for many.
-    private mutating func take(count: Int) {
-        guard count > 0, let base = input.baseAddress else { return drop(.malformed) }
-        let packet = UnsafeMutableRawBufferPointer(rebasing: input[Self.packetOffset..<Self.packetOffset + count])
+    ///
+    /// - Parameters:
+    ///   - packet: with the device's header in front of it, where it has one. It is gone when this returns.
+    ///   - hops: how often a worker has handed it to another.
+    private mutating func take(_ packet: UnsafeMutableRawBufferPointer, hops: UInt8) {
+        let count = packet.count
+        guard count > 0, let base = packet.baseAddress else { return drop(.malformed) }
         let octets = UnsafeRawBufferPointer(packet)
         var offload = VirtioNetHeader()
         if device.hasHeader {
-            guard let read = VirtioNetHeader(base + Self.packetOffset - VirtioNetHeader.count) else {
-                return drop(.malformed)
-            }
+            guard let read = VirtioNetHeader(base - VirtioNetHeader.count) else { return drop(.malformed) }
             offload = read
         }
         guard let header = IPHeader(octets), header.totalLength == count, let upper = header.upperLayer(in: octets),
@@ -162,9 +199,12 @@ struct OutboundWorker: ~Copyable {
             superPacket = found
         }
         let packets = superPacket?.count ?? 1
-        counters.moved.packetsIn &+= UInt64(packets)
-        guard let entry = flows[selector] ?? find(selector, packets: packets) else { return }
-
+        if hops == 0 { counters.moved.packetsIn &+= UInt64(packets) }
+        guard let candidate = flows[selector] ?? find(selector, packets: packets) else { return }
+        guard candidate.pointee.owner == team.index else {
+            return handOver(packet, to: candidate.pointee.owner, hops: hops, packets: packets)
+        }
+        let entry = candidate.pointee.entry
         let front = entry.pointee.sa.isTransport ? Self.front(header, octets) : nil
         let largest = min(
             entry.pointee.sa.maximumSize(
@@ -192,13 +232,13 @@ struct OutboundWorker: ~Copyable {
                 else { return drop(.malformed) }
             }
             stage(count, entry, front, fits: fits) {
-                $0.copyMemory(from: base + Self.packetOffset, byteCount: count)
+                $0.copyMemory(from: base, byteCount: count)
             }
         }
     }
 
     /// Finds the association for a flow by policies and selectors; drops the packets if there is none.
-    private mutating func find(_ selector: PacketSelector, packets: Int) -> UnsafeMutablePointer<OutboundEntry>? {
+    private mutating func find(_ selector: PacketSelector, packets: Int) -> UnsafeMutablePointer<Candidate>? {
         while true {
             let row: Int
             switch policies.pointee.database.decision(for: selector, .outbound) {
@@ -218,7 +258,9 @@ struct OutboundWorker: ~Copyable {
                 return nil
             }
             var candidate = policies.pointee.rows[row].newest
-            while let entry = candidate, !entry.pointee.sa.carries(selector) { candidate = entry.pointee.next }
+            while let older = candidate, older.pointee.selectors.match(selector, .outbound) != .yes {
+                candidate = older.pointee.next
+            }
             if let candidate {
                 flows[selector] = candidate
                 return candidate
@@ -306,7 +348,7 @@ struct OutboundWorker: ~Copyable {
         VirtioNetHeader().write(to: base)
         let skipped = device.hasHeader ? 0 : VirtioNetHeader.count
         let count = VirtioNetHeader.count - skipped + written
-        guard write(device.descriptor, base + skipped, count) == count else { return }
+        guard write(descriptor, base + skipped, count) == count else { return }
         counters.tooBigSent &+= 1
     }
 
@@ -425,19 +467,19 @@ struct OutboundWorker: ~Copyable {
     // MARK: Commands
 
     private mutating func obey() {
-        notices.drain { learn($0) }
+        notices.ring.drain { learn($0) }
         commands.drain { command in
             flows.forget()
             switch command {
             case .policies(let table):
                 policies = table
-                table.pointee.link(associations)
-            case .activate(let entry):
-                associations.append(entry)
-                policies.pointee.link(entry)
-            case .remove(let entry):
-                associations.removeAll { $0 == entry }
-                policies.pointee.unlink(entry)
+                table.pointee.link(candidates)
+            case .activate(let candidate):
+                candidates.append(candidate)
+                policies.pointee.link(candidate)
+            case .remove(let candidate):
+                candidates.removeAll { $0 == candidate }
+                policies.pointee.unlink(candidate)
             case .move(let entry, let local, let remote, let encapsulation, let socket):
                 if remote.address.family != entry.pointee.remote.address.family {
                     entry.pointee.path = PathMTU(remote.address.family, linkMTU: entry.pointee.path.linkMTU)
@@ -452,7 +494,9 @@ struct OutboundWorker: ~Copyable {
                 snapshot.counters = counters
                 snapshot.counters.moved.processorTime = cygnet_thread_nanoseconds()
                 snapshot.counters.joinsDatagrams = joinsDatagrams
-                snapshot.associations = associations.map { $0.pointee.report }
+                snapshot.associations = candidates.filter { $0.pointee.owner == team.index }.map {
+                    $0.pointee.entry.pointee.report
+                }
             case .stop:
                 isRunning = false
             }
@@ -461,7 +505,9 @@ struct OutboundWorker: ~Copyable {
 
     private func learn(_ notice: PathNotice) {
         let instant = Instant(nanoseconds: cygnet_monotonic_nanoseconds())
-        for entry in associations where entry.pointee.remote.address == notice.remote {
+        for candidate in candidates where candidate.pointee.owner == team.index {
+            let entry = candidate.pointee.entry
+            guard entry.pointee.remote.address == notice.remote else { continue }
             _ = entry.pointee.path.learn(
                 notice.mtu, quotedSPI: notice.spi ?? entry.pointee.sa.spi, sending: entry.pointee.sa.spi, at: instant)
         }

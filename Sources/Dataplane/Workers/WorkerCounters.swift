@@ -3,6 +3,8 @@ enum WorkerDrop: Int, CaseIterable {
     // Outbound.
     case malformed, noPolicy, discarded, bypassInside, ambiguousFragment, noAssociation, tooBig, outerTooBig, sendBusy,
         sendFailed
+    // Either way.
+    case workerBusy
     // Inbound.
     case shortDatagram, truncated, unknownSPI, deviceBusy
 
@@ -19,6 +21,7 @@ enum WorkerDrop: Int, CaseIterable {
         case .outerTooBig: "outer-too-big"
         case .sendBusy: "send-busy"
         case .sendFailed: "send-failed"
+        case .workerBusy: "worker-busy"
         case .shortDatagram: "short-datagram"
         case .truncated: "truncated"
         case .unknownSPI: "unknown-spi"
@@ -51,20 +54,26 @@ final class WorkerSnapshot {
     var associations: [SACountersReport] = []
 }
 
-/// Snapshots that both workers have been asked for.
+/// Snapshots that all workers have been asked for.
 ///
 /// Invariant behind `@unchecked Sendable`: the workers write into the snapshots before they acknowledge, and nobody reads
 /// them before ``isReady``.
 struct PendingSnapshots: @unchecked Sendable {
-    let inbound: WorkerSnapshot
-    let outbound: WorkerSnapshot
-    private let ready: () -> Bool
-
-    init(inbound: WorkerSnapshot, outbound: WorkerSnapshot, isReady: @escaping () -> Bool) {
-        self.inbound = inbound
-        self.outbound = outbound
-        ready = isReady
+    /// What a pair of workers is asked for, and the numbers of the commands that ask.
+    struct Pair {
+        let inbound: WorkerSnapshot
+        let outbound: WorkerSnapshot
+        let inboundNumber: UInt64
+        let outboundNumber: UInt64
+        let workers: WorkerPair
     }
 
-    var isReady: Bool { ready() }
+    let pairs: [Pair]
+
+    var isReady: Bool {
+        pairs.allSatisfy {
+            $0.workers.inboundCommands.acknowledged >= $0.inboundNumber
+                && $0.workers.outboundCommands.acknowledged >= $0.outboundNumber
+        }
+    }
 }

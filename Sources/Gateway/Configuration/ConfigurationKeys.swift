@@ -14,7 +14,7 @@ enum DaemonKey: String, ConfigurationKey {
 }
 
 enum DataplaneKey: String, ConfigurationKey {
-    case offloads, ciphers
+    case offloads, ciphers, workers
 }
 
 enum ControlKey: String, ConfigurationKey {

@@ -25,8 +25,10 @@ public struct DaemonSettings: Sendable {
     public var offloads = Offloads.all
     /// What encrypts packets; `nil` for the fastest that is there.
     public var cipherProvider: CipherProvider?
+    /// Pairs of threads that carry packets.
+    public var workers = UserspaceDataplane.Configuration.usualWorkers { didSet { endpoint.packetWorkers = workers } }
 
-    public init() {}
+    public init() { endpoint.packetWorkers = workers }
 }
 
 enum OffloadWord: String, ConfigurationKey {
@@ -103,6 +105,9 @@ extension DaemonSettings {
             offloads = node.elements.reduce(into: Offloads()) { offloads, element in
                 if let word = element.word(OffloadWord.self, what: "offload") { offloads.formUnion(word.offloads) }
             }
+        }
+        if let count = mapping?[.workers]?.integer(in: 1...UserspaceDataplane.Configuration.maximumWorkers) {
+            workers = count
         }
         if let node = mapping?[.ciphers], let word = node.word(CipherWord.self, what: "cipher library") {
             cipherProvider = CipherProvider(rawValue: word.rawValue)

@@ -139,7 +139,7 @@ public struct TrafficReport: Codable, Hashable, Sendable {
     public var drops: [String: UInt64] = [:]
     public var eventsDropped: UInt64 = 0
 
-    /// Directions in which packets go, each with a worker of its own.
+    /// Directions in which packets go, each with a worker of its own, or several.
     public var workers: [WorkerReport] = []
     public var queues: [QueueReport] = []
     public var offloads: [OffloadStateReport] = []
@@ -153,7 +153,7 @@ public struct TrafficReport: Codable, Hashable, Sendable {
 
 /// What one worker of the data plane has done since the daemon began.
 public struct WorkerReport: Codable, Hashable, Sendable {
-    /// `in` or `out`.
+    /// `in` or `out`, with a number if there are several: `out 1`.
     public var name: String
     /// Calls that brought packets and that passed some on, each perhaps many as one.
     public var reads: UInt64
@@ -162,6 +162,8 @@ public struct WorkerReport: Codable, Hashable, Sendable {
     public var packetsOut: UInt64
     public var octetsIn: UInt64
     public var octetsOut: UInt64
+    /// Packets of other workers' that the kernel gave it, and that it copied over to them.
+    public var handedOver: UInt64
     /// Time of a processor, in microseconds.
     public var processorTime: UInt64
 }

@@ -38,6 +38,7 @@ extension Daemon {
         settings.natPort = configuration.daemon.endpoint.natPort
         settings.listenAddresses = configuration.daemon.listen
         settings.offloads = configuration.daemon.offloads
+        settings.workers = configuration.daemon.workers
         settings.cipherProvider = configuration.daemon.cipherProvider
         do {
             let keyLog = try options.keyDirectory.map { try KeyLog(directory: $0) }

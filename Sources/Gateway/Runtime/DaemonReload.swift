@@ -80,6 +80,7 @@ extension Daemon {
             (
                 "dataplane",
                 daemon.offloads != new.daemon.offloads || daemon.cipherProvider != new.daemon.cipherProvider
+                    || daemon.workers != new.daemon.workers
             ),
             (
                 "control",

@@ -29,14 +29,21 @@ extension Daemon {
 
     private func report(_ statistics: DataplaneStatistics) -> TrafficReport {
         var report = TrafficReport()
-        report.packetsIn = statistics.inbound.packetsOut
-        report.packetsOut = statistics.outbound.packetsOut
+        for pair in statistics.workers {
+            report.packetsIn += pair.inbound.packetsOut
+            report.packetsOut += pair.outbound.packetsOut
+        }
         report.drops = statistics.drops
         report.eventsDropped = statistics.eventsDropped
-        report.workers = [("in", statistics.inbound), ("out", statistics.outbound)].map { name, worker in
+        let workers = statistics.workers.enumerated().flatMap { index, pair in
+            let number = statistics.workers.count > 1 ? " \(index)" : ""
+            return [("in\(number)", pair.inbound), ("out\(number)", pair.outbound)]
+        }
+        report.workers = workers.map { name, worker in
             WorkerReport(
                 name: name, reads: worker.reads, writes: worker.writes, packetsIn: worker.packetsIn,
                 packetsOut: worker.packetsOut, octetsIn: worker.octetsIn, octetsOut: worker.octetsOut,
+                handedOver: worker.handedOver,
                 processorTime: UInt64(clamping: worker.processorTime / 1000))
         }
         report.queues = statistics.queues.map { QueueReport(name: $0.name, waiting: $0.waiting, dropped: $0.dropped) }

@@ -16,6 +16,8 @@ public struct EndpointConfiguration: Sendable {
     public var puzzleThresholdPerNetwork = 128
     /// Zero bits wanted of a puzzle when there is no room for more half-open SAs; each doubles the work. 0: no puzzles.
     public var puzzleDifficulty = 17
+    /// Workers of the data plane, among which child SAs are divided by their inbound SPIs.
+    public var packetWorkers = 1
     /// Half-open SAs allowed in all, and from one IPv4 address or 64 bits of an IPv6 address.
     public var halfOpenLimit = 1024
     public var halfOpenLimitPerAddress = 32

@@ -18,7 +18,7 @@ final class EndpointContext {
     var turns: NegotiationTurns
     var counters = MessageCounters()
     var ikeSPIs = SPIAllocator()
-    var childSPIs = ChildSPIAllocator()
+    var childSPIs: ChildSPIAllocator
     var childOwners = ChildOwners()
     var shared = SharedExtensionSlots()
     var identityPairs = IdentityPairs()
@@ -51,6 +51,7 @@ final class EndpointContext {
     init(configuration: EndpointConfiguration, random: any RandomNumberGenerator) {
         self.configuration = configuration
         self.random = random
+        childSPIs = ChildSPIAllocator(workers: configuration.packetWorkers)
         turns = NegotiationTurns(limit: configuration.negotiationLimit)
     }
 

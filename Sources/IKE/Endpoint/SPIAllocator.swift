@@ -1,3 +1,5 @@
+import DequeModule
+
 /// Hands out IKE SPIs: random, never zero, never one that is in use.
 package struct SPIAllocator {
     private var used: Set<UInt64> = []
@@ -22,43 +24,67 @@ package struct SPIAllocator {
 /// Hands out ESP SPIs: a table index in the low 16 bits, so that the packet path needs no search, and a random
 /// generation above it, so that a packet for an SA that is gone is not taken for its successor's.
 ///
+/// The index modulo the number of packet workers says which of them has the SA; all get equally many.
 /// Values below 256 are reserved (RFC 4303 section 2.1); a generation is never zero.
 package struct ChildSPIAllocator {
     package static let capacity = 1 << 16
     private var generations: [UInt16] = []
     private var inUse: [Bool] = []
-    // Oldest first, so that an index rests as long as possible before it is used again.
-    private var free: [UInt16] = []
-    private var freeHead = 0
+    private var shares: [Share]
 
-    package init() {}
+    /// The indices of one worker.
+    private struct Share {
+        /// The first that has not been used yet.
+        var fresh: Int
+        // Oldest first, so that an index rests as long as possible before it is used again.
+        var free: Deque<UInt16> = []
+        var count = 0
+    }
+
+    /// - Parameter workers: as the data plane has them.
+    package init(workers: Int = 1) { shares = (0..<max(workers, 1)).map { Share(fresh: $0) } }
 
     /// How many are in use.
-    package private(set) var count = 0
+    package var count: Int { shares.reduce(0) { $0 + $1.count } }
 
-    /// `nil` when all indices are taken.
-    package mutating func allocate(using random: inout any RandomNumberGenerator) -> UInt32? {
-        let index: Int
-        if generations.count < Self.capacity, free.count - freeHead < 64 {
-            index = generations.count
-            generations.append(0)
-            inUse.append(false)
-        } else if freeHead < free.count {
-            index = Int(free[freeHead])
-            freeHead += 1
-            if freeHead > 1024 {
-                free.removeFirst(freeHead)
-                freeHead = 0
-            }
-        } else {
-            return nil
-        }
+    /// - Parameter predecessor: the SPI of an SA that is to be replaced: its worker is to have the new one as well, so that no packet
+    ///   overtakes another as a flow goes over.
+    /// - Returns: `nil` when all indices are taken.
+    package mutating func allocate(
+        toReplace predecessor: UInt32? = nil, using random: inout any RandomNumberGenerator
+    ) -> UInt32? {
+        guard let index = predecessor.flatMap({ takeIndex(of: Int($0 & 0xffff) % shares.count) }) ?? takeAnyIndex()
+        else { return nil }
         var generation: UInt16
         repeat { generation = UInt16.random(in: 1...(.max), using: &random) } while generation == generations[index]
         generations[index] = generation
         inUse[index] = true
-        count += 1
         return UInt32(generation) << 16 | UInt32(index)
+    }
+
+    private mutating func takeAnyIndex() -> Int? {
+        for share in shares.indices.sorted(by: { shares[$0].count < shares[$1].count }) {
+            if let index = takeIndex(of: share) { return index }
+        }
+        return nil
+    }
+
+    private mutating func takeIndex(of share: Int) -> Int? {
+        let index: Int
+        if shares[share].fresh < Self.capacity, shares[share].free.count < 64 {
+            index = shares[share].fresh
+            shares[share].fresh += shares.count
+            while generations.count <= index {
+                generations.append(0)
+                inUse.append(false)
+            }
+        } else if let rested = shares[share].free.popFirst() {
+            index = Int(rested)
+        } else {
+            return nil
+        }
+        shares[share].count += 1
+        return index
     }
 
     package func isInUse(_ spi: UInt32) -> Bool {
@@ -67,10 +93,10 @@ package struct ChildSPIAllocator {
     }
 
     package mutating func release(_ spi: UInt32) {
+        guard isInUse(spi) else { return }
         let index = Int(spi & 0xffff)
-        guard index < inUse.count, inUse[index], generations[index] == UInt16(spi >> 16) else { return }
         inUse[index] = false
-        count -= 1
-        free.append(UInt16(index))
+        shares[index % shares.count].count -= 1
+        shares[index % shares.count].free.append(UInt16(index))
     }
 }

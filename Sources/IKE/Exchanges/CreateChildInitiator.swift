@@ -27,7 +27,7 @@ struct ChildCreation {
 extension IKESA {
     func beginChildCreation(_ child: ChildConfiguration, replaces: UInt32?) {
         let child = adapted(child)
-        guard let spi = context.childSPIs.allocate(using: &context.random) else {
+        guard let spi = context.childSPIs.allocate(toReplace: replaces, using: &context.random) else {
             let refusal = Refusal(.local, "all SPIs are in use")
             if let replaces {
                 retryRekey(ofChild: replaces, after: .seconds(30))

@@ -141,7 +141,7 @@ extension IKESA {
         _ agreed: SelectedChild, replaces: UInt32?, _ secret: SecretOctets?, publicValue: [UInt8]?,
         _ initiatorNonce: [UInt8]
     ) {
-        guard let keys, let spi = context.childSPIs.allocate(using: &context.random) else {
+        guard let keys, let spi = context.childSPIs.allocate(toReplace: replaces, using: &context.random) else {
             refuseChildRequest(Refusal(.local, "all SPIs are in use", notify: .noAdditionalSAs))
             return
         }

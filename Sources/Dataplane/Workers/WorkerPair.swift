@@ -1,0 +1,165 @@
+import CLinux
+import Glibc
+
+/// The two threads that carry a share of the associations, one for each direction, and the rings by which they are told what to do.
+struct WorkerPair {
+    let inboundCommands: CommandRing<InboundCommand>
+    let outboundCommands: CommandRing<OutboundCommand>
+    private let inboundWakeup: Wakeup
+    private let outboundWakeup: Wakeup
+    private let inboundThread: WorkerThread
+    private let outboundThread: WorkerThread
+
+    /// What all pairs share.
+    struct Surroundings {
+        let device: TunnelDevice
+        let sockets: OuterSockets
+        let events: EventOutlet
+        let screen: (any DatagramScreen)?
+        let configuration: UserspaceDataplane.Configuration
+    }
+
+    /// Starts as many pairs as the device has queues, each with one of the tables.
+    static func start(
+        _ surroundings: Surroundings, policies: [UnsafeMutablePointer<PolicyTable>]
+    ) throws(DataplaneError) -> [WorkerPair] {
+        var wakeups: [Wakeup] = []
+        var pairs: [WorkerPair] = []
+        do throws(DataplaneError) {
+            for _ in 0..<2 * policies.count { wakeups.append(try Wakeup()) }
+            let (inbound, outbound) = (Array(wakeups.prefix(policies.count)), Array(wakeups.suffix(policies.count)))
+            let (inboundWays, outboundWays) = (Team.ways(inbound), Team.ways(outbound))
+            let notices = outbound.map(PathNotices.init)
+            for index in policies.indices {
+                pairs.append(
+                    try WorkerPair(
+                        index, surroundings, policies[index], wakeups: (inbound[index], outbound[index]),
+                        ways: (inboundWays, outboundWays), notices))
+            }
+        } catch {
+            for pair in pairs { pair.stop() }
+            for wakeup in wakeups { wakeup.close() }
+            throw error
+        }
+        return pairs
+    }
+
+    private init(
+        _ index: Int, _ surroundings: Surroundings, _ policies: UnsafeMutablePointer<PolicyTable>,
+        wakeups: (inbound: Wakeup, outbound: Wakeup), ways: (inbound: Team.Ways, outbound: Team.Ways),
+        _ notices: [PathNotices]
+    ) throws(DataplaneError) {
+        (inboundWakeup, outboundWakeup) = wakeups
+        let inboundCommands = CommandRing<InboundCommand>(capacity: 256, wakeup: wakeups.inbound)
+        let outboundCommands = CommandRing<OutboundCommand>(capacity: 256, wakeup: wakeups.outbound)
+        self.inboundCommands = inboundCommands
+        self.outboundCommands = outboundCommands
+        let suffix = notices.count > 1 ? "-\(index)" : ""
+        let events = surroundings.events
+        // The table is handed to the worker and comes back when another takes its place.
+        nonisolated(unsafe) let handedOver = policies
+        outboundThread = try WorkerThread(name: "cygnet-out\(suffix)") {
+            defer { outboundCommands.close() }
+            guard
+                var worker = OutboundWorker(
+                    device: surroundings.device, team: ways.outbound.team(index),
+                    joinsDatagrams: surroundings.sockets.cutSent, wakeup: wakeups.outbound,
+                    commands: outboundCommands, notices: notices[index], policies: handedOver, events: events,
+                    surroundings.configuration)
+            else {
+                events.emit(.failed("no memory for the outbound worker"))
+                return
+            }
+            worker.run()
+        }
+        do throws(DataplaneError) {
+            inboundThread = try WorkerThread(name: "cygnet-in\(suffix)") {
+                defer { inboundCommands.close() }
+                guard
+                    var worker = InboundWorker(
+                        device: surroundings.device, team: ways.inbound.team(index),
+                        sockets: surroundings.sockets.of(worker: index), wakeup: wakeups.inbound,
+                        commands: inboundCommands, notices: notices, events: events, screen: surroundings.screen,
+                        surroundings.configuration)
+                else {
+                    events.emit(.failed("no memory for the inbound worker"))
+                    return
+                }
+                worker.run()
+            }
+        } catch {
+            _ = outboundCommands.push(.stop)
+            outboundThread.join()
+            throw error
+        }
+    }
+
+    /// Has both threads end and waits until they have. Others may still wake them by what they hold.
+    func stop() {
+        // A ring that is full has a worker that is about to empty it, unless that has ended.
+        while !inboundCommands.isClosed, inboundCommands.push(.stop) == nil { usleep(1000) }
+        while !outboundCommands.isClosed, outboundCommands.push(.stop) == nil { usleep(1000) }
+        inboundThread.join()
+        outboundThread.join()
+    }
+
+    /// Once all pairs have stopped.
+    func close() {
+        inboundWakeup.close()
+        outboundWakeup.close()
+    }
+
+    // MARK: Commands
+
+    private static var patience: Int64 { 2_000_000_000 }
+
+    /// Gives a worker a command, which it obeys before it takes its next packets.
+    ///
+    /// - Returns: the command's number; 0 if the worker has ended, so that nobody obeys and nobody uses anything; `nil` if there has
+    ///   been no room for two seconds. What the worker holds is then not freed.
+    @discardableResult
+    static func post<Command>(_ command: Command, to ring: CommandRing<Command>) -> UInt64? {
+        if ring.isClosed { return 0 }
+        if let number = ring.push(command) { return number }
+        let deadline = cygnet_monotonic_nanoseconds() + patience
+        while cygnet_monotonic_nanoseconds() < deadline {
+            usleep(100)
+            if ring.isClosed { return 0 }
+            if let number = ring.push(command) { return number }
+        }
+        return nil
+    }
+
+    /// Waits until a worker has obeyed a command.
+    ///
+    /// - Parameter number: as ``post(_:to:)`` gave it.
+    /// - Returns: whether it has.
+    static func wait<Command>(for number: UInt64?, in ring: CommandRing<Command>) -> Bool {
+        guard let number else { return false }
+        let deadline = cygnet_monotonic_nanoseconds() + patience
+        while ring.acknowledged < number, !ring.isClosed {
+            guard cygnet_monotonic_nanoseconds() < deadline else { return false }
+            usleep(20)
+        }
+        return true
+    }
+
+    /// Asks both workers to write down what they have counted; `nil` if there is no room to ask.
+    func requestSnapshots() -> PendingSnapshots.Pair? {
+        let inbound = WorkerSnapshot()
+        let outbound = WorkerSnapshot()
+        let retained = (Unmanaged.passRetained(inbound), Unmanaged.passRetained(outbound))
+        guard let inboundNumber = inboundCommands.push(.snapshot(retained.0)) else {
+            retained.0.release()
+            retained.1.release()
+            return nil
+        }
+        guard let outboundNumber = outboundCommands.push(.snapshot(retained.1)) else {
+            retained.1.release()
+            return nil
+        }
+        return PendingSnapshots.Pair(
+            inbound: inbound, outbound: outbound, inboundNumber: inboundNumber, outboundNumber: outboundNumber,
+            workers: self)
+    }
+}
