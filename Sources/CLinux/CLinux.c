@@ -480,6 +480,11 @@ void cygnet_name_thread(const char *name) {
     pthread_setname_np(pthread_self(), name);
 }
 
+void cygnet_wait_for_turn(void) {
+    struct sched_param parameters = {0};
+    sched_setscheduler(0, SCHED_BATCH, &parameters);
+}
+
 int64_t cygnet_monotonic_nanoseconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

@@ -94,11 +94,16 @@ struct OutboundWorker: ~Copyable {
 
     /// Works until told to stop.
     mutating func run() {
+        // Where somebody waits for this processor, there is often more to take once they had it; where nobody does, it costs nothing.
+        var hasYielded = false
         while isRunning {
             obey()
             now = cygnet_monotonic_nanoseconds()
             let taken = takeHandedOver() + takeBatch()
-            if taken == 0, isRunning { sleep() }
+            if taken == 0, isRunning {
+                if hasYielded { sleep() } else { sched_yield() }
+            }
+            hasYielded = taken == 0
         }
     }
 
@@ -134,7 +139,7 @@ struct OutboundWorker: ~Copyable {
             counters.moved.octetsIn &+= UInt64(max(count - header, 0))
             take(
                 UnsafeMutableRawBufferPointer(start: base + Self.packetOffset, count: max(count - header, 0)), hops: 0)
-            if outbox.used >= Self.sendingSize { send() }
+            if outbox.unsent >= Self.sendingSize { send(all: false) }
         }
         guard taken > 0 else { return 0 }
         send()
@@ -151,7 +156,7 @@ struct OutboundWorker: ~Copyable {
             taken += handover.drain(atMost: batchSize) { record in
                 take(
                     UnsafeMutableRawBufferPointer(rebasing: record[Self.handoverOffset...]), hops: record[0])
-                if outbox.used >= Self.sendingSize { send() }
+                if outbox.unsent >= Self.sendingSize { send(all: false) }
             }
         }
         guard taken > 0 else { return 0 }
@@ -355,13 +360,16 @@ struct OutboundWorker: ~Copyable {
     // MARK: Sending
 
     /// Seals what is pending and sends all that is there, the runs that leave by one socket together.
-    private mutating func send() {
+    ///
+    /// - Parameter all: also those that packets still to come may join.
+    private mutating func send(all: Bool = true) {
         outbox.seal()
+        let count = all ? outbox.runCount : outbox.closedRunCount
         var start = 0
-        while start < outbox.runCount {
+        while start < count {
             let exit = outbox.exits[start]
             var end = start + 1
-            while end < outbox.runCount, outbox.exits[end] == exit { end += 1 }
+            while end < count, outbox.exits[end] == exit { end += 1 }
             if exit.fragments {
                 let family = outbox.datagrams[start].family
                 cygnet_set_fragmenting(exit.socket, family, 1)
@@ -372,7 +380,7 @@ struct OutboundWorker: ~Copyable {
             }
             start = end
         }
-        outbox.clear()
+        if all { outbox.clear() } else { outbox.clearClosed() }
     }
 
     private mutating func send(from first: Int, to end: Int, by socket: Int32) {

@@ -29,6 +29,8 @@ struct Outbox: ~Copyable {
     /// What the last run belongs to, while it may grow.
     private var open: UnsafeMutablePointer<OutboundEntry>?
     private var openPackets = 0
+    /// Where what has been added since the last sending begins.
+    private var fresh = 0
     /// Options of the IP headers that transport mode leaves in front, a place for each datagram.
     private let options: UnsafeMutableRawBufferPointer
 
@@ -151,9 +153,26 @@ struct Outbox: ~Copyable {
         pending = nil
     }
 
+    /// Octets that have been added since the last sending.
+    var unsent: Int { used - fresh }
+
+    /// Runs that nothing more can join: all, or all but the last.
+    var closedRunCount: Int { open == nil ? runCount : runCount - 1 }
+
+    /// Forgets all runs but the last, if that may still grow.
+    @inline(__always)
+    mutating func clearClosed() {
+        guard open != nil, runCount > 0 else { return clear() }
+        datagrams[0] = datagrams[runCount - 1]
+        exits[0] = exits[runCount - 1]
+        runCount = 1
+        fresh = used
+    }
+
     /// Forgets everything.
     @inline(__always)
     mutating func clear() {
+        fresh = 0
         used = 0
         runCount = 0
         open = nil

@@ -60,6 +60,7 @@ struct WorkerPair {
         nonisolated(unsafe) let handedOver = policies
         outboundThread = try WorkerThread(name: "cygnet-out\(suffix)") {
             defer { outboundCommands.close() }
+            cygnet_wait_for_turn()
             guard
                 var worker = OutboundWorker(
                     device: surroundings.device, team: ways.outbound.team(index),
@@ -75,6 +76,7 @@ struct WorkerPair {
         do throws(DataplaneError) {
             inboundThread = try WorkerThread(name: "cygnet-in\(suffix)") {
                 defer { inboundCommands.close() }
+                cygnet_wait_for_turn()
                 guard
                     var worker = InboundWorker(
                         device: surroundings.device, team: ways.inbound.team(index),
