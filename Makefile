@@ -52,7 +52,7 @@ run-guests:
 
 # Takes about half an hour after building, on a machine that does nothing else.
 bench:
-	@Lab/install-packages build test
+	@Lab/install-packages build test bench
 	$(SWIFT) build -c release --product cygnet
 	$(SWIFT) build -c release --product cygnet-bench
 	@{ Benchmarks/fetch-wireguard-go && Benchmarks/fetch-wireguard-go bookworm; } >/dev/null || echo "Going on without wireguard-go." >&2

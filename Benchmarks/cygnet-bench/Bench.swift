@@ -2,7 +2,22 @@ import ArgumentParser
 import Foundation
 import Lab
 
+/// What is run under callgrind stays on the main thread, whose end callgrind does not survive: a program that begins asynchronously
+/// gives that thread up.
 @main
+enum Entry {
+    static func main() {
+        if CommandLine.arguments.dropFirst().first == ESPTurnsCommand.name {
+            return ESPTurnsCommand.main(Array(CommandLine.arguments.dropFirst(2)))
+        }
+        Task {
+            await Bench.main()
+            exit(0)
+        }
+        dispatchMain()
+    }
+}
+
 struct Bench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cygnet-bench",

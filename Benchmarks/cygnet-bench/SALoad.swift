@@ -88,6 +88,21 @@ enum SAThreads {
         }
     }
 
+    /// The same of the bare calls, which need no SA.
+    static func bareRate(_ algorithm: ESPAlgorithm, size: Int, threads: Int, seconds: Double) async throws -> Double {
+        await withTaskGroup(of: Double.self) { group in
+            for _ in 0..<threads {
+                group.addTask {
+                    var bare = BareWorkload(algorithm, size: size)
+                    bare?.run(seconds: seconds)
+                    guard let seal = bare?.sealing.last, let open = bare?.opening.last else { return 0 }
+                    return 1e9 / (seal + open)
+                }
+            }
+            return await group.reduce(0, +)
+        }
+    }
+
     private static func run(_ algorithm: ESPAlgorithm, size: Int, until end: Int64) throws -> Double {
         let ends = ESPWorkload.parameters(algorithm)
         var outbound = try OutboundSA(ends.outbound)

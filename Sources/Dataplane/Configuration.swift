@@ -41,7 +41,7 @@ extension UserspaceDataplane {
         /// the kernel's own 500 would be full.
         public var queueLength = 4096
         /// Kernel buffers of each socket, in octets.
-        public var socketBuffer = 4 << 20
+        public var socketBuffer = 8 << 20
         /// What of the kernel's is used to handle many packets at once, where it has it.
         public var offloads = Offloads.all
         /// What encrypts packets; `nil` for the fastest that is there, for each algorithm.

@@ -55,6 +55,8 @@ public struct InboundSA: ~Copyable, Sendable {
     private let selectors: SelectorSet
     private var window: ReplayWindow
     private var usage: UsageMeter
+    /// No packet has come yet.
+    private var isFirst = true
     /// The flow that packets have last passed of.
     private var known = KnownFlow()
 
@@ -183,7 +185,11 @@ public struct InboundSA: ~Copyable, Sendable {
         let payload = packet.count - prefix - cipher.icvLength
         let octets = base + packet.offset
         packet.result.isAuthentic = true
-        packet.result.notices = usage.use(octets: payload).union(usage.tell(.firstPacket))
+        packet.result.notices = usage.use(octets: payload)
+        if isFirst {
+            isFirst = false
+            packet.result.notices.insert(.firstPacket)
+        }
         packet.result.offset = packet.offset + prefix
         let trailer = UnsafeRawPointer(octets + prefix + payload - ESPOverhead.trailer)
         let padding = Int(trailer.octet(at: 0))
@@ -195,13 +201,11 @@ public struct InboundSA: ~Copyable, Sendable {
         }
         let nextHeader = trailer.octet(at: 1)
         guard nextHeader != IPProtocol.noNextHeader else { return .dummy }
-        switch mode {
-        case .tunnel:
-            return unwrap(
-                octets + prefix, available, nextHeader, ECN(trafficClass: packet.outer.trafficClass), &packet.result)
-        case .transport(let hosts):
+        if isTransport, case .transport(let hosts) = mode {
             return rebuild(octets, prefix, available, nextHeader, packet.outer, hosts, &packet.result)
         }
+        return unwrap(
+            octets + prefix, available, nextHeader, ECN(trafficClass: packet.outer.trafficClass), &packet.result)
     }
 
     /// From the decrypted payload to an inner packet that may be passed on.
@@ -238,6 +242,7 @@ public struct InboundSA: ~Copyable, Sendable {
         _ inner: UnsafeMutableRawPointer, _ octets: UnsafeRawPointer, _ outer: ECN, _ family: IPFamily
     ) -> DropReason? {
         let mark = ECN(trafficClass: TrafficClass.read(octets, family))
+        guard mark != outer else { return nil }
         guard let forwarded = ECN.decapsulated(inner: mark, outer: outer) else { return .illegalCongestionMark }
         if ECN.isSuspicious(inner: mark, outer: outer) { counters.suspiciousCongestionMarks &+= 1 }
         if forwarded != mark { TrafficClass.setECN(forwarded, in: inner, family) }

@@ -4,8 +4,15 @@ struct UsageMeter: Sendable {
     private var octets: UInt64 = 0
     private var packets: UInt64 = 0
     private var told = SANotices()
+    /// Below both there is nothing to tell.
+    private let firstOctets: UInt64
+    private let firstPackets: UInt64
 
-    init(_ lifetime: SALifetime) { self.lifetime = lifetime }
+    init(_ lifetime: SALifetime) {
+        self.lifetime = lifetime
+        firstOctets = min(lifetime.softOctets, lifetime.hardOctets)
+        firstPackets = min(lifetime.softPackets, lifetime.hardPackets)
+    }
 
     /// Whether nothing more may be carried.
     @inline(__always)
@@ -18,6 +25,11 @@ struct UsageMeter: Sendable {
     mutating func use(octets count: Int, isLate: Bool = false) -> SANotices {
         octets &+= UInt64(truncatingIfNeeded: count)
         packets &+= 1
+        guard isLate || octets >= firstOctets || packets >= firstPackets else { return [] }
+        return noticesAtLimit(isLate)
+    }
+
+    private mutating func noticesAtLimit(_ isLate: Bool) -> SANotices {
         var notices = SANotices()
         if isLate || octets >= lifetime.softOctets || packets >= lifetime.softPackets {
             notices = .softLimit

@@ -1,5 +1,4 @@
 import CIPsecMB
-import COpenSSL
 import Octets
 
 /// ESP with AES-GCM (RFC 4106), also with an IV that is not sent (RFC 8750), and AES-GMAC (RFC 4543) by ipsec-mb.
@@ -186,7 +185,10 @@ struct MultiBufferGCM: ~Copyable, Sendable {
             layOut(record, packet, length: length, salt: salt, iv: iv, extended: extended)
         } work: { packet, length, record in
             run(decrypt, packet.octets, length, record, extended: extended, tag: tag)
-            packet.isGood = CRYPTO_memcmp(tag, packet.octets + (packet.count &- icvLength), icvLength) == 0
+            packet.isGood = cygnet_mb_same_code(
+                UnsafePointer(tag.assumingMemoryBound(to: UInt8.self)),
+                UnsafePointer((packet.octets + (packet.count &- icvLength)).assumingMemoryBound(to: UInt8.self)),
+                icvLength)
             guard !packet.isGood else { return }
             // It has been decrypted before its tag was known; nobody shall see what was not authentic.
             (packet.octets + textOffset).initializeMemory(as: UInt8.self, repeating: 0, count: Int(length))
