@@ -28,7 +28,8 @@ package final class Guest: Quarters {
         // Its memory is a file in here.
         environment["TMPDIR"] = directory
         environment["HOME"] = directory
-        let devices = links.enumerated().map { "vec\($0.offset):transport=tap,ifname=\($0.element.tap),depth=64,gro=1" }
+        // Without segments joined (gro=1): Linux 7.2 counts no packets in those of such a device, and sends many by one number.
+        let devices = links.enumerated().map { "vec\($0.offset):transport=tap,ifname=\($0.element.tap),depth=64,gro=0" }
         var pipe: [Int32] = [-1, -1]
         guard Glibc.pipe(&pipe) == 0 else { throw LabError.system("making a pipe") }
         for descriptor in pipe { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }

@@ -26,6 +26,8 @@ extension Topology {
                     "addr flush dev \(device)", "tuntap add dev \(device)-tap mode tap",
                     "link add \(device)-bridge type bridge mcast_snooping 0",
                     "link set \(device)-bridge addrgenmode none up",
+                    // The guest takes nothing longer than a packet, although it says so to nobody.
+                    "link set \(device)-tap gso_max_segs 1",
                 ] + [device, "\(device)-tap"].map { "link set \($0) master \(device)-bridge addrgenmode none up" }
             })
         return devices.map { device in
