@@ -239,9 +239,10 @@ struct Control: ~Copyable {
         let candidates = UnsafeMutableBufferPointer<Candidate>.allocate(capacity: running.workers.count)
         outbound[inboundSPI] = OutboundRow(entry: entry, candidates: candidates)
         guard let first = candidates.baseAddress else { return }
-        for (index, pair) in running.workers.enumerated() {
+        // Whoever else knows of it hands packets to its owner, which is to know it by then.
+        for index in running.workers.indices.sorted(by: { $0 == owner && $1 != owner }) {
             (first + index).initialize(to: Candidate(sa, policy: policy, owner: owner, entry: entry))
-            WorkerPair.post(.activate(first + index), to: pair.outboundCommands)
+            WorkerPair.post(.activate(first + index), to: running.workers[index].outboundCommands)
         }
     }
 
@@ -273,12 +274,15 @@ struct Control: ~Copyable {
     mutating func removeOutbound(pairedWith inboundSPI: UInt32) {
         guard let running, let row = outbound.removeValue(forKey: inboundSPI), let first = row.candidates.baseAddress
         else { return }
-        let numbers = running.workers.enumerated().compactMap { index, pair in
-            WorkerPair.post(.remove(first + index), to: pair.outboundCommands)
+        // Its owner is the last to forget it: the others hand it packets until they have.
+        let owner = running.owner(inboundSPI)
+        var numbers = [UInt64?](repeating: nil, count: running.workers.count)
+        for index in running.workers.indices.sorted(by: { $0 != owner && $1 == owner }) {
+            numbers[index] = WorkerPair.post(.remove(first + index), to: running.workers[index].outboundCommands)
         }
         // What a worker could not be told to let go stays.
-        if numbers.count == running.workers.count {
-            retiredOutbound.append(RetiredOutbound(row: row, numbers: numbers))
+        if numbers.allSatisfy({ $0 != nil }) {
+            retiredOutbound.append(RetiredOutbound(row: row, numbers: numbers.compactMap(\.self)))
         }
         freeRetired(running)
     }

@@ -27,19 +27,25 @@ struct EnduranceCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "With libcrypto's ciphers alone.")
     var withoutIpsecMB = false
 
+    @Option(name: .long, help: "Pairs of threads in each data plane; as many as suit the machine if left out.")
+    var workers: Int?
+
     func validate() throws {
-        guard minutes > 0, rekeySeconds > 0 else { throw ValidationError("There has to be time for it.") }
+        guard minutes > 0, rekeySeconds > 0, (1...64).contains(workers ?? 1) else {
+            throw ValidationError("There has to be time for it.")
+        }
     }
 
     private var dataplane: DataplaneChoice {
         DataplaneChoice(
             offloads: withoutOffloads ? [] : Set(DataplaneChoice.Offload.allCases),
-            ciphers: withoutIpsecMB ? .libcrypto : .automatic)
+            ciphers: withoutIpsecMB ? .libcrypto : .automatic, workers: workers)
     }
 
     private var arguments: [String] {
         ["endurance", "--minutes", "\(minutes)", "--rekey-seconds", "\(rekeySeconds)"]
             + (withoutOffloads ? ["--without-offloads"] : []) + (withoutIpsecMB ? ["--without-ipsec-mb"] : [])
+            + (workers.map { ["--workers", "\($0)"] } ?? [])
     }
 
     func run() async throws {

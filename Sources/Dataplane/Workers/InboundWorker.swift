@@ -140,7 +140,10 @@ struct InboundWorker: ~Copyable {
                 if seen & POLLERR != 0 { readErrors(sockets[index]) }
                 guard seen & POLLIN != 0 else { continue }
                 var turns = Self.turns
-                while turns > 0, takeBatch(sockets[index]) { turns -= 1 }
+                while turns > 0, takeBatch(sockets[index]) {
+                    turns -= 1
+                    team.wake()
+                }
             }
             for handover in team.incoming { takeBatch(handover) }
             team.wake()
@@ -166,12 +169,12 @@ struct InboundWorker: ~Copyable {
         return count == limit
     }
 
-    /// Takes all that another worker was given that is this one's.
+    /// Takes what another worker was given that is this one's, as long as it is its turn.
     private mutating func takeBatch(_ handover: Handover) {
         guard let datagrams = arena.datagrams.baseAddress else { return }
-        while true {
+        for _ in 0..<Self.turns {
             var count = 0
-            _ = handover.drain(atMost: arena.capacity) { record in
+            let taken = handover.drain(atMost: arena.capacity) { record in
                 guard let start = record.baseAddress, let place = datagrams[count].octets else { return }
                 let handed = start.load(as: HandedDatagram.self)
                 let octets = UnsafeRawBufferPointer(rebasing: record[HandedDatagram.size...])
@@ -186,10 +189,12 @@ struct InboundWorker: ~Copyable {
                     port: handed.port, isInUDP: handed.isInUDP)
                 count += 1
             }
-            guard count > 0 else { return }
+            guard taken > 0 else { return }
             open()
             deliver()
         }
+        // There may be more, of which nobody would tell us.
+        wakeup.signal()
     }
 
     /// Copies an ESP packet over to the worker whose it is.

@@ -89,6 +89,8 @@ struct OutboundWorker: ~Copyable {
     private static let packetOffset = 16
     /// So many octets are sent without looking for more: they are still in the processor's cache.
     private static let sendingSize = 48 << 10
+    /// So many are handed over without looking whether there is room for more.
+    private static let handingSize = Handover.capacity / 4
     /// A packet goes from worker to worker so often while their policies change, and no further.
     private static let maximumHops: UInt8 = 3
 
@@ -99,7 +101,9 @@ struct OutboundWorker: ~Copyable {
         while isRunning {
             obey()
             now = cygnet_monotonic_nanoseconds()
-            let taken = takeHandedOver() + takeBatch()
+            var taken = takeHandedOver()
+            // Packets of a flow that now comes by our queue may still be among those that are handed over.
+            if taken < batchSize { taken += takeBatch() }
             if taken == 0, isRunning {
                 if hasYielded { sleep() } else { sched_yield() }
             }
@@ -140,6 +144,8 @@ struct OutboundWorker: ~Copyable {
             take(
                 UnsafeMutableRawBufferPointer(start: base + Self.packetOffset, count: max(count - header, 0)), hops: 0)
             if outbox.unsent >= Self.sendingSize { send(all: false) }
+            // More at once would not find room.
+            if team.handedOctets >= Self.handingSize { break }
         }
         guard taken > 0 else { return 0 }
         send()
@@ -205,7 +211,7 @@ struct OutboundWorker: ~Copyable {
         }
         let packets = superPacket?.count ?? 1
         if hops == 0 { counters.moved.packetsIn &+= UInt64(packets) }
-        guard let candidate = flows[selector] ?? find(selector, packets: packets) else { return }
+        guard let candidate = flows[selector] ?? find(selector, packets: packets, hops: hops) else { return }
         guard candidate.pointee.owner == team.index else {
             return handOver(packet, to: candidate.pointee.owner, hops: hops, packets: packets)
         }
@@ -243,7 +249,9 @@ struct OutboundWorker: ~Copyable {
     }
 
     /// Finds the association for a flow by policies and selectors; drops the packets if there is none.
-    private mutating func find(_ selector: PacketSelector, packets: Int) -> UnsafeMutablePointer<Candidate>? {
+    private mutating func find(
+        _ selector: PacketSelector, packets: Int, hops: UInt8
+    ) -> UnsafeMutablePointer<Candidate>? {
         while true {
             let row: Int
             switch policies.pointee.database.decision(for: selector, .outbound) {
@@ -277,7 +285,8 @@ struct OutboundWorker: ~Copyable {
                 obey()
                 continue
             }
-            acquire(row, selector)
+            // Where another worker knows one, none has to be asked for.
+            if hops == 0 { acquire(row, selector) }
             drop(.noAssociation, packets)
             return nil
         }

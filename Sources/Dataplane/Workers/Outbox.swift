@@ -146,8 +146,9 @@ struct Outbox: ~Copyable {
         guard let entry = pending, pendingCount > 0 else { return }
         entry.pointee.sa.seal(UnsafeMutableBufferPointer(start: work, count: pendingCount), innerCounts: innerCounts)
         for index in 0..<pendingCount where !work[index].isGood {
-            // Nothing of its run is sent: libcrypto is out of memory or worse.
+            // Nothing of its run is sent, and nothing joins it: libcrypto is out of memory or worse.
             datagrams[runs[index]].count = 0
+            open = nil
         }
         pendingCount = 0
         pending = nil

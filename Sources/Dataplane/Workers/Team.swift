@@ -11,8 +11,10 @@ struct Team: ~Copyable {
     /// By worker; `nil` for this one.
     private let outgoing: [Handover?]
     private let wakeups: [Wakeup]
-    /// A bit for each worker that has been handed something and has not been woken.
-    private var asleep: UInt64 = 0
+    /// A bit for each worker that has been handed something since the last ``wake()``.
+    private var given: UInt64 = 0
+    /// Octets that others have been handed since then.
+    private(set) var handedOctets = 0
 
     /// As many as have bits in a word.
     static let maximumCount = 64
@@ -55,15 +57,19 @@ struct Team: ~Copyable {
     /// Hands over octets; see ``Handover/push(_:_:)``.
     mutating func hand(_ count: Int, to worker: Int, _ write: (UnsafeMutableRawPointer) -> Void) -> Bool {
         guard outgoing[worker]?.push(count, write) == true else { return false }
-        asleep |= 1 << UInt64(worker)
+        handedOctets += count
+        // It begins while there is more to come, so that there is room for that.
+        if given >> UInt64(worker) & 1 == 0 { wakeups[worker].signal() }
+        given |= 1 << UInt64(worker)
         return true
     }
 
-    /// Wakes those that were handed something.
+    /// Wakes those that were handed something, in case that they have fallen asleep since.
     mutating func wake() {
-        while asleep != 0 {
-            wakeups[asleep.trailingZeroBitCount].signal()
-            asleep &= asleep - 1
+        handedOctets = 0
+        while given != 0 {
+            wakeups[given.trailingZeroBitCount].signal()
+            given &= given - 1
         }
     }
 }
