@@ -30,6 +30,24 @@ struct ConfigurationTests {
         #expect(child.espProposals == ESPProposal.defaults)
     }
 
+    @Test(
+        "Additional key exchanges are read with their numbers, and a proposal without ML-KEM is left out where it is required"
+    )
+    func additionalKeyExchanges() throws {
+        let connection = try #require(try read("post-quantum.yaml").connections.first).configuration
+        #expect(
+            connection.ikeProposals.map(\.additional) == [
+                [
+                    AdditionalKeyExchange(number: 1, methods: [.mlKEM768, .mlKEM1024]),
+                    AdditionalKeyExchange(number: 3, methods: [.ecp384], isOptional: true),
+                ]
+            ])
+        #expect(
+            connection.children.first?.espProposals.map(\.additional) == [
+                [AdditionalKeyExchange(number: 1, methods: [.mlKEM768])]
+            ])
+    }
+
     @Test("Every setting of the daemon is taken over")
     func daemon() throws {
         let daemon = try read("everything.yaml").daemon

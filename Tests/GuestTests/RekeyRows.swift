@@ -35,7 +35,7 @@ extension GuestRow {
 extension Meeting {
     /// Brings the tunnel up and pings through it while child and IKE SA are rekeyed, by the peer on command or by whoever's
     /// lifetimes are short. Cygnet loses nothing; and where the peer is not said to be `lossy`, neither does the peer.
-    fileprivate func pingThroughRekeys(
+    func pingThroughRekeys(
         onCommand isOnCommand: Bool, count: Int = 700, interval: Duration = .milliseconds(10), lossy: Bool = false
     ) async throws {
         try await initiate()

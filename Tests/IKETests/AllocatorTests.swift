@@ -69,7 +69,7 @@ struct AllocatorTests {
         let spis = (0..<300).compactMap { _ in allocator.allocate(using: &random) }
         for index in 0..<3 as Range<UInt32> { #expect(spis.filter { worker($0) == index }.count == 100) }
         for old in spis {
-            let new = allocator.allocate(toReplace: old, using: &random)
+            let new = allocator.allocate(beside: old, using: &random)
             #expect(new.map(worker) == worker(old))
             allocator.release(old)
         }
@@ -80,10 +80,10 @@ struct AllocatorTests {
         var random: any RandomNumberGenerator = SeededGenerator(seed: 6)
         var allocator = ChildSPIAllocator(workers: 2)
         let all = (0..<ChildSPIAllocator.capacity).compactMap { _ in
-            allocator.allocate(toReplace: 0x1_0001, using: &random)
+            allocator.allocate(beside: 0x1_0001, using: &random)
         }
         #expect(Set(all).count == ChildSPIAllocator.capacity)
-        #expect(allocator.allocate(toReplace: 0x1_0001, using: &random) == nil)
+        #expect(allocator.allocate(beside: 0x1_0001, using: &random) == nil)
     }
 
     @Test("An IKE SPI is neither zero nor in use")

@@ -65,7 +65,8 @@ struct AlgorithmTests {
     func numbers() {
         #expect(PRF.allCases.map(\.rawValue) == [2, 4, 5, 6, 7, 8])
         #expect(IntegrityAlgorithm.allCases.map(\.rawValue) == [2, 5, 8, 12, 13, 14])
-        #expect(KeyExchangeMethod.allCases.map(\.rawValue) == [14, 15, 16, 17, 18, 19, 20, 21, 28, 29, 30, 31, 32])
+        #expect(
+            KeyExchangeMethod.allCases.map(\.rawValue) == [14, 15, 16, 17, 18, 19, 20, 21, 28, 29, 30, 31, 32, 36, 37])
         #expect(EncryptionAlgorithm.aesCBC(256).transformID == 12)
         #expect(EncryptionAlgorithm.aesGCM16(256).transformID == 20)
         #expect(EncryptionAlgorithm.chaCha20Poly1305.transformID == 28)

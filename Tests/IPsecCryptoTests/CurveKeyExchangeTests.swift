@@ -206,9 +206,11 @@ struct CurveKeyExchangeTests {
         #expect(key.method == method)
         #expect(key.publicValue.count == method.publicValueLength)
         let counts = Set(0...140).union([
-            255, 256, 257, 383, 384, 385, 511, 512, 513, 767, 768, 769, 1023, 1024, 1025, 65_535,
+            255, 256, 257, 383, 384, 385, 511, 512, 513, 767, 768, 769, 1023, 1024, 1025, 1087, 1088, 1089, 1567, 1568,
+            1569,
+            65_535,
         ])
-        for count in counts.subtracting([method.publicValueLength]) {
+        for count in counts.subtracting([method.responseLength]) {
             #expect(throws: CryptoError(.invalidLength, "")) {
                 try key.sharedSecret(with: [UInt8](repeating: 4, count: count))
             }
@@ -222,7 +224,9 @@ struct CurveKeyExchangeTests {
         }
     }
 
-    @Test("The same seed gives the same key, another one another", arguments: KeyExchangeMethod.allCases)
+    @Test(
+        "The same seed gives the same key, another one another",
+        arguments: KeyExchangeMethod.allCases.filter { !$0.isEncapsulation })
     func determinism(method: KeyExchangeMethod) throws {
         let seed = SecretOctets(counting(method.privateSeedLength))
         let (first, second) = (try method.makeKey(seed: seed), try method.makeKey(seed: seed))

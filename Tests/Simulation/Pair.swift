@@ -27,6 +27,8 @@ public struct Pair {
         connection.localAddresses = [IPAddress(v4: isLeft ? 0xc000_0201 : 0xc633_6402)]
         connection.remoteAddresses = [IPAddress(v4: isLeft ? 0xc633_6402 : 0xc000_0201)]
         connection.start = start
+        // Fewer messages, of which tests count many.
+        connection.ikeProposals = IKEProposal.classical
         let leftNet = selector("10.1.0.0/16"), rightNet = selector("10.2.0.0/16")
         connection.children = [
             ChildConfiguration(

@@ -12,6 +12,8 @@ struct SecretUseLog {
         let initiatorSPI: UInt64
         let responderSPI: UInt64
         let isFromInitiator: Bool
+        /// Each IKE_INTERMEDIATE exchange has keys of its own; what comes after them has others.
+        let intermediate: UInt32
     }
 
     private var messages: [Key: [[UInt8]: Int]] = [:]
@@ -38,7 +40,8 @@ struct SecretUseLog {
         }
         let key = Key(
             initiatorSPI: header.initiatorSPI, responderSPI: header.responderSPI,
-            isFromInitiator: header.flags.contains(.initiator))
+            isFromInitiator: header.flags.contains(.initiator),
+            intermediate: header.exchangeType == .ikeIntermediate ? header.messageID : 0)
         if messages[key] == nil {
             keys.append(key)
             if keys.count > 2 * Self.limit {

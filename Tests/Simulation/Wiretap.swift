@@ -17,10 +17,13 @@ public struct Wiretap {
             if case .encryptedFragment = message.payloads.last { return nil }
             return message.payloads
         }
-        guard let cipher = cipher(for: message.header),
-            let plaintext = try? cipher.open(payload.body, after: Array(octets[..<payload.offset]))
-        else { return nil }
-        return try? Payload.parseChain(first: payload.innerFirst, plaintext, offset: 0)
+        for cipher in ciphers(for: message.header) {
+            guard let plaintext = try? cipher.open(payload.body, after: Array(octets[..<payload.offset])) else {
+                continue
+            }
+            return try? Payload.parseChain(first: payload.innerFirst, plaintext, offset: 0)
+        }
+        return nil
     }
 
     /// A message under the keys of the SA that the header names. `iv`: unlike any the real sender uses.
@@ -31,27 +34,37 @@ public struct Wiretap {
 
     /// The same with octets that need not be well-formed.
     public func seal(_ header: IKEHeader, first: PayloadType, _ plaintext: [UInt8], iv: UInt64) -> [UInt8]? {
-        guard let cipher = cipher(for: header) else { return nil }
+        seal(header, first: first, plaintext, fragment: nil, iv: iv)
+    }
+
+    /// A fragment of a message, number and total of which are given; `nil`: all of one.
+    public func seal(
+        _ header: IKEHeader, first: PayloadType, _ plaintext: [UInt8], fragment: (number: UInt16, total: UInt16)?,
+        iv: UInt64
+    ) -> [UInt8]? {
+        guard let cipher = ciphers(for: header).first else { return nil }
         let prefix = Message.encryptedPrefix(
-            header: header, leading: [], type: .encrypted, innerFirst: first, fragment: nil,
-            bodyLength: cipher.sealedLength(of: plaintext.count))
+            header: header, leading: [], type: fragment == nil ? .encrypted : .encryptedFragment, innerFirst: first,
+            fragment: fragment, bodyLength: cipher.sealedLength(of: plaintext.count))
         return (try? cipher.seal(plaintext, after: prefix, iv: iv.bigEndianOctets)).map { prefix + $0 }
     }
 
-    private func cipher(for header: IKEHeader) -> MessageCipher? {
+    /// One for each of the keys that the SA has had, the latest first.
+    private func ciphers(for header: IKEHeader) -> [MessageCipher] {
         for host in hosts() {
-            for event in host.events {
+            let ciphers = host.events.compactMap { event -> MessageCipher? in
                 guard
                     case .keys(
                         .ike(header.initiatorSPI, header.responderSPI, let suite, let ei, let er, let ai, let ar)) =
                         event
-                else { continue }
+                else { return nil }
                 let isInitiator = header.flags.contains(.initiator)
                 return try? MessageCipher(
                     encryption: suite.encryption, encryptionKey: isInitiator ? ei : er, integrity: suite.integrity,
                     integrityKey: suite.integrity == nil ? nil : (isInitiator ? ai : ar))
             }
+            if !ciphers.isEmpty { return ciphers.reversed() }
         }
-        return nil
+        return []
     }
 }

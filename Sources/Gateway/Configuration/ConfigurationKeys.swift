@@ -43,6 +43,7 @@ enum ConnectionKey: String, ConfigurationKey {
     case local, remote
     case auth, secret, certificate, authorities, revocation
     case ike, esp, pfs, esn, mode
+    case postQuantum = "post-quantum"
     case children, childless, resumption, mobike
     case returnRoutability = "return-routability"
     case redirect

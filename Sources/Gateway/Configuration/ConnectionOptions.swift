@@ -7,6 +7,7 @@ struct ConnectionOptions {
     private let proposals: [IKEProposal]?
     private let start: StartPolicy?
     private let childless: ChildlessPolicy?
+    private let postQuantum: PostQuantumPolicy?
     private let resumption: Bool?
     private let revocation: RevocationPolicy?
     private let mobility: Bool?
@@ -24,6 +25,17 @@ struct ConnectionOptions {
     init(_ settings: LayeredMapping<ConnectionKey>, _ remote: LayeredMapping<RemoteKey>) {
         proposals = settings[.ike].flatMap {
             ProposalSyntax.list($0, defaults: IKEProposal.defaults, read: ProposalSyntax.ike)
+        }
+        postQuantum = settings[.postQuantum]?.word(PostQuantumPolicy.self, what: "policy for post-quantum key exchange")
+        if let node = settings[.postQuantum], let proposals {
+            let count = proposals.count(where: \.isPostQuantum)
+            if postQuantum == .require, count == 0 {
+                node.error(
+                    "none of the IKE proposals has ML-KEM; expected one such as aes256gcm16-prfsha256-x25519-ke1_mlkem768"
+                )
+            } else if postQuantum == .no, count == proposals.count {
+                node.error("all of the IKE proposals have ML-KEM; expected one without ke1_")
+            }
         }
         start = settings[.start]?.word(StartPolicy.self, what: "start")
         resumption = settings[.resumption]?.bool()
@@ -89,6 +101,11 @@ struct ConnectionOptions {
     func apply(to connection: inout ConnectionConfiguration) {
         connection.timing = timing
         if let proposals { connection.ikeProposals = proposals }
+        switch postQuantum {
+        case .require: connection.ikeProposals.removeAll { !$0.isPostQuantum }
+        case .no: connection.ikeProposals.removeAll(where: \.isPostQuantum)
+        case .prefer, nil: break
+        }
         if let start { connection.start = start }
         if let resumption { connection.resumption = resumption }
         if let revocation { connection.revocation = revocation }
@@ -105,6 +122,11 @@ struct ConnectionOptions {
         if let port { connection.remotePort = UInt16(port) }
         if let natPort { connection.remoteNATPort = UInt16(natPort) }
     }
+}
+
+/// Whether a key exchange with ML-KEM is wanted.
+enum PostQuantumPolicy: String, ConfigurationKey {
+    case prefer, require, no
 }
 
 extension ConfigurationNode {

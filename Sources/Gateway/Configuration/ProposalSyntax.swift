@@ -47,6 +47,7 @@ enum ProposalSyntax {
             ("x448", .keyExchange(.curve448)), ("modp6144", .keyExchange(.modp6144)),
             ("modp8192", .keyExchange(.modp8192)), ("ecp256bp", .keyExchange(.brainpoolP256r1)),
             ("ecp384bp", .keyExchange(.brainpoolP384r1)), ("ecp512bp", .keyExchange(.brainpoolP512r1)),
+            ("mlkem768", .keyExchange(.mlKEM768)), ("mlkem1024", .keyExchange(.mlKEM1024)),
         ]
 
     private static let words = usualWords + otherWords
@@ -97,7 +98,7 @@ enum ProposalSyntax {
         "prfmd5": (.prf, 1), "prftiger": (.prf, 3), "modp768": (.keyExchange, 1), "modp1024": (.keyExchange, 2),
         "modp1536": (.keyExchange, 5), "modp1024s160": (.keyExchange, 22), "modp2048s224": (.keyExchange, 23),
         "modp2048s256": (.keyExchange, 24), "ecp192": (.keyExchange, 25), "ecp224": (.keyExchange, 26),
-        "ecp224bp": (.keyExchange, 27),
+        "ecp224bp": (.keyExchange, 27), "mlkem512": (.keyExchange, 35),
     ]
 
     private static func substitute(_ registry: AlgorithmRequirement.Registry) -> String {
@@ -139,6 +140,7 @@ enum ProposalSyntax {
         var integrity: [IntegrityAlgorithm] = []
         var prf: [PRF] = []
         var keyExchange: [KeyExchangeMethod] = []
+        var additional: [AdditionalKeyExchange] = []
         var sequenceNumbers: [SequenceNumbers] = []
     }
 
@@ -149,6 +151,10 @@ enum ProposalSyntax {
         var failed = false
         let plain = text.lowercased().replacing("chacha20-poly1305", with: "chacha20poly1305")
         for word in plain.split(separator: "-", omittingEmptySubsequences: false).map(String.init) {
+            if let number = additionalNumber(word) {
+                if !add(word, as: number, to: &parts, node) { failed = true }
+                continue
+            }
             let word = aliases[word] ?? word
             guard let algorithm = table[word], allows(algorithm, in: use) else {
                 if let objection = objection(to: word, use) {
@@ -175,6 +181,17 @@ enum ProposalSyntax {
             }
         }
         guard !failed else { return nil }
+        parts.additional.sort { $0.number < $1.number }
+        if let method = parts.keyExchange.first(where: \.isEncapsulation) {
+            node.error(
+                "\(method) is too large for a message that cannot be fragmented, and goes beside another; write for example x25519-ke1_mlkem768"
+            )
+            return nil
+        }
+        guard parts.additional.isEmpty || !parts.keyExchange.isEmpty else {
+            node.error("the proposal \(quoted(text)) names no first key exchange; add one such as x25519")
+            return nil
+        }
         guard let first = parts.encryption.first else {
             node.error("the proposal \(quoted(text)) names no encryption; expected one such as aes256gcm16")
             return nil
@@ -192,6 +209,46 @@ enum ProposalSyntax {
             return nil
         }
         return parts
+    }
+
+    /// The number in a word such as `ke1_mlkem768`.
+    private static func additionalNumber(_ word: String) -> Int? {
+        guard word.hasPrefix("ke"), word.dropFirst(3).hasPrefix("_") else { return nil }
+        return word.dropFirst(2).first?.wholeNumberValue
+    }
+
+    /// - Returns: whether the word stands for something.
+    private static func add(_ word: String, as number: Int, to parts: inout Parts, _ node: ConfigurationNode) -> Bool {
+        guard (1...7).contains(number) else {
+            node.error("\(quoted(word)): additional key exchanges are numbered from ke1_ to ke7_")
+            return false
+        }
+        let name = String(word.dropFirst(4))
+        let place =
+            parts.additional.firstIndex { $0.number == number }
+            ?? {
+                parts.additional.append(AdditionalKeyExchange(number: number, methods: []))
+                return parts.additional.count - 1
+            }()
+        if name == "none" {
+            parts.additional[place].isOptional = true
+            return true
+        }
+        guard case .keyExchange(let method)? = table[aliases[name] ?? name] else {
+            if let objection = name == "mlkem512"
+                ? "none of the libraries here has it; use ke1_mlkem768" : objection(to: name, .ike)
+            {
+                node.error("\(quoted(word)): \(objection)")
+                return false
+            }
+            let methods = words.filter { if case .keyExchange = $0.1 { true } else { false } }.map(\.0)
+            node.error(
+                "\(quoted(word)): \(quoted(name)) is no key exchange known here; expected none or one of "
+                    + methods.joined(separator: ", "))
+            return false
+        }
+        parts.additional[place].methods.append(method)
+        return true
     }
 
     static func ike(_ node: ConfigurationNode) -> IKEProposal? {
@@ -235,7 +292,7 @@ enum ProposalSyntax {
         }
         return IKEProposal(
             encryption: parts.encryption, integrity: parts.integrity, prf: parts.prf, keyExchange: parts.keyExchange,
-            origin: node.origin)
+            additional: parts.additional, origin: node.origin)
     }
 
     static func esp(_ node: ConfigurationNode) -> ESPProposal? {
@@ -254,7 +311,7 @@ enum ProposalSyntax {
         }
         var proposal = ESPProposal(
             encryption: parts.encryption, integrity: parts.integrity, keyExchange: parts.keyExchange,
-            origin: node.origin)
+            additional: parts.additional, origin: node.origin)
         if !parts.sequenceNumbers.isEmpty { proposal.sequenceNumbers = parts.sequenceNumbers }
         return proposal
     }

@@ -27,7 +27,12 @@ extension Endpoint {
                 default: break
                 }
                 childSPIs.formUnion(established.undone)
-            case .initiating, .resuming, .answering, .admitting, .closing, .closed: break
+                switch established.unfinished?.subject {
+                case .child(_, _, let spi): childSPIs.insert(spi)
+                case .ike(_, _, let spi): ikeSPIs.insert(spi)
+                case nil: break
+                }
+            case .initiating, .exchangingKeys, .resuming, .answering, .admitting, .closing, .closed: break
             }
             if sa.holdsTurn != context.turns.isHeld(by: spi) {
                 faults.append("the turn of IKE SA \(spi) is not as it should be")
@@ -106,6 +111,7 @@ extension IKESA {
     fileprivate var phase: String {
         switch state {
         case .initiating: "initiating"
+        case .exchangingKeys: "exchanging keys"
         case .resuming: "resuming"
         case .proving: "proving"
         case .answering: "answering"

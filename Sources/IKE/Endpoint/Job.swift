@@ -43,10 +43,16 @@ public struct Job: Sendable {
         do throws(CryptoError) {
             switch work {
             case .makeKey(let method, let seeds):
-                return JobResult(.key(try Self.makeKey(method, seeds)))
+                return JobResult(
+                    .key(
+                        try Self.fromUsable(seeds, method) { seed throws(CryptoError) in
+                            try method.makeKey(seed: seed)
+                        }))
             case .makeKeyAndAgree(let method, let seeds, let peer):
-                let key = try Self.makeKey(method, seeds)
-                return JobResult(.agreement(publicValue: key.publicValue, secret: try key.sharedSecret(with: peer)))
+                let (publicValue, secret) = try Self.fromUsable(seeds, method) { seed throws(CryptoError) in
+                    try method.respond(to: peer, seed: seed)
+                }
+                return JobResult(.agreement(publicValue: publicValue, secret: secret))
             case .agree(let key, let peer):
                 return JobResult(.secret(try key.sharedSecret(with: peer)))
             case .sign(let key, let algorithm, let octets):
@@ -63,18 +69,17 @@ public struct Job: Sendable {
         }
     }
 
-    private static func makeKey(
-        _ method: KeyExchangeMethod, _ seeds: [SecretOctets]
-    ) throws(CryptoError) -> KeyExchangeKey {
-        var last = CryptoError(.unusableSeed, "no random octets for a \(method.name) key")
+    private static func fromUsable<Result>(
+        _ seeds: [SecretOctets], _ method: KeyExchangeMethod, _ make: (SecretOctets) throws(CryptoError) -> Result
+    ) throws(CryptoError) -> Result {
         for seed in seeds {
             do {
-                return try method.makeKey(seed: seed)
+                return try make(seed)
             } catch {
-                last = error
+                guard error.code == .unusableSeed else { throw error }
             }
         }
-        throw last
+        throw CryptoError(.unusableSeed, "no random octets for a \(method.name) key")
     }
 }
 

@@ -9,9 +9,13 @@ extension Job {
     package func rehearse() async -> JobResult {
         switch work {
         case .makeKey(let method, let seeds):
-            return JobResult(.key(KeyExchangeKey(rehearsing: method, seed: seeds.first ?? SecretOctets([]))))
+            return JobResult(
+                .key(
+                    KeyExchangeKey(
+                        rehearsing: method, seed: seeds.first ?? SecretOctets([]), isResponder: false)))
         case .makeKeyAndAgree(let method, let seeds, let peer):
-            let key = KeyExchangeKey(rehearsing: method, seed: seeds.first ?? SecretOctets([]))
+            let key = KeyExchangeKey(
+                rehearsing: method, seed: seeds.first ?? SecretOctets([]), isResponder: true)
             guard case .secret(let secret) = await Job(id: id, work: .agree(key, peerPublicValue: peer)).run().value
             else { return .failed("the peer's public value does not fit \(method)") }
             return JobResult(.agreement(publicValue: key.publicValue, secret: secret))

@@ -77,7 +77,7 @@ extension IKESA {
     var holdsTurn: Bool {
         guard window.outstanding.map({ $0.attempt == 0 }) ?? true else { return false }
         switch state {
-        case .initiating, .resuming, .proving: return true
+        case .initiating, .exchangingKeys, .resuming, .proving: return true
         case .established(let established):
             switch established.outgoing {
             case .child, .rekeyIKE: return true

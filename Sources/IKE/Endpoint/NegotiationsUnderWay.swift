@@ -34,6 +34,12 @@ extension IKESA {
             if let doubt = initial.doubt { return ("a better answer than \"\(doubt.refusal.reason)\"", doubt.until) }
             if let demand = initial.cookieDemand { return ("a moment, before the cookie is returned", demand.until) }
             return answerWaitedFor
+        case .exchangingKeys(let current):
+            switch current.phase {
+            case .makingKey: return ("our key for an additional key exchange to be made", nil)
+            case .agreeing: return ("the secret of an additional key exchange to be computed", nil)
+            case .awaitingAnswer: return answerWaitedFor
+            }
         case .resuming: return answerWaitedFor
         case .proving(let proving):
             switch proving.phase {

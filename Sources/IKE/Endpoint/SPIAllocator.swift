@@ -47,11 +47,11 @@ package struct ChildSPIAllocator {
     /// How many are in use.
     package var count: Int { shares.reduce(0) { $0 + $1.count } }
 
-    /// - Parameter predecessor: the SPI of an SA that is to be replaced: its worker is to have the new one as well, so that no packet
-    ///   overtakes another as a flow goes over.
+    /// - Parameter predecessor: the SPI of an SA that is to be replaced, or of another of the same IKE SA: its worker is to have the
+    ///   new one as well, so that no packet overtakes another as a flow goes over, and what comes joined from one peer has one worker.
     /// - Returns: `nil` when all indices are taken.
     package mutating func allocate(
-        toReplace predecessor: UInt32? = nil, using random: inout any RandomNumberGenerator
+        beside predecessor: UInt32? = nil, using random: inout any RandomNumberGenerator
     ) -> UInt32? {
         guard let index = predecessor.flatMap({ takeIndex(of: Int($0 & 0xffff) % shares.count) }) ?? takeAnyIndex()
         else { return nil }

@@ -7,7 +7,9 @@ struct ChildCreation {
     enum Phase {
         case makingKey(Job.ID)
         case awaitingAnswer(KeyExchangeKey?)
-        case agreeing(Job.ID, ChildTerms, responderNonce: [UInt8])
+        /// `link`: for the additional key exchanges.
+        case agreeing(Job.ID, ChildTerms, responderNonce: [UInt8], link: [UInt8]?)
+        case following(FollowUp, ChildTerms, responderNonce: [UInt8])
     }
 
     let configuration: ChildConfiguration
@@ -27,7 +29,10 @@ struct ChildCreation {
 extension IKESA {
     func beginChildCreation(_ child: ChildConfiguration, replaces: UInt32?) {
         let child = adapted(child)
-        guard let spi = context.childSPIs.allocate(toReplace: replaces, using: &context.random) else {
+        guard
+            let spi = context.childSPIs.allocate(
+                beside: replaces ?? established?.children.first?.inboundSPI, using: &context.random)
+        else {
             let refusal = Refusal(.local, "all SPIs are in use")
             if let replaces {
                 retryRekey(ofChild: replaces, after: .seconds(30))
@@ -86,16 +91,68 @@ extension IKESA {
         switch (creation.phase, result.value) {
         case (.makingKey(job), .key(let key)):
             sendChildCreation(creation, key)
-        case (.agreeing(job, let terms, let nonce), .secret(let secret)):
-            finishChildCreation(creation, terms, secret, responderNonce: nonce)
+        case (.agreeing(job, let terms, let nonce, let link), .secret(let secret)):
+            followUpChildCreation(creation, terms, secret, responderNonce: nonce, link: link)
+        case (.following(let followUp, let terms, let nonce), _):
+            follow(pursue(followUp, job, result), creation, terms, nonce)
         case (.makingKey(job), .failure(let reason)):
             failChildCreation(
                 creation, Refusal(.local, "key exchange for child \(creation.configuration.name): \(reason)"))
-        case (.agreeing(job, _, _), .failure(let reason)):
+        case (.agreeing(job, _, _, _), .failure(let reason)):
             undoChildCreation(
                 creation, Refusal(.local, "key exchange for child \(creation.configuration.name): \(reason)"))
         default: break
         }
+    }
+
+    /// Goes on with the additional key exchanges, or makes the child if there are none.
+    private func followUpChildCreation(
+        _ creation: ChildCreation, _ terms: ChildTerms, _ secret: SecretOctets, responderNonce: [UInt8],
+        link: [UInt8]?
+    ) {
+        let methods = terms.suite.additional.methods
+        guard !methods.isEmpty else {
+            return finishChildCreation(creation, terms, [secret], responderNonce: responderNonce)
+        }
+        if let old = creation.replaces, let unfinished = established?.unfinished,
+            case .child(_, old, _) = unfinished.subject,
+            !prevails(own: (creation.nonce, responderNonce), over: unfinished)
+        {
+            return failChildCreation(
+                creation,
+                Refusal(
+                    .refusedByPeer, by: .us, "the peer's simultaneous rekey prevails",
+                    at: [creation.configuration.origin], notify: .temporaryFailure), isTemporary: true)
+        }
+        guard let link, let followUp = beginFollowUp(methods[...], link: link, secrets: [secret]) else {
+            return failChildCreation(
+                creation,
+                Refusal(.protocolViolation, "the peer's CREATE_CHILD_SA response lacks ADDITIONAL_KEY_EXCHANGE"))
+        }
+        var next = creation
+        next.phase = .following(followUp, terms, responderNonce: responderNonce)
+        _ = withEstablished { $0.outgoing = .child(next) }
+    }
+
+    private func follow(
+        _ outcome: FollowUp.Outcome, _ creation: ChildCreation, _ terms: ChildTerms, _ responderNonce: [UInt8]
+    ) {
+        switch outcome {
+        case .goesOn(let followUp):
+            var next = creation
+            next.phase = .following(followUp, terms, responderNonce: responderNonce)
+            _ = withEstablished { $0.outgoing = .child(next) }
+        case .done(let secrets): finishChildCreation(creation, terms, secrets, responderNonce: responderNonce)
+        case .failed(let refusal):
+            failChildCreation(creation, refusal, isTemporary: refusal.notify == .temporaryFailure)
+        case .spoilt(let refusal): close(refusal, tellPeer: true)
+        case .unmoved: break
+        }
+    }
+
+    func handleChildFollowUpResponse(_ message: Authenticated, _ creation: ChildCreation) {
+        guard case .following(let followUp, let terms, let nonce) = creation.phase else { return }
+        follow(receive(message, followUp), creation, terms, nonce)
     }
 
     func handleChildCreationResponse(_ message: Authenticated, _ creation: ChildCreation) {
@@ -119,7 +176,7 @@ extension IKESA {
                 guard terms.suite.keyExchange == nil else {
                     throw Refusal(.protocolViolation, "the peer chose a key exchange we sent no key for")
                 }
-                finishChildCreation(creation, terms, nil, responderNonce: nonce)
+                finishChildCreation(creation, terms, [], responderNonce: nonce)
                 return
             }
             guard let exchange = payloads.keyExchange, exchange.method == key.method.rawValue,
@@ -127,7 +184,8 @@ extension IKESA {
             else { throw Refusal(.protocolViolation, "the peer's KE payload does not fit our \(key.method.name) key") }
             var next = creation
             next.phase = .agreeing(
-                context.start(.agree(key, peerPublicValue: exchange.data), for: localSPI), terms, responderNonce: nonce)
+                context.start(.agree(key, peerPublicValue: exchange.data), for: localSPI), terms, responderNonce: nonce,
+                link: payloads.notification(.additionalKeyExchange)?.data)
             _ = withEstablished { $0.outgoing = .child(next) }
         } catch {
             if payloads.securityAssociation != nil {
@@ -222,7 +280,7 @@ extension IKESA {
     }
 
     private func finishChildCreation(
-        _ creation: ChildCreation, _ terms: ChildTerms, _ secret: SecretOctets?, responderNonce: [UInt8]
+        _ creation: ChildCreation, _ terms: ChildTerms, _ secrets: [SecretOctets], responderNonce: [UInt8]
     ) {
         guard let keys else { return }
         guard !creation.deletedByPeer.contains(terms.outboundSPI) else {
@@ -236,8 +294,8 @@ extension IKESA {
         let childKeys: ChildKeys
         do {
             childKeys = try keys.childKeys(
-                suite: terms.suite, sharedSecret: secret, initiatorNonce: creation.nonce,
-                responderNonce: responderNonce)
+                suite: terms.suite, sharedSecret: secrets.first, additional: Array(secrets.dropFirst()),
+                initiatorNonce: creation.nonce, responderNonce: responderNonce)
         } catch {
             undoChildCreation(creation, Refusal(.local, "cannot derive the child's keys: \(error.reason)"))
             return

@@ -36,7 +36,10 @@ extension IKESA {
         if established.isReplaced || established.peerReplacement != nil { return .temporaryFailure }
         switch established.outgoing {
         case .deleteIKE: return .temporaryFailure
-        case .rekeyIKE: return forIKERekey ? nil : .temporaryFailure
+        // One that is past CREATE_CHILD_SA holds (RFC 9370 section 2.2.4).
+        case .rekeyIKE(let rekey):
+            if case .following = rekey.phase { return .temporaryFailure }
+            return forIKERekey ? nil : .temporaryFailure
         case .child, .deleteChild: return forIKERekey ? .temporaryFailure : nil
         case .liveness, .notice, nil: return nil
         }
@@ -72,6 +75,11 @@ extension IKESA {
                     throw Refusal(
                         .refusedByPeer, "child \(child.configuration.name) is being deleted", notify: .temporaryFailure)
                 }
+                if isPastRequest(toRekey: child.inboundSPI) {
+                    throw Refusal(
+                        .refusedByPeer, "our own rekey of child \(child.configuration.name) is past CREATE_CHILD_SA",
+                        notify: .temporaryFailure)
+                }
                 old = child
             }
             // Several of each for crossing rekeys; more would be SPIs taken from other peers.
@@ -105,6 +113,16 @@ extension IKESA {
         }
     }
 
+    /// Whether our own rekey of a child is past CREATE_CHILD_SA, so that the peer's has to wait (RFC 9370 section 2.2.4).
+    private func isPastRequest(toRekey inboundSPI: UInt32) -> Bool {
+        if case .child(let creation) = established?.outgoing, creation.replaces == inboundSPI,
+            case .following = creation.phase
+        {
+            return true
+        }
+        return false
+    }
+
     private func refuseChildRequest(_ refusal: Refusal) {
         guard refusal.notify != .invalidSyntax else { return endForInvalidSyntax(.createChildSA, refusal.reason) }
         answer(.createChildSA, [.notify(NotifyPayload(type: refusal.notify ?? .noProposalChosen))])
@@ -120,7 +138,10 @@ extension IKESA {
         case .agreement(let publicValue, let secret):
             // The old child, or this whole SA, may have gone while the key was computed.
             let isReplaced = established?.isReplaced ?? true
-            if isReplaced || pending.replaces.map({ established?.child(inboundSPI: $0) == nil }) ?? false {
+            if isReplaced
+                || pending.replaces.map({ established?.child(inboundSPI: $0) == nil || isPastRequest(toRekey: $0) })
+                    ?? false
+            {
                 answer(.createChildSA, [.notify(NotifyPayload(type: .temporaryFailure))])
             } else {
                 finishChildAnswer(
@@ -141,19 +162,59 @@ extension IKESA {
         _ agreed: SelectedChild, replaces: UInt32?, _ secret: SecretOctets?, publicValue: [UInt8]?,
         _ initiatorNonce: [UInt8]
     ) {
-        guard let keys, let spi = context.childSPIs.allocate(toReplace: replaces, using: &context.random) else {
+        guard
+            let spi = context.childSPIs.allocate(
+                beside: replaces ?? established?.children.first?.inboundSPI, using: &context.random)
+        else {
             refuseChildRequest(Refusal(.local, "all SPIs are in use", notify: .noAdditionalSAs))
             return
         }
         let nonce = context.randomOctets(32)
+        var payloads = childAcceptance(agreed, spi: spi)
+        payloads.insert(.nonce(nonce), at: 1)
+        if let publicValue, let method = agreed.suite.keyExchange {
+            payloads.insert(.keyExchange(KeyExchangePayload(method: method.rawValue, data: publicValue)), at: 2)
+        }
+        let methods = agreed.suite.additional.methods
+        if let secret, !methods.isEmpty {
+            let subject = UnfinishedAnswer.Subject.child(agreed, replaces: replaces, inboundSPI: spi)
+            payloads.append(keepUnfinished(unfinished(subject, methods, secret: secret, initiatorNonce, nonce)))
+            answer(.createChildSA, payloads)
+            return
+        }
+        finishChildAnswer(
+            agreed, replaces: replaces, spi: spi, secret.map { [$0] } ?? [], initiatorNonce, nonce, .createChildSA,
+            payloads)
+    }
+
+    /// Makes the child and gives the answer that tells the peer so.
+    ///
+    /// - Parameters:
+    ///   - exchange: the last one of those that make it.
+    ///   - payloads: the answer.
+    func finishChildAnswer(
+        _ agreed: SelectedChild, replaces: UInt32?, spi: UInt32, _ secrets: [SecretOctets], _ initiatorNonce: [UInt8],
+        _ nonce: [UInt8], _ exchange: ExchangeType, _ payloads: [Payload]
+    ) {
+        guard let keys, let established else { return }
+        if established.isReplaced || replaces.map({ established.child(inboundSPI: $0) == nil }) ?? false {
+            // The old child, or this whole SA, has gone since the peer began.
+            context.childSPIs.release(spi)
+            answer(exchange, [.notify(NotifyPayload(type: .temporaryFailure))])
+            return
+        }
         let childKeys: ChildKeys
         do {
             childKeys = try keys.childKeys(
-                suite: agreed.suite, sharedSecret: secret, initiatorNonce: initiatorNonce, responderNonce: nonce)
+                suite: agreed.suite, sharedSecret: secrets.first, additional: Array(secrets.dropFirst()),
+                initiatorNonce: initiatorNonce, responderNonce: nonce)
         } catch {
             context.childSPIs.release(spi)
-            refuseChildRequest(
-                Refusal(.local, "cannot derive the child's keys: \(error.reason)", notify: .noProposalChosen))
+            let refusal = Refusal(
+                .local, "cannot derive the child's keys: \(error.reason)", notify: .noProposalChosen)
+            answer(exchange, [.notify(NotifyPayload(type: .noProposalChosen))])
+            finishNarrative(refusal)
+            context.emit(.peerRefused(connection: connection?.name, refusal))
             return
         }
         var child = makeChild(
@@ -161,12 +222,7 @@ extension IKESA {
             outbound: childKeys.fromResponder)
         child.replaces = replaces
         add(child)
-        var payloads = childAcceptance(agreed, spi: spi)
-        payloads.insert(.nonce(nonce), at: 1)
-        if let publicValue, let method = agreed.suite.keyExchange {
-            payloads.insert(.keyExchange(KeyExchangePayload(method: method.rawValue, data: publicValue)), at: 2)
-        }
-        answer(.createChildSA, payloads)
+        answer(exchange, payloads)
         finishNarrative(nil)
         if let replaces {
             // The peer has its new inbound SA only when it has our answer: go on with the old pair until we hear of that.

@@ -16,6 +16,8 @@ struct InitiatorAuth {
         let until: Instant
         /// The SA goes on from this session, so that its peers prove themselves by that.
         var session: SessionResumption.Session?
+        /// What is proved of the exchanges since.
+        var intermediate: [UInt8] = []
     }
 
     enum Phase {
@@ -33,6 +35,8 @@ struct InitiatorAuth {
 extension IKESA {
     func beginAuthentication(_ foundation: InitiatorAuth.Foundation) {
         guard let connection, let keys else { return }
+        var foundation = foundation
+        foundation.intermediate = transcript.octets(beforeMessage: window.nextID)
         var proving = InitiatorAuth(foundation: foundation, phase: .awaitingAnswer)
         do {
             if try !omitsFirstChild(), let first = foundation.children.first,
@@ -53,7 +57,8 @@ extension IKESA {
             }
             let octets = try AuthenticationOctets.signed(
                 message: foundation.request, otherNonce: foundation.responderNonce,
-                identityBody: connection.localIdentity.payload.serializedBody, key: keys.skPi, prf: keys.suite.prf)
+                identityBody: connection.localIdentity.payload.serializedBody, key: keys.skPi, prf: keys.suite.prf,
+                intermediate: foundation.intermediate)
             switch connection.localAuthentication {
             case .preSharedKey(let secret):
                 let proof = try AuthenticationOctets.sharedKeyProof(secret, octets: octets, prf: keys.suite.prf)
@@ -153,7 +158,8 @@ extension IKESA {
             }
             let octets = try AuthenticationOctets.signed(
                 message: foundation.response, otherNonce: foundation.initiatorNonce,
-                identityBody: identification.serializedBody, key: keys.skPr, prf: keys.suite.prf)
+                identityBody: identification.serializedBody, key: keys.skPr, prf: keys.suite.prf,
+                intermediate: foundation.intermediate)
             switch try check(
                 authentication, payloads, identity, octets: octets, by: connection.remoteAuthentication,
                 origin: connection.origin(of: "remote.auth"), keys: keys)

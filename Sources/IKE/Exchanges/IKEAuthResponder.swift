@@ -21,6 +21,9 @@ extension IKESA {
     /// The initiator's IKE_AUTH request.
     func admit(_ message: Authenticated, _ initial: ResponderInit) {
         guard case .awaitingAuth = initial.phase, let keys else { return }
+        guard initial.additionalCount == initial.suite.additional.methods.count else {
+            return endForInvalidSyntax(.ikeAuth, "the peer sent IKE_AUTH before all key exchanges had taken place")
+        }
         let payloads = message.payloads
         guard let identification = payloads.identification(ofInitiator: true) else {
             refuseInitiator(Refusal(.protocolViolation, "the IKE_AUTH request lacks IDi", notify: .invalidSyntax))
@@ -61,7 +64,8 @@ extension IKESA {
             try NullAuthentication.admit(to: connection, context: context)
             let octets = try AuthenticationOctets.signed(
                 message: initial.request, otherNonce: initial.responderNonce,
-                identityBody: identification.serializedBody, key: keys.skPi, prf: keys.suite.prf)
+                identityBody: identification.serializedBody, key: keys.skPi, prf: keys.suite.prf,
+                intermediate: transcript.octets(beforeMessage: message.header.messageID))
             var proof: PeerProof?
             proof = try check(
                 authentication, payloads, identity, octets: octets, by: connection.remoteAuthentication,
@@ -168,7 +172,8 @@ extension IKESA {
         do throws(Refusal) {
             let octets = try AuthenticationOctets.signed(
                 message: admitting.initial.response, otherNonce: admitting.initial.initiatorNonce,
-                identityBody: connection.localIdentity.payload.serializedBody, key: keys.skPr, prf: keys.suite.prf)
+                identityBody: connection.localIdentity.payload.serializedBody, key: keys.skPr, prf: keys.suite.prf,
+                intermediate: transcript.octets(beforeMessage: admitting.request.header.messageID))
             switch connection.localAuthentication {
             case .preSharedKey(let secret):
                 let proof = try AuthenticationOctets.sharedKeyProof(secret, octets: octets, prf: keys.suite.prf)
@@ -274,6 +279,7 @@ extension IKESA {
             localIdentity: connection.localIdentity, remoteIdentity: identity, at: context.now)
         scheduleLifetime(&established)
         state = .established(established)
+        earlierProtection = nil
         peerAuthentication =
             session?.authentication
             ?? PeerAuthentication(time: context.wallClock(), certificateExpiry: certificateExpiry)
@@ -290,7 +296,10 @@ extension IKESA {
         case .initiating(let initial): completeInitiatorInit(job, result, initial)
         case .resuming: break
         case .proving(let proving): completeInitiatorAuth(job, result, proving)
-        case .answering(let initial): completeResponderInit(job, result, initial)
+        case .exchangingKeys(let current): completeIntermediate(job, result, current)
+        case .answering(let initial):
+            completeResponderInit(job, result, initial)
+            completeIntermediateAnswer(job, result, initial)
         case .admitting(let admitting): completeResponderAuth(job, result, admitting)
         case .established(let established):
             switch established.outgoing {
@@ -303,6 +312,7 @@ extension IKESA {
             case .rekeyIKE(let pending): completeIKERekeyAnswer(job, result, pending)
             case nil: break
             }
+            if let pending = established.unfinished { completeFollowUpAnswer(job, result, pending) }
         case .closing, .closed: break
         }
     }

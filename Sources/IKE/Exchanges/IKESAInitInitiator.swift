@@ -269,6 +269,13 @@ extension IKESA {
                     .protocolViolation,
                     "the peer chose \(choice.suite.keyExchange.name) although our key is for \(initial.method.name)")
             }
+            guard
+                choice.suite.additional.methods.isEmpty || payloads.notification(.intermediateExchangeSupported) != nil
+            else {
+                throw Refusal(
+                    .protocolViolation, "the peer chose additional key exchanges, but does not support IKE_INTERMEDIATE"
+                )
+            }
             tell(.received, "IKE_SA_INIT response: \(payloads.summary)")
             tell(.chosen, "by the peer: \(choice.suite)", origin: choice.origin)
             remoteSPI = message.header.responderSPI
@@ -304,10 +311,11 @@ extension IKESA {
             return
         }
         floatToNATPortIfNeeded()
-        beginAuthentication(
+        beginIntermediate(
             InitiatorAuth.Foundation(
                 request: accepted.request, response: accepted.response, initiatorNonce: initial.nonce,
-                responderNonce: accepted.responderNonce, children: initial.children, until: initial.until))
+                responderNonce: accepted.responderNonce, children: initial.children, until: initial.until),
+            accepted.suite.additional.methods[...])
     }
 
     /// From here on the SA's messages are protected by these keys.

@@ -10,6 +10,8 @@ struct ResponderInit {
         case received
         case agreeing(Job.ID)
         case awaitingAuth
+        /// One of the additional key exchanges.
+        case agreeingFurther(Job.ID)
     }
 
     var phase: Phase
@@ -23,6 +25,8 @@ struct ResponderInit {
     /// When the peer must have proved who it is.
     let until: Instant
     var response: [UInt8] = []
+    /// How many of the additional key exchanges have taken place.
+    var additionalCount = 0
     /// The SA goes on from this session, so that its peer proves itself by that.
     var session: SessionResumption.Session?
 }
@@ -84,7 +88,8 @@ extension IKESA {
         var choice: ProposalSelection.Choice<IKESuite>?
         for candidate in candidates where choice == nil {
             choice = ProposalSelection.selectIKE(
-                from: association.proposals, configured: candidate.ikeProposals, preferring: exchange.method)
+                from: association.proposals, configured: candidate.ikeProposals, preferring: exchange.method,
+                withAdditional: payloads.notification(.intermediateExchangeSupported) != nil)
         }
         guard let choice else {
             for candidate in candidates.prefix(4) {

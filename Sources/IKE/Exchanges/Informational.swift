@@ -46,6 +46,10 @@ extension IKESA {
             handleChildCreationResponse(message, creation)
         case (.rekeyIKE(let rekey), .createChildSA):
             handleIKERekeyResponse(message, rekey)
+        case (.child(let creation), .ikeFollowupKE):
+            handleChildFollowUpResponse(message, creation)
+        case (.rekeyIKE(let rekey), .ikeFollowupKE):
+            handleIKEFollowUpResponse(message, rekey)
         case (.deleteChild(let spi, let reason), .informational):
             endOutgoing()
             if established?.child(inboundSPI: spi) != nil {
@@ -202,6 +206,10 @@ extension IKESA {
         let task = withEstablished { established -> Established.Task? in
             guard established.outgoing == nil, established.incoming == nil, !established.tasks.isEmpty else {
                 return nil
+            }
+            if established.unfinished != nil {
+                // What the peer has begun may concern the same SAs.
+                return established.tasks.firstIndex { !$0.needsTurn }.map { established.tasks.remove(at: $0) }
             }
             // What needs no turn does not wait behind what does.
             let next = established.tasks.firstIndex { context.turns.isFree || !$0.needsTurn }

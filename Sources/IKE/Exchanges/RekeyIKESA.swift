@@ -7,7 +7,9 @@ struct IKERekey {
     enum Phase {
         case makingKey(Job.ID)
         case awaitingAnswer(KeyExchangeKey)
-        case agreeing(Job.ID, IKESuite, responderNonce: [UInt8], responderSPI: UInt64)
+        /// `link`: for the additional key exchanges.
+        case agreeing(Job.ID, IKESuite, responderNonce: [UInt8], responderSPI: UInt64, link: [UInt8]?)
+        case following(FollowUp, IKESuite, responderNonce: [UInt8], responderSPI: UInt64)
     }
 
     let newSPI: UInt64
@@ -42,11 +44,13 @@ extension IKESA {
         switch (rekey.phase, result.value) {
         case (.makingKey(job), .key(let key)):
             sendIKERekey(rekey, key)
-        case (.agreeing(job, let suite, let nonce, let spi), .secret(let secret)):
-            finishIKERekey(rekey, suite, secret, responderNonce: nonce, responderSPI: spi)
+        case (.agreeing(job, let suite, let nonce, let spi, let link), .secret(let secret)):
+            followUpIKERekey(rekey, suite, secret, responderNonce: nonce, responderSPI: spi, link: link)
+        case (.following(let followUp, let suite, let nonce, let spi), _):
+            follow(pursue(followUp, job, result), rekey, suite, nonce, spi)
         case (.makingKey(job), .failure(let reason)):
             failIKERekey(rekey, Refusal(.local, "key exchange for the new IKE SA: \(reason)"))
-        case (.agreeing(job, _, _, _), .failure(let reason)):
+        case (.agreeing(job, _, _, _, _), .failure(let reason)):
             // The peer has given the children to an SA that we shall not have: begin anew.
             close(Refusal(.local, "key exchange for the new IKE SA: \(reason)"), tellPeer: true)
         default: break
@@ -95,11 +99,58 @@ extension IKESA {
             var next = rekey
             next.phase = .agreeing(
                 context.start(.agree(key, peerPublicValue: exchange.data), for: localSPI), choice.suite,
-                responderNonce: nonce, responderSPI: spi)
+                responderNonce: nonce, responderSPI: spi, link: payloads.notification(.additionalKeyExchange)?.data)
             _ = withEstablished { $0.outgoing = .rekeyIKE(next) }
         } catch {
             failIKERekey(rekey, error)
         }
+    }
+
+    /// Goes on with the additional key exchanges, or makes the SA if there are none.
+    private func followUpIKERekey(
+        _ rekey: IKERekey, _ suite: IKESuite, _ secret: SecretOctets, responderNonce: [UInt8], responderSPI: UInt64,
+        link: [UInt8]?
+    ) {
+        let methods = suite.additional.methods
+        guard !methods.isEmpty else {
+            return finishIKERekey(
+                rekey, suite, [secret], responderNonce: responderNonce, responderSPI: responderSPI)
+        }
+        if let unfinished = established?.unfinished, case .ike = unfinished.subject,
+            !prevails(own: (rekey.nonce, responderNonce), over: unfinished)
+        {
+            return failIKERekey(
+                rekey,
+                Refusal(
+                    .refusedByPeer, by: .us, "the peer's simultaneous rekey prevails", notify: .temporaryFailure))
+        }
+        guard let link, let followUp = beginFollowUp(methods[...], link: link, secrets: [secret]) else {
+            return failIKERekey(
+                rekey, Refusal(.protocolViolation, "the peer's rekey response lacks ADDITIONAL_KEY_EXCHANGE"))
+        }
+        var next = rekey
+        next.phase = .following(followUp, suite, responderNonce: responderNonce, responderSPI: responderSPI)
+        _ = withEstablished { $0.outgoing = .rekeyIKE(next) }
+    }
+
+    private func follow(
+        _ outcome: FollowUp.Outcome, _ rekey: IKERekey, _ suite: IKESuite, _ nonce: [UInt8], _ spi: UInt64
+    ) {
+        switch outcome {
+        case .goesOn(let followUp):
+            var next = rekey
+            next.phase = .following(followUp, suite, responderNonce: nonce, responderSPI: spi)
+            _ = withEstablished { $0.outgoing = .rekeyIKE(next) }
+        case .done(let secrets): finishIKERekey(rekey, suite, secrets, responderNonce: nonce, responderSPI: spi)
+        case .failed(let refusal): failIKERekey(rekey, refusal)
+        case .spoilt(let refusal): close(refusal, tellPeer: true)
+        case .unmoved: break
+        }
+    }
+
+    func handleIKEFollowUpResponse(_ message: Authenticated, _ rekey: IKERekey) {
+        guard case .following(let followUp, let suite, let nonce, let spi) = rekey.phase else { return }
+        follow(receive(message, followUp), rekey, suite, nonce, spi)
     }
 
     private func retryIKERekey(_ rekey: IKERekey, _ error: NotifyPayload) -> Bool {
@@ -139,16 +190,17 @@ extension IKESA {
     }
 
     private func finishIKERekey(
-        _ rekey: IKERekey, _ suite: IKESuite, _ secret: SecretOctets, responderNonce: [UInt8], responderSPI: UInt64
+        _ rekey: IKERekey, _ suite: IKESuite, _ secrets: [SecretOctets], responderNonce: [UInt8], responderSPI: UInt64
     ) {
-        guard let keys else { return }
+        guard let keys, let secret = secrets.first else { return }
         let new: IKESA
         do {
             new = try replacement(
                 isInitiator: true, localSPI: rekey.newSPI, remoteSPI: responderSPI,
                 keys: keys.rekeyed(
-                    suite: suite, sharedSecret: secret, initiatorNonce: rekey.nonce, responderNonce: responderNonce,
-                    initiatorSPI: rekey.newSPI, responderSPI: responderSPI))
+                    suite: suite, sharedSecret: secret, additional: Array(secrets.dropFirst()),
+                    initiatorNonce: rekey.nonce, responderNonce: responderNonce, initiatorSPI: rekey.newSPI,
+                    responderSPI: responderSPI))
         } catch {
             close(Refusal(.local, "cannot derive keys: \(error.reason)"), tellPeer: true)
             return
@@ -223,7 +275,7 @@ extension IKESA {
     }
 
     func completeIKERekeyAnswer(_ job: Job.ID, _ result: JobResult, _ pending: IKERekeyAnswer) {
-        guard pending.job == job, let keys, let established else { return }
+        guard pending.job == job, let established else { return }
         _ = withEstablished { $0.incoming = nil }
         guard case .agreement(let publicValue, let secret) = result.value else {
             if case .failure(let reason) = result.value, result.isPeersFault {
@@ -240,6 +292,12 @@ extension IKESA {
             runNextTask()
             return
         }
+        if case .rekeyIKE(let own) = established.outgoing, case .following = own.phase {
+            // Ours went past CREATE_CHILD_SA meanwhile (RFC 9370 section 2.2.4).
+            answer(.createChildSA, [.notify(NotifyPayload(type: .temporaryFailure))])
+            runNextTask()
+            return
+        }
         if case .rekeyIKE(let own) = established.outgoing, case .makingKey = own.phase {
             // Nothing of our own rekey has been sent: there is no need for it any more.
             endOutgoing()
@@ -248,31 +306,61 @@ extension IKESA {
         let nonce = context.randomOctets(32)
         let suite = pending.choice.suite
         let newSPI = context.ikeSPIs.allocate(using: &context.random)
-        let new: IKESA
-        do {
-            new = try replacement(
-                isInitiator: false, localSPI: newSPI, remoteSPI: pending.initiatorSPI,
-                keys: keys.rekeyed(
-                    suite: suite, sharedSecret: secret, initiatorNonce: pending.initiatorNonce, responderNonce: nonce,
-                    initiatorSPI: pending.initiatorSPI, responderSPI: newSPI))
-        } catch {
+        var payloads: [Payload] = [
+            .securityAssociation(
+                SecurityAssociationPayload(proposals: [
+                    suite.payload(number: pending.choice.number, spi: newSPI.bigEndianOctets)
+                ])),
+            .nonce(nonce), .keyExchange(KeyExchangePayload(method: suite.keyExchange.rawValue, data: publicValue)),
+        ]
+        let methods = suite.additional.methods
+        guard methods.isEmpty else {
+            let subject = UnfinishedAnswer.Subject.ike(
+                pending.choice, initiatorSPI: pending.initiatorSPI, newSPI: newSPI)
+            payloads.append(keepUnfinished(unfinished(subject, methods, secret: secret, pending.initiatorNonce, nonce)))
+            answer(.createChildSA, payloads)
+            return
+        }
+        finishIKERekeyAnswer(
+            pending.choice, initiatorSPI: pending.initiatorSPI, newSPI: newSPI, [secret], pending.initiatorNonce, nonce,
+            .createChildSA, payloads)
+    }
+
+    /// Makes the new IKE SA and gives the answer that tells the peer so.
+    ///
+    /// - Parameters:
+    ///   - exchange: the last one of those that make it.
+    ///   - payloads: the answer.
+    func finishIKERekeyAnswer(
+        _ choice: ProposalSelection.Choice<IKESuite>, initiatorSPI: UInt64, newSPI: UInt64, _ secrets: [SecretOctets],
+        _ initiatorNonce: [UInt8], _ nonce: [UInt8], _ exchange: ExchangeType, _ payloads: [Payload]
+    ) {
+        guard let keys, let secret = secrets.first, let established else { return }
+        if established.isReplaced {
+            // Our own rekey has been completed since the peer began.
             context.ikeSPIs.release(newSPI)
-            answer(.createChildSA, [.notify(NotifyPayload(type: .noProposalChosen))])
+            answer(exchange, [.notify(NotifyPayload(type: .temporaryFailure))])
             runNextTask()
             return
         }
-        answer(
-            .createChildSA,
-            [
-                .securityAssociation(
-                    SecurityAssociationPayload(proposals: [
-                        suite.payload(number: pending.choice.number, spi: newSPI.bigEndianOctets)
-                    ])),
-                .nonce(nonce), .keyExchange(KeyExchangePayload(method: suite.keyExchange.rawValue, data: publicValue)),
-            ])
+        let new: IKESA
+        do {
+            new = try replacement(
+                isInitiator: false, localSPI: newSPI, remoteSPI: initiatorSPI,
+                keys: keys.rekeyed(
+                    suite: choice.suite, sharedSecret: secret, additional: Array(secrets.dropFirst()),
+                    initiatorNonce: initiatorNonce, responderNonce: nonce, initiatorSPI: initiatorSPI,
+                    responderSPI: newSPI))
+        } catch {
+            context.ikeSPIs.release(newSPI)
+            answer(exchange, [.notify(NotifyPayload(type: .noProposalChosen))])
+            runNextTask()
+            return
+        }
+        answer(exchange, payloads)
         finishNarrative(nil)
         context.signals.append(.replaced(old: self, new: new))
-        let lowest = isLower(pending.initiatorNonce, than: nonce) ? pending.initiatorNonce : nonce
+        let lowest = isLower(initiatorNonce, than: nonce) ? initiatorNonce : nonce
         if case .rekeyIKE = self.established?.outgoing {
             // Our own rekey has crossed this one: which holds is known when its answer is here.
             _ = withEstablished { $0.peerReplacement = (new, lowest) }
@@ -311,6 +399,7 @@ extension IKESA {
 
     /// Gives children and what is to be done to the SA that replaces this one.
     func handOver(to new: IKESA) {
+        dropUnfinishedAnswer()
         guard let old = established else { return }
         guard new.isEstablished else {
             // The peer has deleted the SA that prevails, and with it all that it was given.

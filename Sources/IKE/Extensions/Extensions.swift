@@ -5,6 +5,7 @@ import Octets
 enum Extensions {
     static let all: [any IKEExtension.Type] = [
         MessageFragmentation.self,
+        IntermediateExchange.self,
         SignatureAuthentication.self,
         NullAuthentication.self,
         ChildlessInitiation.self,

@@ -204,7 +204,10 @@ extension AlgorithmRequirement {
         case (.prf, .ike): ikeDefaults.contains { $0.prf.contains { $0.rawValue == number } }
         case (.integrity, .ike): number == 0 || ikeDefaults.contains { $0.integrity.contains { $0.rawValue == number } }
         case (.integrity, .esp): number == 0 || espDefaults.contains { $0.integrity.contains { $0.rawValue == number } }
-        case (.keyExchange, .ike): ikeDefaults.contains { $0.keyExchange.contains { $0.rawValue == number } }
+        case (.keyExchange, .ike):
+            ikeDefaults.contains {
+                ($0.keyExchange + $0.additional.flatMap(\.methods)).contains { $0.rawValue == number }
+            }
         case (.signatureHash, .ike): isImplemented
         // Nobody is let in unknown who has not been asked in so.
         case (.authentication, .ike): isImplemented && number != UInt16(AuthenticationMethod.null.rawValue)

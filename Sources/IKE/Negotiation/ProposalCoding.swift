@@ -9,7 +9,7 @@ extension IKEProposal {
         Proposal(
             number: number, protocolID: .ike, spi: spi,
             transforms: encryption.map(\.transform) + prf.map(\.transform) + integrity.map(\.transform)
-                + keyExchange.map(\.transform))
+                + keyExchange.map(\.transform) + additional.flatMap(\.transforms))
     }
 }
 
@@ -19,7 +19,7 @@ extension ESPProposal {
         Proposal(
             number: number, protocolID: .esp, spi: spi.bigEndianOctets,
             transforms: encryption.map(\.transform) + integrity.map(\.transform)
-                + (withKeyExchange ? keyExchange.map(\.transform) : [])
+                + (withKeyExchange ? keyExchange.map(\.transform) + additional.flatMap(\.transforms) : [])
                 + sequenceNumbers.map { Transform(type: .sequenceNumbers, id: $0.rawValue) })
     }
 }
@@ -36,6 +36,30 @@ extension PRF {
     var transform: Transform { Transform(type: .pseudorandomFunction, id: rawValue) }
 }
 
+extension AdditionalKeyExchange {
+    var type: TransformType { .additionalKeyExchange(number) }
+
+    var transforms: [Transform] {
+        (methods.map(\.rawValue) + (isOptional ? [0] : [])).map { Transform(type: type, id: $0) }
+    }
+}
+
+extension AdditionalChoice {
+    var type: TransformType { .additionalKeyExchange(number) }
+
+    /// The choice as a proposal has it.
+    fileprivate var offer: AdditionalKeyExchange {
+        AdditionalKeyExchange(number: number, methods: method.map { [$0] } ?? [], isOptional: method == nil)
+    }
+}
+
+extension TransformType {
+    /// - Parameter number: 1 to 7.
+    static func additionalKeyExchange(_ number: Int) -> TransformType {
+        TransformType(rawValue: additionalKeyExchange1.rawValue + UInt8(truncatingIfNeeded: number - 1))
+    }
+}
+
 extension KeyExchangeMethod {
     var transform: Transform { Transform(type: .keyExchange, id: rawValue) }
     /// The IANA name.
@@ -45,14 +69,16 @@ extension KeyExchangeMethod {
 extension IKESuite {
     package func payload(number: UInt8, spi: [UInt8] = []) -> Proposal {
         IKEProposal(
-            encryption: [encryption], integrity: integrity.map { [$0] } ?? [], prf: [prf], keyExchange: [keyExchange]
+            encryption: [encryption], integrity: integrity.map { [$0] } ?? [], prf: [prf], keyExchange: [keyExchange],
+            additional: additional.map(\.offer)
         ).payload(number: number, spi: spi)
     }
 }
 
 extension IKESuite: CustomStringConvertible {
     public var description: String {
-        ([encryption.transform, prf.transform] + (integrity.map { [$0.transform] } ?? []) + [keyExchange.transform])
+        ([encryption.transform, prf.transform] + (integrity.map { [$0.transform] } ?? [])
+            + ([keyExchange] + additional.methods).map(\.transform))
             .map(\.name).joined(separator: " / ")
     }
 }
@@ -61,7 +87,8 @@ extension ChildSuite {
     package func payload(number: UInt8, spi: UInt32) -> Proposal {
         ESPProposal(
             encryption: [encryption], integrity: integrity.map { [$0] } ?? [],
-            keyExchange: keyExchange.map { [$0] } ?? [], sequenceNumbers: [sequenceNumbers]
+            keyExchange: keyExchange.map { [$0] } ?? [], additional: additional.map(\.offer),
+            sequenceNumbers: [sequenceNumbers]
         ).payload(number: number, spi: spi, withKeyExchange: keyExchange != nil)
     }
 }
@@ -71,6 +98,7 @@ extension ChildSuite: CustomStringConvertible {
         var parts = [encryption.transform.name]
         if let integrity { parts.append(integrity.transform.name) }
         if let keyExchange { parts.append(keyExchange.name) }
+        parts += additional.methods.map(\.name)
         parts.append(sequenceNumbers == .extended ? "ESN" : "32-bit sequence numbers")
         return parts.joined(separator: " / ")
     }

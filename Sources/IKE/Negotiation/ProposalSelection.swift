@@ -13,13 +13,20 @@ package enum ProposalSelection {
 
     /// The first configured proposal for which something offered is acceptable.
     ///
-    /// - Parameter preferring: the method of the KE payload at hand; taken where several are acceptable, as it saves a round trip.
+    /// - Parameters:
+    ///   - method: the method of the KE payload at hand; taken where several are acceptable, as it saves a round trip.
+    ///   - withAdditional: whether both sides have IKE_INTERMEDIATE. Without it, additional key exchanges are transforms that nobody
+    ///     knows (RFC 9370 section 2.2.1).
     package static func selectIKE(
-        from offered: [Proposal], configured: [IKEProposal], preferring method: UInt16?
+        from offered: [Proposal], configured: [IKEProposal], preferring method: UInt16?, withAdditional: Bool = true
     ) -> Choice<IKESuite>? {
         for wanted in configured {
             for offer in offered where offer.protocolID == .ike {
-                guard understands(offer, [.encryption, .pseudorandomFunction, .integrity, .keyExchange]),
+                guard
+                    understands(
+                        offer, [.encryption, .pseudorandomFunction, .integrity, .keyExchange],
+                        withAdditional: withAdditional),
+                    let additional = additional(of: offer, wanted: wanted.additional),
                     let encryption = wanted.encryption.first(where: { $0.protectsIKE && offer.offers($0.transform) }),
                     let prf = wanted.prf.first(where: { offer.offers($0.transform) }),
                     let integrity = integrity(of: offer, encryption: encryption, wanted: wanted.integrity)
@@ -29,7 +36,8 @@ package enum ProposalSelection {
                 else { continue }
                 return Choice(
                     suite: IKESuite(
-                        encryption: encryption, integrity: integrity, prf: prf, keyExchange: keyExchange),
+                        encryption: encryption, integrity: integrity, prf: prf, keyExchange: keyExchange,
+                        additional: additional),
                     number: offer.number, spi: offer.spi, origin: wanted.origin)
             }
         }
@@ -42,7 +50,11 @@ package enum ProposalSelection {
     ) -> Choice<ChildSuite>? {
         for wanted in configured {
             for offer in offered where offer.protocolID == .esp && offer.spi.count == 4 {
-                guard understands(offer, [.encryption, .integrity, .keyExchange, .sequenceNumbers]),
+                guard
+                    understands(
+                        offer, [.encryption, .integrity, .keyExchange, .sequenceNumbers],
+                        withAdditional: withKeyExchange),
+                    let additional = withKeyExchange ? additional(of: offer, wanted: wanted.additional) : [],
                     let encryption = wanted.encryption.first(where: { offer.offers($0.transform) }),
                     let integrity = integrity(of: offer, encryption: encryption, wanted: wanted.integrity),
                     let sequence = sequenceNumbers(of: offer, wanted: wanted.sequenceNumbers)
@@ -53,12 +65,12 @@ package enum ProposalSelection {
                     keyExchange = methods.first { $0.rawValue == method } ?? methods.first
                     let theirs = offer.ids(of: .keyExchange)
                     let doesWithout = wanted.keyExchange.isEmpty && (theirs.isEmpty || theirs.contains(0))
-                    guard keyExchange != nil || doesWithout else { continue }
+                    guard keyExchange != nil || doesWithout && additional.methods.isEmpty else { continue }
                 }
                 return Choice(
                     suite: ChildSuite(
                         encryption: encryption, integrity: integrity, keyExchange: keyExchange,
-                        sequenceNumbers: sequence),
+                        additional: additional, sequenceNumbers: sequence),
                     number: offer.number, spi: offer.spi, origin: wanted.origin)
             }
         }
@@ -66,8 +78,41 @@ package enum ProposalSelection {
     }
 
     /// A proposal with a transform type we do not know cannot be accepted (RFC 7296 section 3.3.6), unless it is NONE.
-    private static func understands(_ offer: Proposal, _ types: [TransformType]) -> Bool {
-        offer.transforms.allSatisfy { types.contains($0.type) || $0.id == 0 }
+    private static func understands(_ offer: Proposal, _ types: [TransformType], withAdditional: Bool) -> Bool {
+        offer.transforms.allSatisfy {
+            types.contains($0.type) || $0.id == 0 || withAdditional && $0.type.isAdditionalKeyExchange
+        }
+    }
+
+    /// What to choose for the additional key exchanges of an offer: for each one, no method twice (RFC 9370 section 2.2.1); `nil` if
+    /// there is no such choice. What is not offered is as NONE.
+    private static func additional(of offer: Proposal, wanted: [AdditionalKeyExchange]) -> [AdditionalChoice]? {
+        let types = Set(offer.transforms.map(\.type).filter(\.isAdditionalKeyExchange))
+        guard wanted.allSatisfy({ $0.isOptional || types.contains($0.type) }) else { return nil }
+        let open = (1...7).filter { types.contains(.additionalKeyExchange($0)) }.map { number in
+            let own = wanted.first { $0.number == number }
+            let methods = own?.methods.filter {
+                offer.offers(Transform(type: own?.type ?? .keyExchange, id: $0.rawValue))
+            }
+            let mayBeNone =
+                own?.isOptional ?? true && offer.ids(of: .additionalKeyExchange(number)).contains(0)
+            return (
+                number: number, choices: (methods ?? []).map { $0 as KeyExchangeMethod? } + (mayBeNone ? [nil] : [])
+            )
+        }
+        return choose(open[...], besides: [])
+    }
+
+    private static func choose(
+        _ open: ArraySlice<(number: Int, choices: [KeyExchangeMethod?])>, besides taken: [KeyExchangeMethod]
+    ) -> [AdditionalChoice]? {
+        guard let first = open.first else { return [] }
+        for method in first.choices where method.map({ !taken.contains($0) }) ?? true {
+            if let rest = choose(open.dropFirst(), besides: taken + (method.map { [$0] } ?? [])) {
+                return [AdditionalChoice(number: first.number, method: method)] + rest
+            }
+        }
+        return nil
     }
 
     /// `.some(nil)`: no integrity transform is needed; `nil`: there is nothing in common.
@@ -120,7 +165,9 @@ package enum ProposalSelection {
     private static func isExact(_ answer: Proposal, _ expected: Proposal) -> Bool {
         func essential(_ proposal: Proposal) -> [Transform] {
             proposal.transforms.filter {
-                $0.id != 0 || ![.integrity, .keyExchange, .sequenceNumbers].contains($0.type)
+                $0.id != 0
+                    || ![.integrity, .keyExchange, .sequenceNumbers].contains($0.type)
+                        && !$0.type.isAdditionalKeyExchange
             }
         }
         let wanted = essential(expected)

@@ -58,6 +58,10 @@ struct Established {
     var tasks: [Task] = []
     var outgoing: Outgoing?
     var incoming: Incoming?
+    /// What the peer has begun by CREATE_CHILD_SA and goes on with by IKE_FOLLOWUP_KE.
+    var unfinished: UnfinishedAnswer?
+    /// How often in a row the peer has forgotten what we were to go on with by IKE_FOLLOWUP_KE.
+    var forgottenChains = 0
     /// Inbound SPIs of pairs that the peer has made and we have not taken on, until the peer has deleted them.
     var undone: Set<UInt32> = []
     /// How often packets have been sent another way: see ``ChildSA/outboundRank``.

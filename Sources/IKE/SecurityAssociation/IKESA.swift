@@ -18,6 +18,7 @@ final class IKESA {
     /// What the SA is doing; what belongs to a phase is in its case.
     enum State {
         case initiating(InitiatorInit)
+        case exchangingKeys(InitiatorIntermediate)
         case resuming(InitiatorResumption)
         case proving(InitiatorAuth)
         case answering(ResponderInit)
@@ -32,6 +33,7 @@ final class IKESA {
         var until: Instant? {
             switch self {
             case .initiating(let initial): initial.until
+            case .exchangingKeys(let current): current.foundation.until
             case .resuming(let resumption): resumption.until
             case .proving(let proving): proving.foundation.until
             case .answering(let initial): initial.until
@@ -55,6 +57,10 @@ final class IKESA {
     var narrative: Narrative
     var keys: IKEKeys?
     var protection: MessageProtection?
+    /// By the keys before the present ones, while the SA is being set up.
+    var earlierProtection: MessageProtection?
+    /// Of the exchanges between IKE_SA_INIT and IKE_AUTH.
+    var transcript = IntermediateTranscript()
     var slots = ExtensionSlots()
     /// What the first message has in place of our address's hash where a NAT is pretended. One for all of an SA's attempts: a
     /// message that returns a cookie differs in nothing else (RFC 7296 section 2.6).
@@ -119,7 +125,7 @@ final class IKESA {
     /// An attempt of ours that is under way.
     var isBeingSetUp: Bool {
         switch state {
-        case .initiating, .resuming, .proving: true
+        case .initiating, .exchangingKeys, .resuming, .proving: true
         default: false
         }
     }
@@ -164,7 +170,10 @@ final class IKESA {
 
     /// The largest IKE message that one datagram takes, if the peer can put fragments together.
     private var fragmentLimit: Int? {
-        guard slots[MessageFragmentation.self] != nil, let connection, connection.fragmentation else { return nil }
+        guard slots[MessageFragmentation.self] != nil, let connection = likelyConnection, connection.fragmentation
+        else {
+            return nil
+        }
         let overhead = (path.remote.address.family == .v4 ? 20 : 40) + 8 + (path.usesNATPort ? 4 : 0)
         return connection.fragmentSize - overhead
     }
@@ -240,7 +249,11 @@ final class IKESA {
             case .repeated:
                 // The answer goes where the request came from (RFC 7296 section 2.11); nothing else follows from it, as
                 // anybody on the way can repeat a message.
-                guard protection?.asksAgain(message, octets: datagram.octets) ?? false else { return }
+                guard
+                    [protection, earlierProtection].contains(where: {
+                        $0?.asksAgain(message, octets: datagram.octets) ?? false
+                    })
+                else { return }
                 transmit(window.lastAnswer, along: datagram.way)
                 return
             case .exhausted: return endForExhaustion()
@@ -291,7 +304,7 @@ final class IKESA {
     private var takesRequests: Bool {
         switch state {
         case .answering, .established, .closing: true
-        case .initiating, .resuming, .proving, .admitting, .closed: false
+        case .initiating, .exchangingKeys, .resuming, .proving, .admitting, .closed: false
         }
     }
 
@@ -332,8 +345,10 @@ final class IKESA {
             context.signals.append(.changed(old))
         }
         switch (message.header.exchangeType, state) {
+        case (.ikeIntermediate, .answering(let answering)): handleIntermediateRequest(message, answering)
         case (.ikeAuth, .answering(let answering)): admit(message, answering)
         case (.createChildSA, .established): handleCreateChildSARequest(message)
+        case (.ikeFollowupKE, .established): handleFollowUpRequest(message)
         case (.informational, .established): handleInformationalRequest(message)
         case (.informational, .closing): answer(.informational, [])
         case (_, .closing): window.answering = nil
@@ -344,6 +359,7 @@ final class IKESA {
 
     private func handleResponse(_ message: Authenticated) {
         switch (message.header.exchangeType, state) {
+        case (.ikeIntermediate, .exchangingKeys(let current)): handleIntermediateResponse(message, current)
         case (.ikeAuth, .proving(let proving)): handleAuthResponse(message, proving)
         case (_, .established): handleExchangeResponse(message)
         default: break
@@ -424,6 +440,7 @@ final class IKESA {
 
     /// Gives back the SPIs of exchanges that will not end.
     private func releasePending() {
+        dropUnfinishedAnswer()
         switch state {
         case .proving(let proving):
             if let child = proving.child { context.childSPIs.release(child.inboundSPI) }

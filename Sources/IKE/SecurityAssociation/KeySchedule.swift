@@ -8,15 +8,32 @@ public struct IKESuite: Hashable, Sendable {
     public var integrity: IntegrityAlgorithm?
     public var prf: PRF
     public var keyExchange: KeyExchangeMethod
+    /// What was chosen for each additional key exchange that was offered.
+    public var additional: [AdditionalChoice]
 
     package init(
-        encryption: EncryptionAlgorithm, integrity: IntegrityAlgorithm?, prf: PRF, keyExchange: KeyExchangeMethod
+        encryption: EncryptionAlgorithm, integrity: IntegrityAlgorithm?, prf: PRF, keyExchange: KeyExchangeMethod,
+        additional: [AdditionalChoice] = []
     ) {
         self.encryption = encryption
         self.integrity = integrity
         self.prf = prf
         self.keyExchange = keyExchange
+        self.additional = additional
     }
+}
+
+/// What was chosen for an additional key exchange (RFC 9370, section 2.2.1).
+public struct AdditionalChoice: Hashable, Sendable {
+    /// 1 to 7: of ADDKE1 to ADDKE7.
+    public var number: Int
+    /// `nil`: NONE, so that it does not take place.
+    public var method: KeyExchangeMethod?
+}
+
+extension [AdditionalChoice] {
+    /// The methods of those that take place, in their order.
+    var methods: [KeyExchangeMethod] { compactMap(\.method) }
 }
 
 /// The algorithms of a child SA.
@@ -26,15 +43,18 @@ public struct ChildSuite: Hashable, Sendable {
     public var integrity: IntegrityAlgorithm?
     /// The key exchange of this child's own CREATE_CHILD_SA, if it had one.
     public var keyExchange: KeyExchangeMethod?
+    /// What was chosen for each additional key exchange that was offered.
+    public var additional: [AdditionalChoice]
     public var sequenceNumbers: SequenceNumbers
 
     package init(
         encryption: EncryptionAlgorithm, integrity: IntegrityAlgorithm?, keyExchange: KeyExchangeMethod?,
-        sequenceNumbers: SequenceNumbers
+        additional: [AdditionalChoice] = [], sequenceNumbers: SequenceNumbers
     ) {
         self.encryption = encryption
         self.integrity = integrity
         self.keyExchange = keyExchange
+        self.additional = additional
         self.sequenceNumbers = sequenceNumbers
     }
 }
@@ -88,13 +108,17 @@ package struct IKEKeys: Sendable {
     }
 
     /// Keys of the IKE SA that replaces one with these keys: `SKEYSEED = prf(SK_d (old), g^ir (new) | Ni | Nr)`, with the
-    /// PRF of the old SA (RFC 7296 section 2.18).
+    /// PRF of the old SA (RFC 7296 section 2.18). Secrets of additional key exchanges come behind the nonces (RFC 9370 section
+    /// 2.2.4).
+    ///
+    /// With the suite, nonces and SPIs of these keys it is also what IKE_INTERMEDIATE makes of them (section 2.2.2).
     package func rekeyed(
-        suite: IKESuite, sharedSecret: SecretOctets, initiatorNonce: [UInt8], responderNonce: [UInt8],
-        initiatorSPI: UInt64, responderSPI: UInt64
+        suite: IKESuite, sharedSecret: SecretOctets, additional: [SecretOctets] = [], initiatorNonce: [UInt8],
+        responderNonce: [UInt8], initiatorSPI: UInt64, responderSPI: UInt64
     ) throws(CryptoError) -> IKEKeys {
         let nonces = initiatorNonce + responderNonce
-        let seed = try self.suite.prf.compute(key: skD, sharedSecret + SecretOctets(nonces))
+        let stirred = additional.reduce(sharedSecret + SecretOctets(nonces), +)
+        let seed = try self.suite.prf.compute(key: skD, stirred)
         return try IKEKeys(
             suite: suite, seed: seed, nonces: nonces, initiatorSPI: initiatorSPI, responderSPI: responderSPI)
     }
@@ -118,14 +142,17 @@ package struct IKEKeys: Sendable {
             integrityKey: suite.integrity == nil ? nil : (initiator ? skAi : skAr))
     }
 
-    /// Keying material of a child SA (RFC 7296 section 2.17): what the exchange's initiator sends with comes first.
+    /// Keying material of a child SA (RFC 7296 section 2.17): what the exchange's initiator sends with comes first. Secrets of
+    /// additional key exchanges come behind the nonces (RFC 9370 section 2.2.4).
     package func childKeys(
-        suite child: ChildSuite, sharedSecret: SecretOctets?, initiatorNonce: [UInt8], responderNonce: [UInt8]
+        suite child: ChildSuite, sharedSecret: SecretOctets?, additional: [SecretOctets] = [], initiatorNonce: [UInt8],
+        responderNonce: [UInt8]
     ) throws(CryptoError) -> ChildKeys {
         let encryptionLength = child.encryption.keyMaterialLength
         let integrityLength = child.integrity?.keyLength ?? 0
         var seed = initiatorNonce + responderNonce
         if let sharedSecret { seed = sharedSecret.unprotected + seed }
+        for secret in additional { seed += secret.unprotected }
         let material = try suite.prf.plus(key: skD, seed: seed, count: 2 * (encryptionLength + integrityLength))
         func keys(from start: Int) -> DirectionKeys {
             DirectionKeys(

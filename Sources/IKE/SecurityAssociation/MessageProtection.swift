@@ -9,6 +9,8 @@ struct Authenticated {
     let payloads: [Payload]
     /// Where the message, or its last fragment, came from and arrived; the octets are the sealed ones.
     let datagram: IKEDatagram
+    /// Of IKE_INTERMEDIATE: what ``IntermediateTranscript`` takes in.
+    var transcript: [UInt8] = []
 }
 
 /// Seals and opens the messages of one IKE SA.
@@ -16,6 +18,8 @@ struct MessageProtection {
     private let sending: MessageCipher
     private let receiving: MessageCipher
     private var reassembly: [Bool: FragmentReassembly] = [:]
+    /// Of the first fragment of a request, or response, that is not whole yet: the octets up to its IV.
+    private var firstPrefixes: [Bool: [UInt8]] = [:]
     private var ivCounter: UInt64 = 0
 
     init(keys: IKEKeys, isInitiator: Bool) throws(CryptoError) {
@@ -92,7 +96,10 @@ struct MessageProtection {
             let plaintext = try receiving.open(payload.body, after: Array(octets[..<payload.offset]))
             let payloads = try Payload.parseChain(
                 first: payload.innerFirst, plaintext, offset: payload.offset + receiving.ivLength)
-            return .message(Authenticated(header: message.header, payloads: payloads, datagram: datagram))
+            return .message(
+                Authenticated(
+                    header: message.header, payloads: payloads, datagram: datagram,
+                    transcript: transcript(of: message, Array(octets[..<payload.offset]), plaintext)))
         case .encryptedFragment(let fragment):
             let plaintext = try receiving.open(fragment.body, after: Array(octets[..<fragment.offset]))
             let isResponse = message.header.flags.contains(.response)
@@ -101,13 +108,27 @@ struct MessageProtection {
                 plaintext, number: fragment.number, total: fragment.total, first: fragment.innerFirst,
                 messageID: message.header.messageID, at: now)
             reassembly[isResponse] = whole == nil ? assembly : nil
+            if fragment.number == 1 { firstPrefixes[isResponse] = Array(octets[..<fragment.offset]) }
             guard let whole else { return .fragment }
+            let prefix = firstPrefixes.removeValue(forKey: isResponse) ?? []
+            // What says to be of another exchange than the first fragment is not of its message.
+            guard prefix.count > IKEHeader.octetCount, prefix[18] == message.header.exchangeType.rawValue else {
+                return .fragment
+            }
             let payloads = try Payload.parseChain(first: whole.first, whole.octets, offset: 0)
-            return .message(Authenticated(header: message.header, payloads: payloads, datagram: datagram))
+            return .message(
+                Authenticated(
+                    header: message.header, payloads: payloads, datagram: datagram,
+                    transcript: transcript(of: message, prefix, whole.octets)))
         default:
             // Unprotected, so no more authentic than a forged tag: it must have no effect at all.
             throw CryptoError(.authenticationFailed, "a \(message.header.exchangeType) message must end with SK or SKF")
         }
+    }
+
+    private func transcript(of message: Message, _ prefix: [UInt8], _ plaintext: [UInt8]) -> [UInt8] {
+        message.header.exchangeType == .ikeIntermediate
+            ? IntermediateTranscript.octets(prefix: prefix, plaintext: plaintext) : []
     }
 
     /// Whether a repeated request is authentic and asks for its answer again: of fragments, only the first does

@@ -12,7 +12,7 @@ extension IKESA {
         case .initiating(let initial):
             if let doubt = initial.doubt { deadlines.append(doubt.until) }
             if let demand = initial.cookieDemand { deadlines.append(demand.until) }
-        case .resuming, .proving, .answering, .admitting, .closing: break
+        case .exchangingKeys, .resuming, .proving, .answering, .admitting, .closing: break
         case .closed: return nil
         case .established(let established): addDeadlines(of: established, to: &deadlines)
         }
@@ -32,6 +32,7 @@ extension IKESA {
             if child.state == .installed, let at = child.rekeyAt { deadlines.append(at) }
         }
         for old in established.lingering { deadlines.append(old.until) }
+        if let unfinished = established.unfinished, unfinished.job == nil { deadlines.append(unfinished.until) }
     }
 
     /// The pause after which the peer must be asked for a sign of life; `nil` while something else asks it already.
@@ -55,7 +56,7 @@ extension IKESA {
                 close(doubt.refusal, tellPeer: false)
             }
         case .established: handleEstablishedTimeout()
-        case .resuming, .proving, .answering, .admitting, .closing, .closed: break
+        case .exchangingKeys, .resuming, .proving, .answering, .admitting, .closing, .closed: break
         }
         if !isClosed { for owner in Extensions.all { owner.handleTimeout(of: self) } }
     }
@@ -65,7 +66,7 @@ extension IKESA {
         switch state {
         case .answering, .admitting:
             close(Refusal(.peerSilent, "the peer began an IKE SA and did not go on with it"), tellPeer: false)
-        case .initiating, .resuming, .proving:
+        case .initiating, .exchangingKeys, .resuming, .proving:
             close(
                 Refusal(.local, "the attempt was given up: it has taken as long as all its repetitions may"),
                 tellPeer: false)
@@ -138,6 +139,9 @@ extension IKESA {
             context.childSPIs.release(old.inboundSPI)
         }
         _ = withEstablished { $0.lingering.removeAll { $0.until <= now } }
+        if let unfinished = current.unfinished, unfinished.job == nil, unfinished.until <= now {
+            dropUnfinishedAnswer()
+        }
         for child in current.children { handleTimeout(of: child) }
         if path.isBehindNAT, !current.isReplaced, lastSent + timing.natKeepalive <= now {
             context.emit(.sendKeepalive(from: path.local, to: path.remote))

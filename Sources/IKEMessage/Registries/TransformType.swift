@@ -43,7 +43,10 @@ public struct TransformType: RegisteredNumber {
     public var isPrivateUse: Bool { rawValue >= 241 }
 
     /// KE or one of the additional key exchanges: they share one registry of IDs (RFC 9370 section 2.1).
-    public var isKeyExchange: Bool { self == .keyExchange || (6...12).contains(rawValue) }
+    public var isKeyExchange: Bool { self == .keyExchange || isAdditionalKeyExchange }
+
+    /// ADDKE1 to ADDKE7.
+    public var isAdditionalKeyExchange: Bool { (6...12).contains(rawValue) }
 }
 
 /// Type of a transform attribute (RFC 7296 section 3.3.5), without the format bit: 0 to 32767.

@@ -11,6 +11,7 @@ public struct KeyExchangeKey: Sendable, CustomStringConvertible {
         case brainpool(BrainpoolCurve, scalar: SecretOctets)
         case curve25519(Curve25519.KeyAgreement.PrivateKey)
         case curve448(Curve448Key)
+        case encapsulation(Encapsulation)
         case rehearsed
     }
 
@@ -18,10 +19,13 @@ public struct KeyExchangeKey: Sendable, CustomStringConvertible {
     /// The Key Exchange Data of the Key Exchange payload: ``KeyExchangeMethod/publicValueLength`` octets.
     public let publicValue: [UInt8]
     private let key: PrivateKey
+    /// Octets of what the peer sends.
+    private let peerLength: Int
 
     /// - Parameter seed: of the length that `method` asks for, which ``KeyExchangeMethod/makeKey(seed:)`` has checked.
     init(method: KeyExchangeMethod, seed: SecretOctets) throws(CryptoError) {
         self.method = method
+        peerLength = method.responseLength
         switch method {
         case .modp2048, .modp3072, .modp4096, .modp6144, .modp8192:
             let group = try ModularGroup.named(method)
@@ -57,15 +61,22 @@ public struct KeyExchangeKey: Sendable, CustomStringConvertible {
             let scalar = try Curve448Key(seed: seed)
             publicValue = scalar.publicValue
             key = .curve448(scalar)
+        case .mlKEM768, .mlKEM1024:
+            let pair = try Encapsulation(method, seed: seed)
+            publicValue = pair.publicValue
+            key = .encapsulation(pair)
         }
     }
 
     /// A key with the lengths of a method and none of its arithmetic, for simulations: whoever sees both public values knows
     /// the secret. Nothing that reads a configuration or a message makes one.
-    package init(rehearsing method: KeyExchangeMethod, seed: SecretOctets) {
+    package init(rehearsing method: KeyExchangeMethod, seed: SecretOctets, isResponder: Bool) {
         self.method = method
+        peerLength = isResponder ? method.publicValueLength : method.responseLength
         let octets = seed.unprotected
-        publicValue = (0..<method.publicValueLength).map { octets.isEmpty ? 0 : octets[$0 % octets.count] }
+        publicValue = (0..<(isResponder ? method.responseLength : method.publicValueLength)).map {
+            octets.isEmpty ? 0 : octets[$0 % octets.count]
+        }
         key = .rehearsed
     }
 
@@ -84,17 +95,17 @@ public struct KeyExchangeKey: Sendable, CustomStringConvertible {
     }
 
     /// The secret shared with the peer: g^ir of RFC 7296, padded on the left to the size of the modulus for MODP
-    /// (section 2.14), the x coordinate for ECP (RFC 5903, section 7) and Brainpool, 32 or 56 octets for Curve25519 and Curve448.
+    /// (section 2.14), the x coordinate for ECP (RFC 5903, section 7) and Brainpool, 32 or 56 octets for Curve25519 and Curve448,
+    /// 32 for ML-KEM.
     ///
     /// - Parameter peerPublicValue: the Key Exchange Data as received.
     /// - Throws: ``CryptoError/Code/invalidLength`` for data of another length than the method has;
     ///   ``CryptoError/Code/invalidPublicValue`` for a value that RFC 6989, section 2, or RFC 7748, section 6, has us
     ///   refuse.
     public func sharedSecret(with peerPublicValue: [UInt8]) throws(CryptoError) -> SecretOctets {
-        guard peerPublicValue.count == method.publicValueLength else {
+        guard peerPublicValue.count == peerLength else {
             throw CryptoError(
-                .invalidLength,
-                "a public value of \(method) has \(method.publicValueLength) octets, not \(peerPublicValue.count)")
+                .invalidLength, "the peer's value of \(method) has \(peerLength) octets, not \(peerPublicValue.count)")
         }
         switch key {
         case .modp(let group, let exponent):
@@ -112,6 +123,8 @@ public struct KeyExchangeKey: Sendable, CustomStringConvertible {
             return try curve.sharedSecret(peerPublicValue: peerPublicValue, scalar: scalar)
         case .curve448(let scalar):
             return try scalar.sharedSecret(peerPublicValue: peerPublicValue)
+        case .encapsulation(let pair):
+            return try pair.decapsulate(peerPublicValue)
         case .rehearsed:
             let values = [publicValue, peerPublicValue].sorted { $0.lexicographicallyPrecedes($1) }
             return SHA256.hash(data: values[0] + values[1]).withUnsafeBytes { SecretOctets($0) }

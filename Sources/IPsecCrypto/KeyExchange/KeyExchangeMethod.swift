@@ -15,10 +15,15 @@ public enum KeyExchangeMethod: UInt16, CaseIterable, Sendable, CustomStringConve
     case brainpoolP512r1 = 30
     case curve25519 = 31
     case curve448 = 32
+    case mlKEM768 = 36
+    case mlKEM1024 = 37
 
-    /// Octets of the public value in a Key Exchange payload: the size of the modulus for MODP (RFC 7296, section 3.4),
+    /// Whether the responder encapsulates a secret for the initiator's key, in place of making a key of its own (FIPS 203).
+    public var isEncapsulation: Bool { self == .mlKEM768 || self == .mlKEM1024 }
+
+    /// Octets of the initiator's public value in a Key Exchange payload, and of the responder's but for encapsulation: the size of the modulus for MODP (RFC 7296, section 3.4),
     /// both coordinates for ECP (RFC 5903, section 7) and Brainpool (RFC 6954, section 2.1), 32 and 56 for Curve25519 and
-    /// Curve448 (RFC 8031, section 3.1).
+    /// Curve448 (RFC 8031, section 3.1), the encapsulation key for ML-KEM (FIPS 203, section 8).
     public var publicValueLength: Int {
         switch self {
         case .modp2048: 256
@@ -32,13 +37,25 @@ public enum KeyExchangeMethod: UInt16, CaseIterable, Sendable, CustomStringConve
         case .brainpoolP512r1: 128
         case .curve25519: 32
         case .curve448: 56
+        case .mlKEM768: 1184
+        case .mlKEM1024: 1568
+        }
+    }
+
+    /// Octets of the responder's value: for ML-KEM the ciphertext (FIPS 203, section 8).
+    public var responseLength: Int {
+        switch self {
+        case .mlKEM768: 1088
+        case .mlKEM1024: 1568
+        default: publicValueLength
         }
     }
 
     /// Octets of the random seed that a private key is made from.
     ///
     /// For MODP it is the exponent, sized for the highest strength that RFC 3526, section 8, gives the group. For Brainpool
-    /// it is 64 bits longer than the order of the curve, so that what is left of it after division is evenly spread.
+    /// it is 64 bits longer than the order of the curve, so that what is left of it after division is evenly spread. For ML-KEM it
+    /// is d and z of FIPS 203, algorithm 19.
     public var privateSeedLength: Int {
         switch self {
         case .modp2048: 40
@@ -54,6 +71,7 @@ public enum KeyExchangeMethod: UInt16, CaseIterable, Sendable, CustomStringConve
         case .brainpoolP512r1: 72
         case .curve25519: 32
         case .curve448: 56
+        case .mlKEM768, .mlKEM1024: 64
         }
     }
 
@@ -62,7 +80,7 @@ public enum KeyExchangeMethod: UInt16, CaseIterable, Sendable, CustomStringConve
         switch self {
         // Where the seed is the key itself, it may be one that the method does not have.
         case .modp2048, .modp3072, .modp4096, .modp6144, .modp8192, .ecp256, .ecp384, .ecp521: 4
-        case .brainpoolP256r1, .brainpoolP384r1, .brainpoolP512r1, .curve25519, .curve448: 1
+        case .brainpoolP256r1, .brainpoolP384r1, .brainpoolP512r1, .curve25519, .curve448, .mlKEM768, .mlKEM1024: 1
         }
     }
 
@@ -83,6 +101,21 @@ public enum KeyExchangeMethod: UInt16, CaseIterable, Sendable, CustomStringConve
         return try KeyExchangeKey(method: self, seed: seed)
     }
 
+    /// What a responder does: makes its value and the secret that goes with both.
+    ///
+    /// - Parameters:
+    ///   - peerPublicValue: the initiator's Key Exchange Data as received.
+    ///   - seed: as for ``makeKey(seed:)``. ML-KEM does not use it: the library draws what it encapsulates itself.
+    /// - Throws: as ``makeKey(seed:)`` and ``KeyExchangeKey/sharedSecret(with:)``; for ML-KEM also for an encapsulation key that
+    ///   FIPS 203, section 7.2, has us refuse.
+    public func respond(
+        to peerPublicValue: [UInt8], seed: SecretOctets
+    ) throws(CryptoError) -> (publicValue: [UInt8], secret: SecretOctets) {
+        guard !isEncapsulation else { return try Encapsulation.encapsulate(self, for: peerPublicValue) }
+        let key = try makeKey(seed: seed)
+        return (key.publicValue, try key.sharedSecret(with: peerPublicValue))
+    }
+
     /// For example `ECP-256`.
     public var description: String {
         switch self {
@@ -99,6 +132,8 @@ public enum KeyExchangeMethod: UInt16, CaseIterable, Sendable, CustomStringConve
         case .brainpoolP512r1: "Brainpool P512r1"
         case .curve25519: "Curve25519"
         case .curve448: "Curve448"
+        case .mlKEM768: "ML-KEM-768"
+        case .mlKEM1024: "ML-KEM-1024"
         }
     }
 }
