@@ -28,4 +28,11 @@ extension GuestRow {
             ]
         }
     }
+
+    /// What Cygnet offers unasked begins with ML-KEM, of which these have never heard.
+    static let builtIn: [GuestRow] = [Role.initiator, .responder].flatMap { role in
+        [PeerKind.libreswan, .openIKED].map { peer in
+            GuestRow("built-in proposals", peer, role) { $0.proposals = (ike: "default", esp: "default") }
+        }
+    }
 }

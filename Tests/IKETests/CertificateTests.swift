@@ -89,6 +89,30 @@ struct CertificateTests {
         }
     }
 
+    @Test(
+        "Beside a post-quantum preshared key there are two signatures, of which the peer that knows it not takes the other (RFC 8784)"
+    )
+    func postquantumPresharedKey() async throws {
+        let authority = try Authority("Root")
+        let anchors = try authority.anchors
+        let (ours, theirs) = (try authority.identity("left.example"), try authority.identity("right.example"))
+        for name in ["ours", "theirs"] {
+            let pair = await Pair(
+                seed: 3,
+                left: {
+                    $0.localAuthentication = .certificate(ours)
+                    $0.remoteAuthentication = .certificate(anchors)
+                    $0.ppks = [PostquantumPresharedKey(identifier: Array("ours".utf8), secret: Pair.secret)]
+                },
+                right: {
+                    $0.localAuthentication = .certificate(theirs)
+                    $0.remoteAuthentication = .certificate(anchors)
+                    $0.ppks = [PostquantumPresharedKey(identifier: Array(name.utf8), secret: Pair.secret)]
+                })
+            #expect(await pair.world.run(atMost: .seconds(2)) { pair.isUp }, "\(name): \(pair.right.refusals)")
+        }
+    }
+
     @Test("One side can prove itself by certificate and the other by a secret")
     func mixed() async throws {
         let authority = try Authority("Root")

@@ -44,6 +44,8 @@ enum ConnectionKey: String, ConfigurationKey {
     case auth, secret, certificate, authorities, revocation
     case ike, esp, pfs, esn, mode
     case postQuantum = "post-quantum"
+    case ppk
+    case ppkRequired = "ppk-required"
     case children, childless, resumption, mobike
     case returnRoutability = "return-routability"
     case redirect
@@ -68,6 +70,10 @@ enum LocalKey: String, ConfigurationKey {
 enum RemoteKey: String, ConfigurationKey {
     case address, id, auth, secret, secrets, authorities, subnets, pool, port
     case natPort = "nat-port"
+}
+
+enum PPKKey: String, ConfigurationKey {
+    case id, secret
 }
 
 enum SecretKey: String, ConfigurationKey {
@@ -115,7 +121,8 @@ package enum ConfigurationReference {
         "the top level": TopLevelKey.words, "daemon": DaemonKey.words, "control": ControlKey.words,
         "limits": LimitKey.words, "revocation": RevocationKey.words, "a connection": ConnectionKey.words,
         "local": LocalKey.words,
-        "remote": RemoteKey.words, "secret": SecretKey.words, "certificate": CertificateKey.words,
+        "remote": RemoteKey.words, "secret": SecretKey.words, "a ppk": PPKKey.words,
+        "certificate": CertificateKey.words,
         "a child": ChildKey.words, "lifetimes": LifetimeKey.words, "dead-peer": DeadPeerKey.words,
         "retry": RetryKey.words, "retransmission": RetransmissionKey.words, "policies": PolicyKey.words,
         "a pool": PoolKey.words, "a domain of a pool": DomainKey.words,

@@ -35,6 +35,7 @@ extension GatewayConnection {
         case .preSharedKey(let secret): parts.append(Self.digest(secret))
         case .certificate(let anchors): parts.append(Self.digest(Array("\(anchors)".utf8)))
         }
+        for ppk in configuration.ppks { parts += [Self.digest(ppk.identifier), Self.digest(ppk.secret)] }
         for peer in configuration.peerSecrets { parts += ["\(peer.identity)", Self.digest(peer.secret)] }
         return Self.digest(Array(parts.joined(separator: " ").utf8))
     }
@@ -51,7 +52,8 @@ extension GatewayConnection {
         for (label, value) in Mirror(reflecting: connection).children {
             switch value {
             case let value as any Hashable: add(value)
-            case is LocalAuthentication, is RemoteAuthentication, is [PeerSecret]: continue
+            case is LocalAuthentication, is RemoteAuthentication, is [PeerSecret], is [PostquantumPresharedKey]:
+                continue
             default: add("\(value)")
             }
             add(label)

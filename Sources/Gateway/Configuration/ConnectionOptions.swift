@@ -8,6 +8,8 @@ struct ConnectionOptions {
     private let start: StartPolicy?
     private let childless: ChildlessPolicy?
     private let postQuantum: PostQuantumPolicy?
+    private let ppks: [PostquantumPresharedKey]
+    private let ppkRequired: Bool?
     private let resumption: Bool?
     private let revocation: RevocationPolicy?
     private let mobility: Bool?
@@ -36,6 +38,11 @@ struct ConnectionOptions {
             } else if postQuantum == .no, count == proposals.count {
                 node.error("all of the IKE proposals have ML-KEM; expected one without ke1_")
             }
+        }
+        ppks = settings[.ppk]?.elements.compactMap(Self.ppk) ?? []
+        ppkRequired = settings[.ppkRequired]?.bool()
+        if ppkRequired == true, settings[.ppk] == nil {
+            settings[.ppkRequired]?.error("a PPK is required and none is given; expected \"ppk\" with id and secret")
         }
         start = settings[.start]?.word(StartPolicy.self, what: "start")
         resumption = settings[.resumption]?.bool()
@@ -98,6 +105,15 @@ struct ConnectionOptions {
         if let factor = retransmission[.factor]?.decimal(in: 1...10) { timing.retransmission.factor = factor }
     }
 
+    private static func ppk(_ node: ConfigurationNode) -> PostquantumPresharedKey? {
+        guard let mapping = node.mapping(PPKKey.self),
+            let identifier = mapping.required(.id, "the name of the PPK, the same at both ends")?
+                .text(expected: "the name of the PPK"),
+            let secret = mapping.required(.secret, "{ file: PATH }").flatMap(AuthenticationReader.secret)
+        else { return nil }
+        return PostquantumPresharedKey(identifier: Array(identifier.utf8), secret: secret)
+    }
+
     func apply(to connection: inout ConnectionConfiguration) {
         connection.timing = timing
         if let proposals { connection.ikeProposals = proposals }
@@ -106,6 +122,8 @@ struct ConnectionOptions {
         case .no: connection.ikeProposals.removeAll(where: \.isPostQuantum)
         case .prefer, nil: break
         }
+        connection.ppks = ppks
+        if let ppkRequired { connection.requiresPPK = ppkRequired }
         if let start { connection.start = start }
         if let resumption { connection.resumption = resumption }
         if let revocation { connection.revocation = revocation }

@@ -55,6 +55,10 @@ public struct ConnectionConfiguration: Sendable {
     /// and each proves itself, and we to it, by its own key; the keys of both ways of authentication are not used.
     public var peerSecrets: [PeerSecret] = []
     public var ikeProposals: [IKEProposal] = IKEProposal.defaults
+    /// Post-quantum preshared keys (RFC 8784): as an initiator the first is used, as a responder the one that the peer names.
+    public var ppks: [PostquantumPresharedKey] = []
+    /// Whether a peer that uses none of them is refused.
+    public var requiresPPK = false
     public var children: [ChildConfiguration] = []
     public var start: StartPolicy = .none
     public var timing = ConnectionTiming()

@@ -43,7 +43,7 @@ extension IKESA {
         case .resuming: return answerWaitedFor
         case .proving(let proving):
             switch proving.phase {
-            case .signing: return ("our signature to be computed", nil)
+            case .signing, .signingWithoutPPK: return ("our signature to be computed", nil)
             case .verifying: return ("the peer's certificate and signature to be checked", nil)
             case .awaitingAnswer: return answerWaitedFor
             }

@@ -18,10 +18,14 @@ struct InitiatorAuth {
         var session: SessionResumption.Session?
         /// What is proved of the exchanges since.
         var intermediate: [UInt8] = []
+        /// The post-quantum preshared key that is offered, and the keys it makes.
+        var ppk: (key: PostquantumPresharedKey, keys: IKEKeys)?
     }
 
     enum Phase {
         case signing(Job.ID, AuthenticationMethod, SignatureAlgorithm)
+        /// Once more, for a peer that does not know the post-quantum preshared key; `first` is the proof with it.
+        case signingWithoutPPK(Job.ID, AuthenticationMethod, SignatureAlgorithm, first: AuthenticationPayload)
         case awaitingAnswer
         case verifying(Job.ID, Authenticated, Identity)
     }
@@ -37,6 +41,13 @@ extension IKESA {
         guard let connection, let keys else { return }
         var foundation = foundation
         foundation.intermediate = transcript.octets(beforeMessage: window.nextID)
+        do throws(Refusal) {
+            foundation.ppk = try offeredPPK(keys, isResumed: foundation.session != nil)
+        } catch {
+            state = .proving(InitiatorAuth(foundation: foundation, phase: .awaitingAnswer))
+            close(error, tellPeer: true)
+            return
+        }
         var proving = InitiatorAuth(foundation: foundation, phase: .awaitingAnswer)
         do {
             if try !omitsFirstChild(), let first = foundation.children.first,
@@ -55,15 +66,25 @@ extension IKESA {
                     key: keys.skPi, message: foundation.request, prf: keys.suite.prf)
                 return sendAuth(proving, proof)
             }
-            let octets = try AuthenticationOctets.signed(
-                message: foundation.request, otherNonce: foundation.responderNonce,
-                identityBody: connection.localIdentity.payload.serializedBody, key: keys.skPi, prf: keys.suite.prf,
-                intermediate: foundation.intermediate)
+            let proofKeys = foundation.ppk?.keys ?? keys
+            let octets = try octetsToSign(foundation, connection, by: proofKeys)
             switch connection.localAuthentication {
             case .preSharedKey(let secret):
-                let proof = try AuthenticationOctets.sharedKeyProof(secret, octets: octets, prf: keys.suite.prf)
-                sendAuth(proving, AuthenticationPayload(method: .sharedKey, data: proof.unprotected))
-            case .anonymous: sendAuth(proving, try NullAuthentication.proof(key: keys.skPi, octets: octets, keys: keys))
+                func proof(_ octets: [UInt8]) throws(Refusal) -> [UInt8] {
+                    try AuthenticationOctets.sharedKeyProof(secret, octets: octets, prf: keys.suite.prf).unprotected
+                }
+                let plain = try octetsWithoutPPK(foundation, connection, keys).map { octets throws(Refusal) in
+                    try proof(octets)
+                }
+                sendAuth(
+                    proving, AuthenticationPayload(method: .sharedKey, data: try proof(octets)), withoutPPK: plain)
+            case .anonymous:
+                let plain = try octetsWithoutPPK(foundation, connection, keys).map { octets throws(Refusal) in
+                    try NullAuthentication.proof(key: keys.skPi, octets: octets, keys: keys).data
+                }
+                sendAuth(
+                    proving, try NullAuthentication.proof(key: proofKeys.skPi, octets: octets, keys: keys),
+                    withoutPPK: plain)
             case .certificate(let certificate):
                 let (method, algorithm) = try SignatureAuthentication.choose(
                     for: certificate.signingKey, peerHashes: slots[SignatureAuthentication.self])
@@ -84,7 +105,10 @@ extension IKESA {
         case (.signing(job, let method, let algorithm), .signature(let signature)):
             guard let payload = SignatureAuthentication.payload(method, algorithm, signature: signature) else { return }
             tell(.note, "we sign with \(algorithm)")
-            sendAuth(proving, payload)
+            signWithoutPPK(proving, method, algorithm, payload)
+        case (.signingWithoutPPK(job, let method, let algorithm, let first), .signature(let signature)):
+            let payload = SignatureAuthentication.payload(method, algorithm, signature: signature)
+            sendAuth(proving, first, withoutPPK: payload?.data)
         case (.verifying(job, let answer, let identity), .verification),
             (.verifying(job, let answer, let identity), .inquired):
             switch pursueProof(result.value) {
@@ -95,13 +119,70 @@ extension IKESA {
                 proving.phase = .verifying(next, answer, identity)
                 state = .proving(proving)
             }
-        case (.signing(job, _, _), .failure(let reason)), (.verifying(job, _, _), .failure(let reason)):
+        case (.signing(job, _, _), .failure(let reason)), (.signingWithoutPPK(job, _, _, _), .failure(let reason)),
+            (.verifying(job, _, _), .failure(let reason)):
             close(Refusal(.local, "authentication cannot be computed: \(reason)"), tellPeer: true)
         default: break
         }
     }
 
-    private func sendAuth(_ proving: InitiatorAuth, _ authentication: AuthenticationPayload) {
+    /// The post-quantum preshared key that we offer, if the peer uses such, and the keys it makes.
+    private func offeredPPK(
+        _ keys: IKEKeys, isResumed: Bool
+    ) throws(Refusal) -> (key: PostquantumPresharedKey, keys: IKEKeys)? {
+        guard let connection, let key = connection.ppks.first, !isResumed else { return nil }
+        guard slots[PostquantumPresharedKeys.self] != nil else {
+            guard !connection.requiresPPK else {
+                throw Refusal(
+                    .authenticationFailed, "the peer uses no post-quantum preshared keys",
+                    at: [connection.origin(of: "ppk")])
+            }
+            return nil
+        }
+        return (key, try PostquantumPresharedKeys.mixed(keys, with: key))
+    }
+
+    private func octetsToSign(
+        _ foundation: InitiatorAuth.Foundation, _ connection: ConnectionConfiguration, by keys: IKEKeys
+    ) throws(Refusal) -> [UInt8] {
+        try AuthenticationOctets.signed(
+            message: foundation.request, otherNonce: foundation.responderNonce,
+            identityBody: connection.localIdentity.payload.serializedBody, key: keys.skPi, prf: keys.suite.prf,
+            intermediate: foundation.intermediate)
+    }
+
+    /// `nil` if there is no PPK, or the peer may not do without it.
+    private func octetsWithoutPPK(
+        _ foundation: InitiatorAuth.Foundation, _ connection: ConnectionConfiguration, _ keys: IKEKeys
+    ) throws(Refusal) -> [UInt8]? {
+        guard foundation.ppk != nil, !connection.requiresPPK else { return nil }
+        return try octetsToSign(foundation, connection, by: keys)
+    }
+
+    private func signWithoutPPK(
+        _ proving: InitiatorAuth, _ method: AuthenticationMethod, _ algorithm: SignatureAlgorithm,
+        _ first: AuthenticationPayload
+    ) {
+        guard let connection, let keys, case .certificate(let certificate) = connection.localAuthentication else {
+            return
+        }
+        do throws(Refusal) {
+            guard let octets = try octetsWithoutPPK(proving.foundation, connection, keys) else {
+                return sendAuth(proving, first)
+            }
+            var next = proving
+            next.phase = .signingWithoutPPK(
+                context.start(.sign(certificate.signingKey, algorithm, octets: octets), for: localSPI), method,
+                algorithm, first: first)
+            state = .proving(next)
+        } catch {
+            close(error, tellPeer: true)
+        }
+    }
+
+    private func sendAuth(
+        _ proving: InitiatorAuth, _ authentication: AuthenticationPayload, withoutPPK plain: [UInt8]? = nil
+    ) {
         guard let connection else { return }
         var proving = proving
         proving.phase = .awaitingAnswer
@@ -114,6 +195,9 @@ extension IKESA {
         if !isResumed, let request = CertificateRequest.payload(for: [connection]) { payloads.append(request) }
         if let identity = connection.remoteIdentity { payloads.append(.identificationResponder(identity.payload)) }
         payloads.append(.authentication(authentication))
+        if let ppk = proving.foundation.ppk {
+            payloads += PostquantumPresharedKeys.payloads(offering: ppk.key, withoutIt: plain)
+        }
         // Only if it is true as far as we know (RFC 7296 section 2.4).
         let identities = IdentityPairs.Pair(local: connection.localIdentity, remote: connection.remoteIdentity)
         let isFirst = context.identityPairs.isFree(identities)
@@ -132,7 +216,7 @@ extension IKESA {
     }
 
     func handleAuthResponse(_ message: Authenticated, _ proving: InitiatorAuth) {
-        guard case .awaitingAnswer = proving.phase, let connection, let keys else { return }
+        guard case .awaitingAnswer = proving.phase, let connection, var keys else { return }
         let payloads = message.payloads
         guard let authentication = payloads.authentication,
             let identification = payloads.identification(ofInitiator: false)
@@ -149,6 +233,21 @@ extension IKESA {
                     at: [connection.origin(of: "remote.id")], notify: .authenticationFailed)
             }
             let foundation = proving.foundation
+            if let ppk = foundation.ppk {
+                if payloads.notification(.ppkIdentity) != nil {
+                    keys = ppk.keys
+                    self.keys = keys
+                    slots[PostquantumPresharedKeys.self]?.isUsed = true
+                    tell(
+                        .chosen,
+                        "the post-quantum preshared key \(PostquantumPresharedKeys.name(ppk.key.identifier))",
+                        origin: connection.origin(of: "ppk"))
+                } else if connection.requiresPPK {
+                    throw Refusal(
+                        .authenticationFailed, "the peer did without the post-quantum preshared key",
+                        at: [connection.origin(of: "ppk")], notify: .authenticationFailed)
+                }
+            }
             if let session = foundation.session {
                 try SessionResumption.check(
                     session, identity, authentication, key: keys.skPr, message: foundation.response,

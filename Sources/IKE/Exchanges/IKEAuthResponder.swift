@@ -20,7 +20,7 @@ struct ResponderAuth {
 extension IKESA {
     /// The initiator's IKE_AUTH request.
     func admit(_ message: Authenticated, _ initial: ResponderInit) {
-        guard case .awaitingAuth = initial.phase, let keys else { return }
+        guard case .awaitingAuth = initial.phase, var keys else { return }
         guard initial.additionalCount == initial.suite.additional.methods.count else {
             return endForInvalidSyntax(.ikeAuth, "the peer sent IKE_AUTH before all key exchanges had taken place")
         }
@@ -29,7 +29,7 @@ extension IKESA {
             refuseInitiator(Refusal(.protocolViolation, "the IKE_AUTH request lacks IDi", notify: .invalidSyntax))
             return
         }
-        guard let authentication = payloads.authentication else {
+        guard var authentication = payloads.authentication else {
             refuseInitiator(
                 Refusal(
                     .authenticationFailed, "the peer asks for EAP, which no connection here offers",
@@ -62,6 +62,9 @@ extension IKESA {
                 .resolved(for: identity)
             self.connection = connection
             try NullAuthentication.admit(to: connection, context: context)
+            (keys, authentication) = try PostquantumPresharedKeys.settle(
+                authentication, payloads, connection, keys, of: self)
+            self.keys = keys
             let octets = try AuthenticationOctets.signed(
                 message: initial.request, otherNonce: initial.responderNonce,
                 identityBody: identification.serializedBody, key: keys.skPi, prf: keys.suite.prf,

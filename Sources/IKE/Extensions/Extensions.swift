@@ -6,6 +6,7 @@ enum Extensions {
     static let all: [any IKEExtension.Type] = [
         MessageFragmentation.self,
         IntermediateExchange.self,
+        PostquantumPresharedKeys.self,
         SignatureAuthentication.self,
         NullAuthentication.self,
         ChildlessInitiation.self,

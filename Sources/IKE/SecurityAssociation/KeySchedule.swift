@@ -123,6 +123,26 @@ package struct IKEKeys: Sendable {
             suite: suite, seed: seed, nonces: nonces, initiatorSPI: initiatorSPI, responderSPI: responderSPI)
     }
 
+    /// These keys with a post-quantum preshared key mixed in: `SK_d = prf+(PPK, SK_d')`, and SK_pi and SK_pr likewise (RFC 8784
+    /// section 3).
+    package func mixed(with ppk: SecretOctets) throws(CryptoError) -> IKEKeys {
+        func mix(_ key: SecretOctets) throws(CryptoError) -> SecretOctets {
+            try suite.prf.plus(key: ppk, seed: key.unprotected, count: key.count)
+        }
+        return IKEKeys(self, skD: try mix(skD), skPi: try mix(skPi), skPr: try mix(skPr))
+    }
+
+    private init(_ keys: IKEKeys, skD: SecretOctets, skPi: SecretOctets, skPr: SecretOctets) {
+        suite = keys.suite
+        self.skD = skD
+        skAi = keys.skAi
+        skAr = keys.skAr
+        skEi = keys.skEi
+        skEr = keys.skEr
+        self.skPi = skPi
+        self.skPr = skPr
+    }
+
     /// Keys of an IKE SA that goes on from a ticket: `SKEYSEED = prf(SK_d (old), "Resumption" | Ni | Nr)` (RFC 5723
     /// section 5.1).
     package static func resumed(
