@@ -96,13 +96,11 @@ int cygnet_open_netlink_monitor(void);
 int cygnet_make_event(void);
 int cygnet_set_network_namespace(const char *path);
 void cygnet_name_thread(const char *name);
-
 // Has the calling thread, when it is woken, not displace whoever runs (SCHED_BATCH): then more has come when its turn does.
 void cygnet_wait_for_turn(void);
 int64_t cygnet_monotonic_nanoseconds(void);
 // Processors that this process may use.
 uint32_t cygnet_processors(void);
-
 // Time of a processor that the calling thread has had, in nanoseconds.
 int64_t cygnet_thread_nanoseconds(void);
 

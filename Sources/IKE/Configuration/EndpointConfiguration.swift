@@ -16,7 +16,7 @@ public struct EndpointConfiguration: Sendable {
     public var puzzleThresholdPerNetwork = 128
     /// Zero bits wanted of a puzzle when there is no room for more half-open SAs; each doubles the work. 0: no puzzles.
     public var puzzleDifficulty = 17
-    /// Workers of the data plane, among which child SAs are divided by their inbound SPIs.
+    /// Workers of the data plane, which find the child SAs that are theirs by the inbound SPIs; all of one IKE SA have one.
     public var packetWorkers = 1
     /// Half-open SAs allowed in all, and from one IPv4 address or 64 bits of an IPv6 address.
     public var halfOpenLimit = 1024

@@ -32,13 +32,12 @@ enum PostquantumPresharedKeys: IKEExtension {
             switch stage {
             case .initRequest: !(sa.connection?.ppks.isEmpty ?? true)
             case .initResponse: sa.slots[Self.self] != nil
+            // What an initiator adds belongs to its proof.
             case .authRequest: false
-            case .authResponse: false
+            case .authResponse: sa.slots[Self.self]?.isUsed ?? false
             }
-        if stage == .authResponse, sa.slots[Self.self]?.isUsed ?? false {
-            return [.notify(NotifyPayload(type: .ppkIdentity))]
-        }
-        return isWanted ? [.notify(NotifyPayload(type: .usePPK))] : []
+        let type: NotifyType = stage == .authResponse ? .ppkIdentity : .usePPK
+        return isWanted ? [.notify(NotifyPayload(type: type))] : []
     }
 
     static func receive(_ payloads: [Payload], at stage: MessageStage, of sa: IKESA) {

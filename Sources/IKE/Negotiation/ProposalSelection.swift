@@ -92,7 +92,7 @@ package enum ProposalSelection {
         let open = (1...7).filter { types.contains(.additionalKeyExchange($0)) }.map { number in
             let own = wanted.first { $0.number == number }
             let methods = own?.methods.filter {
-                offer.offers(Transform(type: own?.type ?? .keyExchange, id: $0.rawValue))
+                offer.offers(Transform(type: .additionalKeyExchange(number), id: $0.rawValue))
             }
             let mayBeNone =
                 own?.isOptional ?? true && offer.ids(of: .additionalKeyExchange(number)).contains(0)
