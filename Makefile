@@ -24,6 +24,12 @@ demo:
 	    echo "Built in $$(($$(date +%s) - begin)) s."
 	@$(RELEASE)/cygnet demo
 
+# Plays every scenario of the lab: docs/lab.md.
+lab:
+	@Lab/install-packages build demo
+	$(SWIFT) build -c release --product cygnet
+	@$(RELEASE)/cygnet lab all
+
 build-tests:
 	@Lab/install-packages build test
 	$(SWIFT) build -c release --build-tests
@@ -107,4 +113,4 @@ install:
 clean:
 	$(SWIFT) package clean
 
-.PHONY: all build demo build-tests test interop peers run-interop run-guests bench endurance fuzz soak lint install clean
+.PHONY: all build demo lab build-tests test interop peers run-interop run-guests bench endurance fuzz soak lint install clean

@@ -13,13 +13,7 @@ package struct Demo: Sendable {
     /// - Returns: The exit status: 0 if all it shows is as it should be.
     package func run() async -> Int32 {
         do {
-            let missing = Prerequisites.missing(of: Prerequisites.demo)
-            guard missing.isEmpty else { throw LabError(Prerequisites.advice(missing: missing)) }
-            guard access("/dev/net/tun", R_OK | W_OK) == 0 else {
-                throw LabError(
-                    "/dev/net/tun cannot be used by this user; the gateways need it for their tunnel devices")
-            }
-            if let status = try await Isolation.enter() { return status }
+            if let status = try await LabSession.enter() { return status }
             let begin = ContinuousClock.now
             try await Laboratory.with { try await play(in: $0) }
             let leftovers = Laboratory.leftovers()

@@ -16,6 +16,6 @@ struct Cygnet: AsyncParsableCommand {
         subcommands: [
             Run.self, Check.self, Algorithms.self, Up.self, Down.self, Status.self, Events.self, Explain.self,
             Rekey.self, Redirect.self, Reload.self, Leases.self, SetLogLevel.self, Stop.self, Cleanup.self,
-            DecodeCommand.self, DemoCommand.self,
+            DecodeCommand.self, LabCommand.self, DemoCommand.self,
         ])
 }

@@ -6,5 +6,6 @@ final class Box<Value: Sendable>: Sendable {
 
     init(_ value: Value) { self.value = Mutex(value) }
     func get() -> Value { value.withLock { $0 } }
+    func update(_ change: (inout Value) -> Void) { value.withLock { change(&$0) } }
     func set(_ new: Value) { value.withLock { $0 = new } }
 }
