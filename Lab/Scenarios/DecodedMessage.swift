@@ -66,7 +66,9 @@ package struct DecodedMessage: Decodable, Sendable {
         let direction = side == .right ? "<--" : "-->"
         let part = fragment.map { ", fragment \($0.number) of \($0.total)" } ?? ""
         let again = repeats == nil ? "" : ", again"
-        let names = contents.map { $0.type == "Notify" ? "N(\($0.summary.prefix { $0 != " " && $0 != "," }))" : $0.type }
+        let names = contents.map { payload in
+            payload.type == "Notify" ? "N(\(payload.summary.prefix { $0 != " " && $0 != "," }))" : payload.type
+        }
         return
             "\(direction) \(exchange ?? "?") \(self.direction ?? "") \(messageID ?? 0)\(part)\(again), \(length) octets: "
             + names.joined(separator: ", ")

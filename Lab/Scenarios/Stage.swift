@@ -124,8 +124,8 @@ package final class Stage: Sendable {
         environment["XDG_CONFIG_HOME"] = laboratory.directory
         let filter = "_ws.malformed || _ws.expert.severity == \"Error\""
         return try await Command.run(
-            ["tshark", "-n", "-r", file, "-Y", "(isakmp.exchangetype <= 37 || esp) && (\(filter))"], environment: environment,
-            timeout: .seconds(60)
+            ["tshark", "-n", "-r", file, "-Y", "(isakmp.exchangetype <= 37 || esp) && (\(filter))"],
+            environment: environment, timeout: .seconds(60)
         ).orThrow().output.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
