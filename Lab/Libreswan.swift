@@ -21,7 +21,7 @@ package final class Libreswan: Peer {
 
     package func load(_ plan: TunnelPlan, _ side: Side, credentials: PKI.Credentials?) async throws {
         try quarters.write(plan.libreswanText(side, isCertified: credentials != nil), to: "ipsec.conf")
-        try quarters.write(plan.libreswanSecret, to: "ipsec.secrets")
+        try quarters.write(plan.libreswanSecrets, to: "ipsec.secrets")
         if !FileManager.default.fileExists(atPath: "\(quarters.directory)/log") { try await start(credentials) }
         try await control(["--rereadsecrets"]).orThrow()
         let result = try await quarters.run(["ipsec", "add", "--config", "/mnt/ipsec.conf", TunnelPlan.connection])
@@ -126,7 +126,10 @@ extension TunnelPlan {
             + connection.map { "    \($0)\n" }.joined() + peerLines.other.map { "\($0)\n" }.joined()
     }
 
-    var libreswanSecret: String { "@\(Self.identity(.left)) @\(Self.identity(.right)) : PSK \"\(preSharedKey)\"\n" }
+    var libreswanSecrets: String {
+        (["@\(Self.identity(.left)) @\(Self.identity(.right)) : PSK \"\(preSharedKey)\""] + peerLines.secrets)
+            .map { "\($0)\n" }.joined()
+    }
 
     private static func lifetime(_ seconds: Int?) -> String { seconds.map { "\($0)s" } ?? "8h" }
 

@@ -164,6 +164,8 @@ package struct TunnelPlan: Sendable {
         package var remote: [String] = []
         /// strongSwan: sections beside `connections`, such as `pools`; Libreswan: sections beside `conn`.
         package var other: [String] = []
+        /// Libreswan: lines of ipsec.secrets; not for the others, which have secrets among the rest.
+        package var secrets: [String] = []
 
         package init() {}
     }

@@ -50,8 +50,11 @@ package struct DecodedMessage: Decodable, Sendable {
         (payloads ?? []).filter { $0.type != "SK" && $0.type != "SKF" } + (inner ?? [])
     }
 
-    /// Whether one of its payloads is called so or has this in its description.
-    package func has(_ text: String) -> Bool { contents.contains { $0.type == text || $0.text.contains(text) } }
+    /// Whether the description of one of its payloads has this in it.
+    package func has(_ text: String) -> Bool { contents.contains { $0.text.contains(text) } }
+
+    /// Whether it has a payload of this name.
+    package func carries(_ type: String) -> Bool { contents.contains { $0.type == type } }
 
     package var isRequest: Bool { direction == "request" }
 

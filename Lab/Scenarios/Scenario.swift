@@ -40,7 +40,9 @@ package struct Scenario: Sendable {
     }
 
     /// All of them, in the order of their documents.
-    package static let all: [Scenario] = [multipleKeyExchanges, postquantumPresharedKeys]
+    package static let all: [Scenario] = [
+        multipleKeyExchanges, postquantumPresharedKeys, intermediatePresharedKeys,
+    ]
 
     package static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }
 }

@@ -36,6 +36,10 @@ struct NotificationTextTests {
             (.ticketLTOpaque, [0, 0, 14, 16, 1], ["lifetime: 3600 s", "ticket: 1 octet, 01"]),
             (.quickCrashDetection, [1], ["token: 1 octet, 01"]),
             (.ppkIdentity, [2, 0x61], ["PPK_ID_FIXED: \"a\""]),
+            (
+                .ppkIdentityKey, [2, 0x61, 1, 2, 3, 4, 5, 6, 7, 8],
+                ["PPK_ID_FIXED: \"a\"", "confirmation: 8 octets, 0102030405060708"]
+            ),
             (.useAGGFRAG, [1], ["congestion control: not needed", "fragmentation: not accepted"]),
             (
                 .ikev2MessageIDSync, [9, 9, 9, 9, 0, 0, 0, 4, 0, 0, 0, 5],

@@ -48,6 +48,14 @@ struct ConfigurationTests {
             ])
     }
 
+    @Test("Post-quantum preshared keys are read in their order, with the exchange in which they are used")
+    func presharedKeys() throws {
+        let connection = try #require(try read("post-quantum.yaml").connections.first).configuration
+        #expect(connection.ppks.map(\.identifier) == [Array("first".utf8), Array("second".utf8)])
+        #expect(connection.requiresPPK)
+        #expect(connection.ppkExchange == .intermediate)
+    }
+
     @Test("Every setting of the daemon is taken over")
     func daemon() throws {
         let daemon = try read("everything.yaml").daemon

@@ -147,6 +147,12 @@ struct Meeting: Sendable {
         }
     }
 
+    /// The peer cannot do what the row is about; the table says so.
+    func leaveOut(_ reason: String) {
+        entry.note(peer: "left out: \(reason)")
+        print("LEFT OUT: \(reason)")
+    }
+
     /// Like `#expect`, and the table knows of it too.
     func expect(
         _ condition: Bool, _ comment: @autoclosure () -> String = "", sourceLocation: SourceLocation = #_sourceLocation

@@ -20,10 +20,12 @@ struct PostquantumPresharedKeyTests {
             seed: seed, start: .none,
             left: {
                 $0.ppks = left
+                $0.ppkExchange = .auth
                 $0.requiresPPK = leftRequires
             },
             right: {
                 $0.ppks = right
+                $0.ppkExchange = .auth
                 $0.requiresPPK = rightRequires
             }, endpoint: { $0.exportsKeys = true })
         await pair.initiate()
@@ -99,7 +101,12 @@ struct PostquantumPresharedKeyTests {
     @Test("Whoever takes USE_PPK out of the first message, or the answer, is found out", arguments: [false, true])
     func stripped(fromAnswer: Bool) async {
         let pair = await Pair(
-            seed: 6, start: .none, left: { $0.ppks = [Self.key("name")] }, right: { $0.ppks = [Self.key("name")] })
+            seed: 6, start: .none,
+            left: {
+                $0.ppks = [Self.key("name")]
+                $0.ppkExchange = .auth
+            },
+            right: { $0.ppks = [Self.key("name")] })
         pair.world.tap = { datagram in
             guard datagram.header?.exchangeType == .ikeSAInit, datagram.isResponse == fromAnswer,
                 var message = try? Message(parsing: datagram.octets)

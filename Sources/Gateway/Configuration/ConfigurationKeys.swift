@@ -46,6 +46,8 @@ enum ConnectionKey: String, ConfigurationKey {
     case postQuantum = "post-quantum"
     case ppk
     case ppkRequired = "ppk-required"
+    case ppkExchange = "ppk-exchange"
+    case ppkInRekeys = "ppk-in-rekeys"
     case children, childless, resumption, mobike
     case returnRoutability = "return-routability"
     case redirect

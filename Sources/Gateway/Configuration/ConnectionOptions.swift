@@ -10,6 +10,7 @@ struct ConnectionOptions {
     private let postQuantum: PostQuantumPolicy?
     private let ppks: [PostquantumPresharedKey]
     private let ppkRequired: Bool?
+    private let ppkExchange: PPKExchange?
     private let resumption: Bool?
     private let revocation: RevocationPolicy?
     private let mobility: Bool?
@@ -43,6 +44,12 @@ struct ConnectionOptions {
         ppkRequired = settings[.ppkRequired]?.bool()
         if ppkRequired == true, settings[.ppk] == nil {
             settings[.ppkRequired]?.error("a PPK is required and none is given; expected \"ppk\" with id and secret")
+        }
+        ppkExchange = settings[.ppkExchange]?.word(PPKExchange.self, what: "exchange for a PPK")
+        if let node = settings[.ppkInRekeys], node.bool() == true {
+            node.error(
+                "a PPK cannot be mixed in when keys are replaced (RFC 9867 in CREATE_CHILD_SA): no other implementation has it, and its formulas could not be confirmed; expected no"
+            )
         }
         start = settings[.start]?.word(StartPolicy.self, what: "start")
         resumption = settings[.resumption]?.bool()
@@ -124,6 +131,7 @@ struct ConnectionOptions {
         }
         connection.ppks = ppks
         if let ppkRequired { connection.requiresPPK = ppkRequired }
+        if let ppkExchange { connection.ppkExchange = ppkExchange }
         if let start { connection.start = start }
         if let resumption { connection.resumption = resumption }
         if let revocation { connection.revocation = revocation }
@@ -161,6 +169,7 @@ extension ConfigurationNode {
     }
 }
 
+extension PPKExchange: ConfigurationKey {}
 extension StartPolicy: ConfigurationKey {}
 extension RevocationPolicy: ConfigurationKey {}
 extension ChildlessPolicy: ConfigurationKey {}

@@ -55,8 +55,11 @@ public struct ConnectionConfiguration: Sendable {
     /// and each proves itself, and we to it, by its own key; the keys of both ways of authentication are not used.
     public var peerSecrets: [PeerSecret] = []
     public var ikeProposals: [IKEProposal] = IKEProposal.defaults
-    /// Post-quantum preshared keys (RFC 8784): as an initiator the first is used, as a responder the one that the peer names.
+    /// Post-quantum preshared keys: as an initiator the first is used in IKE_AUTH (RFC 8784), and all are offered in
+    /// IKE_INTERMEDIATE (RFC 9867); as a responder the one that the peer names.
     public var ppks: [PostquantumPresharedKey] = []
+    /// Where they are mixed in.
+    public var ppkExchange: PPKExchange = .any
     /// Whether a peer that uses none of them is refused.
     public var requiresPPK = false
     public var children: [ChildConfiguration] = []

@@ -132,7 +132,7 @@ extension IKESA {
     ) throws(Refusal) -> (key: PostquantumPresharedKey, keys: IKEKeys)? {
         guard let connection, let key = connection.ppks.first, !isResumed else { return nil }
         guard slots[PostquantumPresharedKeys.self] != nil else {
-            guard !connection.requiresPPK else {
+            guard !connection.requiresPPK || IntermediatePresharedKeys.isUsed(by: self) else {
                 throw Refusal(
                     .authenticationFailed, "the peer uses no post-quantum preshared keys",
                     at: [connection.origin(of: "ppk")])

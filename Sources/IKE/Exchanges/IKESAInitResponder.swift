@@ -27,6 +27,8 @@ struct ResponderInit {
     var response: [UInt8] = []
     /// How many of the additional key exchanges have taken place.
     var additionalCount = 0
+    /// How many IKE_INTERMEDIATE exchanges there were beside those.
+    var furtherCount = 0
     /// The SA goes on from this session, so that its peer proves itself by that.
     var session: SessionResumption.Session?
 }

@@ -6,6 +6,7 @@ enum Extensions {
     static let all: [any IKEExtension.Type] = [
         MessageFragmentation.self,
         IntermediateExchange.self,
+        IntermediatePresharedKeys.self,
         PostquantumPresharedKeys.self,
         SignatureAuthentication.self,
         NullAuthentication.self,
@@ -48,6 +49,29 @@ extension IKESA {
 
     func letExtensionsReceive(_ payloads: [Payload], at stage: MessageStage) throws(Refusal) {
         for owner in Extensions.all { try owner.receive(payloads, at: stage, of: self) }
+    }
+
+    func usesIntermediate() -> Bool { Extensions.all.contains { $0.usesIntermediate(self) } }
+
+    func needsIntermediate() -> Bool { Extensions.all.contains { $0.needsIntermediate(self) } }
+
+    func extensionPayloads(for message: IntermediateMessage) throws(Refusal) -> [Payload] {
+        var payloads: [Payload] = []
+        for owner in Extensions.all { payloads += try owner.payloads(for: message, of: self) }
+        return payloads
+    }
+
+    func letExtensionsReceive(_ payloads: [Payload], in message: IntermediateMessage) throws(Refusal) {
+        for owner in Extensions.all { try owner.receive(payloads, in: message, of: self) }
+    }
+
+    /// The keys with what extensions mix in after an IKE_INTERMEDIATE exchange; `nil` if that is nothing.
+    func mixed(into keys: IKEKeys, after message: IntermediateMessage) throws(Refusal) -> IKEKeys? {
+        var result: IKEKeys?
+        for owner in Extensions.all {
+            if let mixed = try owner.mixed(into: result ?? keys, after: message, of: self) { result = mixed }
+        }
+        return result
     }
 
     func omitsFirstChild() throws(Refusal) -> Bool {

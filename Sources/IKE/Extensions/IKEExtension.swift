@@ -23,6 +23,28 @@ protocol IKEExtension: SendableMetatype {
     /// - Throws: why the message cannot be accepted. In IKE_AUTH that keeps the first child from being made, not the SA.
     static func receive(_ payloads: [Payload], at stage: MessageStage, of sa: IKESA) throws(Refusal)
 
+    // MARK: IKE_INTERMEDIATE
+
+    /// Whether the extension may have use for IKE_INTERMEDIATE (RFC 9242), which is announced then. As a responder, after it has
+    /// received the IKE_SA_INIT request.
+    static func usesIntermediate(_ sa: IKESA) -> Bool
+
+    /// As an initiator: whether one more such exchange is needed, when those of additional key exchanges are over.
+    static func needsIntermediate(_ sa: IKESA) -> Bool
+
+    /// Payloads for a message of IKE_INTERMEDIATE that is about to be sent.
+    static func payloads(for message: IntermediateMessage, of sa: IKESA) throws(Refusal) -> [Payload]
+
+    /// Looks at the payloads of such a message. The peer has not yet proved who it is; IKE_AUTH proves what was said here too.
+    ///
+    /// - Throws: why the SA comes to nothing.
+    static func receive(_ payloads: [Payload], in message: IntermediateMessage, of sa: IKESA) throws(Refusal)
+
+    /// The keys after such an exchange, whose key exchange has had its part in them; `nil` to leave them as they are.
+    ///
+    /// - Parameter message: the exchange's response.
+    static func mixed(into keys: IKEKeys, after message: IntermediateMessage, of sa: IKESA) throws(Refusal) -> IKEKeys?
+
     // MARK: Children
 
     /// As an initiator: whether IKE_AUTH brings no child SA.
@@ -193,6 +215,14 @@ protocol IKEExtension: SendableMetatype {
 extension IKEExtension {
     static func payloads(for stage: MessageStage, of sa: IKESA) -> [Payload] { [] }
     static func receive(_ payloads: [Payload], at stage: MessageStage, of sa: IKESA) throws(Refusal) {}
+    static func usesIntermediate(_ sa: IKESA) -> Bool { false }
+    static func needsIntermediate(_ sa: IKESA) -> Bool { false }
+    static func payloads(for message: IntermediateMessage, of sa: IKESA) throws(Refusal) -> [Payload] { [] }
+    static func receive(_ payloads: [Payload], in message: IntermediateMessage, of sa: IKESA) throws(Refusal) {}
+    static func mixed(into keys: IKEKeys, after message: IntermediateMessage, of sa: IKESA) throws(Refusal) -> IKEKeys?
+    {
+        nil
+    }
     static func omitsFirstChild(of sa: IKESA) throws(Refusal) -> Bool { false }
     static func adapt(_ child: inout ChildConfiguration, of sa: IKESA) {}
     static func translate(
@@ -253,6 +283,16 @@ enum MessageStage {
     /// IKE_SA_INIT, which nothing protects: what is received may be forged until IKE_AUTH has proved it.
     case initRequest, initResponse
     case authRequest, authResponse
+}
+
+/// A message of IKE_INTERMEDIATE that extensions may add to and look at.
+struct IntermediateMessage {
+    let isRequest: Bool
+    /// Whether its exchange is the last one of additional key exchanges, or comes after those.
+    let isLast: Bool
+    /// The nonces of IKE_SA_INIT.
+    let initiatorNonce: [UInt8]
+    let responderNonce: [UInt8]
 }
 
 /// An INFORMATIONAL exchange of ours that an extension wants.

@@ -132,6 +132,18 @@ package struct IKEKeys: Sendable {
         return IKEKeys(self, skD: try mix(skD), skPi: try mix(skPi), skPr: try mix(skPr))
     }
 
+    /// Keys that depend on a post-quantum preshared key in all their parts: `SKEYSEED' = prf+(PPK, SK_d)`, of as many octets as the PRF's
+    /// key has, expanded as for a new IKE SA with its nonces and SPIs (RFC 9867).
+    package func mixed(
+        intermediate ppk: SecretOctets, initiatorNonce: [UInt8], responderNonce: [UInt8], initiatorSPI: UInt64,
+        responderSPI: UInt64
+    ) throws(CryptoError) -> IKEKeys {
+        let seed = try suite.prf.plus(key: ppk, seed: skD.unprotected, count: suite.prf.outputLength)
+        return try IKEKeys(
+            suite: suite, seed: seed, nonces: initiatorNonce + responderNonce, initiatorSPI: initiatorSPI,
+            responderSPI: responderSPI)
+    }
+
     private init(_ keys: IKEKeys, skD: SecretOctets, skPi: SecretOctets, skPr: SecretOctets) {
         suite = keys.suite
         self.skD = skD

@@ -4,8 +4,8 @@ import IKEMessage
 import IPsecCrypto
 import Octets
 
-/// The exchanges between IKE_SA_INIT and IKE_AUTH, one for each additional key exchange. Each makes new keys, which depend on all
-/// secrets so far; IKE_AUTH proves that nobody has changed any of it.
+/// The exchanges between IKE_SA_INIT and IKE_AUTH, one for each additional key exchange, and more if other extensions need them. Each
+/// key exchange makes new keys, which depend on all secrets so far; IKE_AUTH proves that nobody has changed any of it.
 enum IntermediateExchange: IKEExtension {
     /// The peer has it as well.
     struct State {}
@@ -13,8 +13,10 @@ enum IntermediateExchange: IKEExtension {
     static func payloads(for stage: MessageStage, of sa: IKESA) -> [Payload] {
         let isWanted =
             switch stage {
-            case .initRequest: sa.connection?.ikeProposals.contains { !$0.additional.isEmpty } ?? false
-            case .initResponse: sa.slots[Self.self] != nil && !sa.chosenAdditional.isEmpty
+            case .initRequest:
+                sa.connection?.ikeProposals.contains { !$0.additional.isEmpty } ?? false || sa.usesIntermediate()
+            case .initResponse:
+                sa.slots[Self.self] != nil && (!sa.chosenAdditional.isEmpty || sa.usesIntermediate())
             case .authRequest, .authResponse: false
             }
         return isWanted ? [.notify(NotifyPayload(type: .intermediateExchangeSupported))] : []
@@ -33,7 +35,8 @@ enum IntermediateExchange: IKEExtension {
 struct InitiatorIntermediate {
     enum Phase {
         case makingKey(Job.ID)
-        case awaitingAnswer(KeyExchangeKey)
+        /// Without a key if no key exchange takes place in it.
+        case awaitingAnswer(KeyExchangeKey?)
         case agreeing(Job.ID)
     }
 
@@ -41,6 +44,20 @@ struct InitiatorIntermediate {
     /// The method of this exchange, and those of the exchanges after it.
     let methods: ArraySlice<KeyExchangeMethod>
     var phase: Phase
+
+    func message(isRequest: Bool) -> IntermediateMessage {
+        IntermediateMessage(
+            isRequest: isRequest, isLast: methods.count <= 1, initiatorNonce: foundation.initiatorNonce,
+            responderNonce: foundation.responderNonce)
+    }
+}
+
+extension ResponderInit {
+    fileprivate func message(isRequest: Bool) -> IntermediateMessage {
+        IntermediateMessage(
+            isRequest: isRequest, isLast: additionalCount + 1 >= suite.additional.methods.count,
+            initiatorNonce: initiatorNonce, responderNonce: responderNonce)
+    }
 }
 
 extension IKESA {
@@ -50,28 +67,41 @@ extension IKESA {
 
     // MARK: Initiator
 
-    /// Goes on to the next of these key exchanges, or to IKE_AUTH if there is none.
+    /// Goes on to the next of these key exchanges, to an exchange that extensions need, or to IKE_AUTH.
     func beginIntermediate(_ foundation: InitiatorAuth.Foundation, _ methods: ArraySlice<KeyExchangeMethod>) {
-        guard let method = methods.first else { return beginAuthentication(foundation) }
+        guard let method = methods.first else {
+            guard slots[IntermediateExchange.self] != nil, needsIntermediate() else {
+                return beginAuthentication(foundation)
+            }
+            return requestIntermediate(
+                InitiatorIntermediate(foundation: foundation, methods: [], phase: .awaitingAnswer(nil)), [])
+        }
         let job = context.start(.makeKey(method, seeds: context.seeds(for: method)), for: localSPI)
         state = .exchangingKeys(
             InitiatorIntermediate(foundation: foundation, methods: methods, phase: .makingKey(job)))
     }
 
-    func completeIntermediate(_ job: Job.ID, _ result: JobResult, _ current: InitiatorIntermediate) {
-        var next = current
-        switch (current.phase, result.value) {
-        case (.makingKey(job), .key(let key)):
-            next.phase = .awaitingAnswer(key)
-            state = .exchangingKeys(next)
-            let payloads = [Payload.keyExchange(KeyExchangePayload(method: key.method.rawValue, data: key.publicValue))]
+    private func requestIntermediate(_ current: InitiatorIntermediate, _ exchange: [Payload]) {
+        state = .exchangingKeys(current)
+        do throws(Refusal) {
+            let payloads = exchange + (try extensionPayloads(for: current.message(isRequest: true)))
             let header = header(.ikeIntermediate, id: window.nextID, isResponse: false)
             guard record(IntermediateTranscript.octets(of: header, payloads), ofInitiator: true) else { return }
             request(.ikeIntermediate, payloads)
+        } catch {
+            close(error, tellPeer: false)
+        }
+    }
+
+    func completeIntermediate(_ job: Job.ID, _ result: JobResult, _ current: InitiatorIntermediate) {
+        switch (current.phase, result.value) {
+        case (.makingKey(job), .key(let key)):
+            var next = current
+            next.phase = .awaitingAnswer(key)
+            requestIntermediate(
+                next, [.keyExchange(KeyExchangePayload(method: key.method.rawValue, data: key.publicValue))])
         case (.agreeing(job), .secret(let secret)):
-            guard advanceKeys(secret, current.foundation.initiatorNonce, current.foundation.responderNonce) else {
-                return
-            }
+            guard advanceKeys(secret, current.message(isRequest: false)) else { return }
             beginIntermediate(current.foundation, current.methods.dropFirst())
         case (.makingKey(job), .failure(let reason)):
             close(Refusal(.local, "an additional key exchange failed: \(reason)"), tellPeer: false)
@@ -88,13 +118,22 @@ extension IKESA {
                 Refusal(.refusedByPeer, by: .peer, "the peer answered \(error.type) to IKE_INTERMEDIATE"),
                 tellPeer: false)
         }
-        guard let exchange = message.payloads.keyExchange, exchange.method == key.method.rawValue else {
+        let exchange = message.payloads.keyExchange
+        guard exchange?.method == key?.method.rawValue else {
+            let wanted = key.map { "no KE payload for \($0.method.name)" } ?? "a KE payload nobody asked for"
             return close(
-                Refusal(
-                    .protocolViolation, "the peer's IKE_INTERMEDIATE response has no KE payload for \(key.method.name)"),
-                tellPeer: false)
+                Refusal(.protocolViolation, "the peer's IKE_INTERMEDIATE response has \(wanted)"), tellPeer: false)
+        }
+        do throws(Refusal) {
+            try letExtensionsReceive(message.payloads, in: current.message(isRequest: false))
+        } catch {
+            return close(error, tellPeer: false)
         }
         guard record(message.transcript, ofInitiator: false) else { return }
+        guard let key, let exchange else {
+            guard advanceKeys(nil, current.message(isRequest: false)) else { return }
+            return beginIntermediate(current.foundation, [])
+        }
         var next = current
         next.phase = .agreeing(context.start(.agree(key, peerPublicValue: exchange.data), for: localSPI))
         state = .exchangingKeys(next)
@@ -105,10 +144,7 @@ extension IKESA {
     func handleIntermediateRequest(_ message: Authenticated, _ initial: ResponderInit) {
         guard case .awaitingAuth = initial.phase else { return }
         let methods = initial.suite.additional.methods
-        guard initial.additionalCount < methods.count else {
-            return endForInvalidSyntax(
-                .ikeIntermediate, "the peer sent more IKE_INTERMEDIATE requests than were agreed on")
-        }
+        guard initial.additionalCount < methods.count else { return handleFurtherRequest(message, initial) }
         let method = methods[initial.additionalCount]
         guard let exchange = message.payloads.keyExchange, exchange.method == method.rawValue,
             exchange.data.count == method.publicValueLength
@@ -116,13 +152,60 @@ extension IKESA {
             return endForInvalidSyntax(
                 .ikeIntermediate, "the peer's IKE_INTERMEDIATE request has no KE payload for \(method.name)")
         }
-        guard record(message.transcript, ofInitiator: true) else { return }
+        guard takeIntermediateRequest(message, initial) else { return }
         var next = initial
         next.phase = .agreeingFurther(
             context.start(
                 .makeKeyAndAgree(method, seeds: context.seeds(for: method), peerPublicValue: exchange.data),
                 for: localSPI))
         state = .answering(next)
+    }
+
+    /// A request without a key exchange: as many as there are extensions that may need one.
+    private func handleFurtherRequest(_ message: Authenticated, _ initial: ResponderInit) {
+        guard initial.furtherCount < Extensions.all.count(where: { $0.usesIntermediate(self) }) else {
+            return endForInvalidSyntax(
+                .ikeIntermediate, "the peer sent more IKE_INTERMEDIATE requests than were agreed on")
+        }
+        guard message.payloads.keyExchange == nil else {
+            return endForInvalidSyntax(
+                .ikeIntermediate,
+                "the peer's IKE_INTERMEDIATE request has a KE payload beyond those that were agreed on")
+        }
+        guard takeIntermediateRequest(message, initial), answerIntermediate([], initial) else { return }
+        guard advanceKeys(nil, initial.message(isRequest: false)) else { return }
+        var next = initial
+        next.furtherCount += 1
+        state = .answering(next)
+    }
+
+    private func takeIntermediateRequest(_ message: Authenticated, _ initial: ResponderInit) -> Bool {
+        do throws(Refusal) {
+            try letExtensionsReceive(message.payloads, in: initial.message(isRequest: true))
+        } catch {
+            refuseIntermediate(error)
+            return false
+        }
+        return record(message.transcript, ofInitiator: true)
+    }
+
+    private func refuseIntermediate(_ refusal: Refusal) {
+        answer(.ikeIntermediate, [.notify(NotifyPayload(type: refusal.notify ?? .invalidSyntax))])
+        close(refusal, tellPeer: false, repeatsAnswer: true)
+        context.emit(.callerRefused(connection: connection?.name, remote: path.remote, refusal))
+    }
+
+    private func answerIntermediate(_ exchange: [Payload], _ initial: ResponderInit) -> Bool {
+        do throws(Refusal) {
+            let payloads = exchange + (try extensionPayloads(for: initial.message(isRequest: false)))
+            let header = header(.ikeIntermediate, id: window.expectedID, isResponse: true)
+            guard record(IntermediateTranscript.octets(of: header, payloads), ofInitiator: false) else { return false }
+            answer(.ikeIntermediate, payloads)
+            return true
+        } catch {
+            refuseIntermediate(error)
+            return false
+        }
     }
 
     func completeIntermediateAnswer(_ job: Job.ID, _ result: JobResult, _ initial: ResponderInit) {
@@ -138,11 +221,10 @@ extension IKESA {
             }
             return
         }
-        let payloads = [Payload.keyExchange(KeyExchangePayload(method: method.rawValue, data: publicValue))]
-        let header = header(.ikeIntermediate, id: window.expectedID, isResponse: true)
-        guard record(IntermediateTranscript.octets(of: header, payloads), ofInitiator: false) else { return }
-        answer(.ikeIntermediate, payloads)
-        guard advanceKeys(secret, initial.initiatorNonce, initial.responderNonce) else { return }
+        let exchange = Payload.keyExchange(KeyExchangePayload(method: method.rawValue, data: publicValue))
+        guard answerIntermediate([exchange], initial), advanceKeys(secret, initial.message(isRequest: false)) else {
+            return
+        }
         var next = initial
         next.additionalCount += 1
         next.phase = .awaitingAuth
@@ -163,20 +245,25 @@ extension IKESA {
         }
     }
 
-    /// Goes over to keys that depend on one more secret (RFC 9370 section 2.2.2). A request under the earlier keys may still come
-    /// again for its answer.
-    private func advanceKeys(_ secret: SecretOctets, _ initiatorNonce: [UInt8], _ responderNonce: [UInt8]) -> Bool {
+    /// Goes over to the keys that an exchange makes, by its key exchange (RFC 9370 section 2.2.2) and then by extensions. A request
+    /// under the earlier keys may still come again for its answer.
+    private func advanceKeys(_ secret: SecretOctets?, _ message: IntermediateMessage) -> Bool {
         guard let keys else { return false }
         do {
-            let next = try keys.rekeyed(
-                suite: keys.suite, sharedSecret: secret, initiatorNonce: initiatorNonce, responderNonce: responderNonce,
-                initiatorSPI: initiatorSPI, responderSPI: responderSPI)
+            let agreed = try secret.map { secret throws(CryptoError) in
+                try keys.rekeyed(
+                    suite: keys.suite, sharedSecret: secret, initiatorNonce: message.initiatorNonce,
+                    responderNonce: message.responderNonce, initiatorSPI: initiatorSPI, responderSPI: responderSPI)
+            }
+            guard let next = try mixed(into: agreed ?? keys, after: message) ?? agreed else { return true }
             earlierProtection = protection
             try secure(with: next)
             return true
+        } catch let refusal as Refusal {
+            close(refusal, tellPeer: false)
         } catch {
-            close(Refusal(.local, "cannot derive keys: \(error.reason)"), tellPeer: false)
-            return false
+            close(Refusal(.local, "cannot derive keys: \(error)"), tellPeer: false)
         }
+        return false
     }
 }

@@ -30,7 +30,7 @@ enum PostquantumPresharedKeys: IKEExtension {
     static func payloads(for stage: MessageStage, of sa: IKESA) -> [Payload] {
         let isWanted =
             switch stage {
-            case .initRequest: !(sa.connection?.ppks.isEmpty ?? true)
+            case .initRequest: sa.connection.map(offers) ?? false
             case .initResponse: sa.slots[Self.self] != nil
             // What an initiator adds belongs to its proof.
             case .authRequest: false
@@ -40,18 +40,29 @@ enum PostquantumPresharedKeys: IKEExtension {
         return isWanted ? [.notify(NotifyPayload(type: type))] : []
     }
 
-    static func receive(_ payloads: [Payload], at stage: MessageStage, of sa: IKESA) {
-        switch stage {
-        case .initRequest, .initResponse:
-            let isUsedHere =
-                if case .answering(let initial) = sa.state {
-                    initial.candidates.contains { !$0.ppks.isEmpty }
-                } else {
-                    !(sa.connection?.ppks.isEmpty ?? true)
-                }
-            sa.slots[Self.self] = isUsedHere && payloads.notification(.usePPK) != nil ? State() : nil
-        case .authRequest, .authResponse: break
+    static func receive(_ payloads: [Payload], at stage: MessageStage, of sa: IKESA) throws(Refusal) {
+        guard stage == .initRequest || stage == .initResponse else { return }
+        // What comes before IKE_AUTH protects more.
+        let isOffered = payloads.notification(.usePPK) != nil && sa.slots[IntermediatePresharedKeys.self] == nil
+        if case .answering(let initial) = sa.state {
+            sa.slots[Self.self] = isOffered && initial.candidates.contains(where: offers) ? State() : nil
+            return
         }
+        guard let connection = sa.connection else { return }
+        sa.slots[Self.self] = isOffered && offers(connection) ? State() : nil
+        // Not so where an earlier session goes on, which had it or had not.
+        if stage == .initResponse, case .initiating = sa.state, connection.requiresPPK, sa.slots[Self.self] == nil,
+            sa.slots[IntermediatePresharedKeys.self] == nil
+        {
+            throw Refusal(
+                .authenticationFailed,
+                "the peer uses no post-quantum preshared keys, or not in the exchange that we want",
+                at: [connection.origin(of: "ppk")])
+        }
+    }
+
+    private static func offers(_ connection: ConnectionConfiguration) -> Bool {
+        !connection.ppks.isEmpty && connection.ppkExchange != .intermediate
     }
 
     /// What an initiator adds to IKE_AUTH.
@@ -74,7 +85,10 @@ enum PostquantumPresharedKeys: IKEExtension {
             Refusal(.authenticationFailed, reason, at: [origin], notify: .authenticationFailed)
         }
         guard sa.slots[Self.self] != nil else {
-            guard !connection.requiresPPK else { throw refuse("the peer uses no post-quantum preshared key") }
+            let isSettled = try IntermediatePresharedKeys.isSettled(for: connection, of: sa)
+            guard isSettled || !connection.requiresPPK else {
+                throw refuse("the peer uses no post-quantum preshared key")
+            }
             return (keys, authentication)
         }
         guard let offered = payloads.notification(.ppkIdentity)?.data else {
@@ -101,8 +115,8 @@ enum PostquantumPresharedKeys: IKEExtension {
     }
 
     /// An identifier as people read it.
-    static func name(_ identifier: [UInt8]) -> String {
+    static func name(_ identifier: some Collection<UInt8>) -> String {
         let text = String(decoding: identifier, as: UTF8.self)
-        return identifier.allSatisfy { (0x21...0x7e).contains($0) } ? text : "0x" + identifier.hexadecimal
+        return identifier.allSatisfy { (0x21...0x7e).contains($0) } ? text : "0x" + Array(identifier).hexadecimal
     }
 }
