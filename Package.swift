@@ -50,7 +50,7 @@ let package = Package(
         .target(
             name: "Gateway",
             dependencies: [
-                "IKE", "Dataplane", log, deque,
+                "IKE", "IKEMessage", "Dataplane", log, deque,
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -62,7 +62,7 @@ let package = Package(
         .executableTarget(
             name: "cygnet",
             dependencies: [
-                "Gateway", "Decode", "Lab", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Gateway", "Decode", "Lab", "IKEMessage", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .target(name: "AllocationCount", path: "Benchmarks/AllocationCount"),
         .target(name: "BareCipher", dependencies: ["CIPsecMB"], path: "Benchmarks/BareCipher"),
@@ -110,7 +110,7 @@ let package = Package(
         .testTarget(
             name: "GatewayTests",
             dependencies: [
-                "Gateway", .product(name: "NIOCore", package: "swift-nio"),
+                "Gateway", "IKEMessage", .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             resources: [.copy("Fixtures")]),

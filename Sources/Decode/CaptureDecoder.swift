@@ -1,3 +1,4 @@
+import IKEMessage
 import Octets
 
 /// Finds the IKE and ESP of a capture and takes it apart.
@@ -21,10 +22,12 @@ package struct CaptureDecoder {
     private var next = 0
     package private(set) var counts = Counts()
 
-    /// - Parameter ports: where IKE is to be looked for besides UDP 500 and 4500, and TCP 4500.
-    package init(keys: KeyTable = KeyTable(), ports: Set<UInt16> = []) {
+    /// - Parameters:
+    ///   - ports: where IKE is to be looked for besides UDP 500 and 4500, and TCP 4500.
+    ///   - codePoints: what stands for that which drafts leave open.
+    package init(keys: KeyTable = KeyTable(), ports: Set<UInt16> = [], codePoints: CodePoints = CodePoints()) {
         extraction = IPsecExtraction(ports: ports)
-        ike = IKEDecoder(keys)
+        ike = IKEDecoder(keys, codePoints)
         esp = ESPDecoder(keys)
     }
 
@@ -66,9 +69,9 @@ package struct CaptureDecoder {
 
     /// The whole of a capture as text, with the error it ends with, if any, as the last line.
     package static func lines(
-        of capture: [UInt8], keys: KeyTable = KeyTable(), ports: Set<UInt16> = []
+        of capture: [UInt8], keys: KeyTable = KeyTable(), ports: Set<UInt16> = [], codePoints: CodePoints = CodePoints()
     ) -> [String] {
-        var decoder = CaptureDecoder(keys: keys, ports: ports)
+        var decoder = CaptureDecoder(keys: keys, ports: ports, codePoints: codePoints)
         decoder.append(capture)
         decoder.complete()
         var lines: [String] = []

@@ -2,6 +2,7 @@ import ArgumentParser
 import Decode
 import Foundation
 import Gateway
+import IKEMessage
 
 struct DecodeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -21,6 +22,8 @@ struct DecodeCommand: ParsableCommand {
     @Option(help: "A directory with either or both, as `cygnet run --save-keys` writes it.", completion: .directory)
     var keys: [String] = []
     @Option(help: "A UDP or TCP port on which IKE is to be looked for besides 500 and 4500.") var port: [UInt16] = []
+    @Option(help: "A number that a draft leaves open, as in the configuration: optimized-rekey=51202.")
+    var codePoint: [String] = []
     @Option(help: "Only what has this SPI: 16 hexadecimal digits for IKE, 8 for ESP.") var spi: [String] = []
     @Option(help: "Only messages of this exchange, such as IKE_AUTH or 35.") var exchange: [String] = []
     @Flag(name: .customLong("no-esp"), help: "Leave ESP packets out.") var withoutESP = false
@@ -31,6 +34,7 @@ struct DecodeCommand: ParsableCommand {
 
     func validate() throws {
         _ = try filter()
+        _ = try codePoints()
     }
 
     func run() throws {
@@ -38,7 +42,7 @@ struct DecodeCommand: ParsableCommand {
         for reason in table.unusable { Terminal.complain("cygnet: these keys cannot be used: \(reason)") }
         let filter = try filter()
         let input = try open()
-        var decoder = CaptureDecoder(keys: table, ports: Set(port))
+        var decoder = CaptureDecoder(keys: table, ports: Set(port), codePoints: try codePoints())
         do {
             var isAtEnd = false
             while !isAtEnd {
@@ -97,6 +101,24 @@ struct DecodeCommand: ParsableCommand {
             filter.spis.insert(spi)
         }
         return filter
+    }
+
+    private func codePoints() throws -> CodePoints {
+        var points = CodePoints()
+        for text in codePoint {
+            let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2, let point = OpenCodePoint(rawValue: String(parts[0])) else {
+                let words = OpenCodePoint.allCases.map(\.rawValue).joined(separator: ", ")
+                throw ValidationError("--code-point \(text): NAME=NUMBER is expected, with a name of \(words)")
+            }
+            let range = point.registry.privateUse
+            guard let number = UInt16(parts[1]), range.contains(number) else {
+                throw ValidationError(
+                    "--code-point \(text): a number from \(range.lowerBound) to \(range.upperBound) is expected")
+            }
+            points[point] = number
+        }
+        return points
     }
 
     private func open() throws -> FileHandle {

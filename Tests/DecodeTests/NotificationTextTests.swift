@@ -68,6 +68,34 @@ struct NotificationTextTests {
         #expect(Self.text(.invalidKEPayload, [0, 19, 7]) == ["wanted: ECP_256", "further octets: 1 octet, 07"])
     }
 
+    @Test("A number that a draft leaves open is shown by the draft's name, whichever it is")
+    func openCodePoint() {
+        func text(_ number: UInt16, _ codePoints: CodePoints) -> [String] {
+            let notify = NotifyPayload(
+                protocolID: .none, spi: [], type: NotifyType(rawValue: number), data: [0xc1, 2, 3, 4])
+            let message = Message(
+                header: SampleFrames.header(.createChildSA, .initiator, 7), payloads: [.notify(notify)])
+            let capture = CaptureBuilder.pcap([.init(octets: SealedSample.frame(message.serialized()))])
+            return CaptureDecoder.lines(of: capture, codePoints: codePoints).dropFirst(2).map {
+                $0.trimmingPrefix { $0 == " " }.description
+            }
+        }
+        var other = CodePoints()
+        other[.optimizedRekey] = 45002
+        #expect(text(51202, CodePoints()) == ["Notify: OPTIMIZED_REKEY, private number 51202", "new SPI: c1020304"])
+        #expect(text(45002, other) == ["Notify: OPTIMIZED_REKEY, private number 45002", "new SPI: c1020304"])
+        #expect(text(51202, other) == ["Notify: PRIVATE(51202, 0xc802)", "notification data: 4 octets, c1020304"])
+    }
+
+    @Test("No two numbers that drafts leave open are the same, and all are for private use")
+    func usualNumbers() {
+        for registry in Set(OpenCodePoint.allCases.map(\.registry)) {
+            let numbers = OpenCodePoint.allCases.filter { $0.registry == registry }.map(\.usual)
+            #expect(Set(numbers).count == numbers.count)
+            #expect(numbers.allSatisfy(registry.privateUse.contains))
+        }
+    }
+
     @Test("The SPI of a notification is shown with its protocol")
     func spi() { #expect(Self.text(.rekeySA, [], spi: [1, 2, 3, 4]) == ["SPI: ESP 01020304"]) }
 

@@ -9,7 +9,8 @@ struct BrokenConfigurationTests {
         "unknown-algorithm", "forbidden-algorithm", "wrong-combination",
         "readable-secret", "secret-in-place", "overlapping-selectors", "same-subnets", "unreadable-certificate",
         "missing-certificate", "key-not-matching", "bad-address", "bad-subnet", "wrong-type", "not-yaml",
-        "additional-key-exchanges", "include-cycle", "several-mistakes", "wrong-pools", "transport-mode", "post-quantum-secrets",
+        "additional-key-exchanges", "include-cycle", "several-mistakes", "wrong-pools", "transport-mode",
+        "post-quantum-secrets", "code-points",
     ]
 
     @Test("A broken configuration is reported with position and remedy", arguments: names)

@@ -1,6 +1,7 @@
 import Foundation
 import Gateway
 import IKE
+import IKEMessage
 import IPPacket
 import IPsecPolicy
 import Testing
@@ -75,6 +76,8 @@ struct ConfigurationTests {
         #expect(daemon.endpoint.puzzleThresholdPerNetwork == 8)
         #expect(daemon.endpoint.puzzleDifficulty == 7)
         #expect(daemon.endpoint.negotiationLimit == 64)
+        #expect(daemon.endpoint.codePoints[.optimizedRekey] == 45002)
+        #expect(daemon.endpoint.codePoints[.optimizedRekeySupported] == OpenCodePoint.optimizedRekeySupported.usual)
     }
 
     @Test("A connection's own settings come before the defaults")

@@ -7,13 +7,20 @@ package struct MessageContext: Sendable {
     package var header: IKEHeader
     package var source: Place
     package var destination: Place
+    /// What stands for that which drafts leave open.
+    package var codePoints = CodePoints()
 }
 
 /// What can be told of a payload's body; beside each family of payloads stands how.
 protocol DescribedPayload {
     /// One line.
     var summary: String { get }
+    func summary(in context: MessageContext) -> String
     func fields(in context: MessageContext) -> [Field]
+}
+
+extension DescribedPayload {
+    func summary(in context: MessageContext) -> String { summary }
 }
 
 /// A payload in words.
@@ -26,7 +33,7 @@ package struct PayloadDescription: Hashable, Sendable {
     init(_ payload: Payload, in context: MessageContext) {
         type = payload.type
         let body = payload.describedBody
-        summary = body.summary
+        summary = body.summary(in: context)
         fields = body.fields(in: context)
     }
 }

@@ -24,8 +24,10 @@ struct IKEDecoder {
     private var assemblies: [AssemblyKey: FragmentReassembly] = [:]
     private var order: [AssemblyKey] = []
     private var repeats = RepeatTable()
+    private let codePoints: CodePoints
 
-    init(_ keys: KeyTable) {
+    init(_ keys: KeyTable, _ codePoints: CodePoints) {
+        self.codePoints = codePoints
         rows = Dictionary(grouping: keys.ike) { SPIs(initiator: $0.initiatorSPI, responder: $0.responderSPI) }
     }
 
@@ -37,7 +39,8 @@ struct IKEDecoder {
             return .unreadable("\(error)")
         }
         let header = partial.message.header
-        let context = MessageContext(header: header, source: packet.source, destination: packet.destination)
+        let context = MessageContext(
+            header: header, source: packet.source, destination: packet.destination, codePoints: codePoints)
         var decoded = DecodedIKE(
             header: header, payloads: partial.message.payloads.map { PayloadDescription($0, in: context) },
             protection: .none)

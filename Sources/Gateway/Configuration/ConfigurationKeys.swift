@@ -1,7 +1,9 @@
 // Every key a configuration may hold, by the mapping it stands in. `docs/configuration.md` describes each.
+import IKEMessage
 
 enum TopLevelKey: String, ConfigurationKey {
     case include, daemon, authorities, pools, defaults, connections, policies
+    case codePoints = "code-points"
 }
 
 enum DaemonKey: String, ConfigurationKey {
@@ -121,7 +123,8 @@ package enum ConfigurationReference {
     /// The keys of each mapping.
     package static let keys: [String: [String]] = [
         "the top level": TopLevelKey.words, "daemon": DaemonKey.words, "control": ControlKey.words,
-        "limits": LimitKey.words, "revocation": RevocationKey.words, "a connection": ConnectionKey.words,
+        "limits": LimitKey.words, "code-points": OpenCodePoint.words, "revocation": RevocationKey.words,
+        "a connection": ConnectionKey.words,
         "local": LocalKey.words,
         "remote": RemoteKey.words, "secret": SecretKey.words, "a ppk": PPKKey.words,
         "certificate": CertificateKey.words,

@@ -1,5 +1,6 @@
 import Credentials
 import IKE
+import IKEMessage
 import IPsecPolicy
 
 /// A whole configuration: what the daemon runs by.
@@ -37,6 +38,7 @@ public struct GatewayConfiguration: Sendable {
 
     private mutating func read(_ roots: [ConfigurationMapping<TopLevelKey>], _ diagnostics: Diagnostics) {
         daemon = DaemonSettings(Self.only(.daemon, roots)?.mapping(DaemonKey.self))
+        daemon.endpoint.codePoints = CodePoints(reading: Self.only(.codePoints, roots))
         let defaults = Self.only(.defaults, roots)?.mapping(ConnectionKey.self)
         if let node = defaults?[.children] {
             node.error("children belong to a connection and cannot be defaults")

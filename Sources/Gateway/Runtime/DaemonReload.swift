@@ -92,7 +92,10 @@ extension Daemon {
                     || daemon.endpoint.halfOpenTimeout != new.daemon.endpoint.halfOpenTimeout
             ),
         ]
-        return pairs.filter(\.1).map { "daemon.\($0.0) has changed: this takes effect with a restart" }
+        let changed =
+            pairs.filter(\.1).map { "daemon.\($0.0)" }
+            + (daemon.endpoint.codePoints == new.daemon.endpoint.codePoints ? [] : ["code-points"])
+        return changed.map { "\($0) has changed: this takes effect with a restart" }
     }
 
     private func limits(of endpoint: EndpointConfiguration) -> [Int] {

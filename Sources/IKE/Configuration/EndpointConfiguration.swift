@@ -1,3 +1,4 @@
+import IKEMessage
 import IPPacket
 import Octets
 
@@ -46,6 +47,8 @@ public struct EndpointConfiguration: Sendable {
     public var unixTimeAtOrigin: Duration = .zero
     /// Whether the driver fetches what tells the status of certificates.
     public var fetchesStatus = true
+    /// The numbers for what drafts leave open.
+    public var codePoints = CodePoints()
     /// Whether keys are reported in events, for an analyser of captures. Off unless the operator asks.
     public var exportsKeys = false
 

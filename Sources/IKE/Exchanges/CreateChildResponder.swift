@@ -19,7 +19,7 @@ extension IKESA {
             isIKERekey ? .rekey : .child,
             title: "\(isIKERekey ? "IKE SA rekey" : "child SA") as responder, \(path.remote) to \(path.local)",
             at: context.now)
-        tell(.received, "CREATE_CHILD_SA request: \(payloads.summary)")
+        tell(.received, "CREATE_CHILD_SA request: \(payloads.summary(codePoints))")
         if let type = mustWait(established, forIKERekey: isIKERekey) {
             answer(.createChildSA, [.notify(NotifyPayload(type: type))])
             return

@@ -145,7 +145,7 @@ extension IKESA {
         state = .initiating(initial)
         window.nextID = 1
         launch(.ikeSAInit, id: 0, [octets])
-        tell(.sent, "IKE_SA_INIT request: \(payloads.summary)")
+        tell(.sent, "IKE_SA_INIT request: \(payloads.summary(codePoints))")
     }
 
     /// An unprotected IKE_SA_INIT response for this SA.
@@ -276,7 +276,7 @@ extension IKESA {
                     .protocolViolation, "the peer chose additional key exchanges, but does not support IKE_INTERMEDIATE"
                 )
             }
-            tell(.received, "IKE_SA_INIT response: \(payloads.summary)")
+            tell(.received, "IKE_SA_INIT response: \(payloads.summary(codePoints))")
             tell(.chosen, "by the peer: \(choice.suite)", origin: choice.origin)
             remoteSPI = message.header.responderSPI
             if path.detectNAT(in: payloads, initiatorSPI, responderSPI), connection.encapsulation == .udp {

@@ -70,7 +70,7 @@ extension IKESA {
             context.emit(.callerRefused(connection: connection, remote: datagram.remote, refusal))
         }
 
-        tell(.received, "IKE_SA_INIT request: \(payloads.summary)")
+        tell(.received, "IKE_SA_INIT request: \(payloads.summary(context.configuration.codePoints))")
         guard let association = payloads.securityAssociation, let exchange = payloads.keyExchange,
             let initiatorNonce = payloads.nonce, (1...Self.proposalLimit).contains(association.proposals.count),
             association.proposals.reduce(0, { $0 + $1.transforms.count }) <= Self.transformLimit
@@ -213,7 +213,7 @@ extension IKESA {
         ).serialized()
         state = .answering(next)
         transmit([next.response])
-        tell(.sent, "IKE_SA_INIT response: \(payloads.summary)")
+        tell(.sent, "IKE_SA_INIT response: \(payloads.summary(codePoints))")
     }
 
     /// The same IKE_SA_INIT request again: its answer was lost (RFC 7296 section 2.1).

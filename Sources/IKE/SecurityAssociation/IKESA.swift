@@ -113,6 +113,8 @@ final class IKESA {
         return connection
     }
     var timing: ConnectionTiming { connection?.timing ?? ConnectionTiming() }
+    /// The numbers for what drafts leave open.
+    var codePoints: CodePoints { context.configuration.codePoints }
 
     var isClosed: Bool {
         if case .closed = state { true } else { false }
@@ -189,7 +191,7 @@ final class IKESA {
         }
         window.nextID &+= 1
         launch(exchange, id: id, datagrams)
-        tell(.sent, "\(exchange) request \(id): \(payloads.summary)")
+        tell(.sent, "\(exchange) request \(id): \(payloads.summary(codePoints))")
     }
 
     /// Sends datagrams that are a request, and starts its timer.
@@ -207,7 +209,7 @@ final class IKESA {
         let way = window.answering
         window.answered(with: datagrams)
         transmit(datagrams, along: way)
-        tell(.sent, "\(exchange) response \(id): \(payloads.isEmpty ? "empty" : payloads.summary)")
+        tell(.sent, "\(exchange) response \(id): \(payloads.isEmpty ? "empty" : payloads.summary(codePoints))")
     }
 
     private func sealed(
@@ -285,14 +287,15 @@ final class IKESA {
         if isResponse {
             tell(
                 .received,
-                "\(message.header.exchangeType) response \(message.header.messageID): \(authenticated.payloads.summary)"
+                "\(message.header.exchangeType) response \(message.header.messageID): \(authenticated.payloads.summary(codePoints))"
             )
             handleResponse(authenticated)
         } else {
             window.answering = datagram.way
             tell(
                 .received,
-                "\(message.header.exchangeType) request \(message.header.messageID): \(authenticated.payloads.summary)")
+                "\(message.header.exchangeType) request \(message.header.messageID): \(authenticated.payloads.summary(codePoints))"
+            )
             handleRequest(authenticated)
         }
         // The way may have taken children with it.

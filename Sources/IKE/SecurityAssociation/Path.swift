@@ -162,10 +162,10 @@ extension [Payload] {
     }
 
     /// The kinds of payload in one line, for a narrative.
-    var summary: String {
+    func summary(_ codePoints: CodePoints) -> String {
         map { payload in
-            if case .notify(let notify) = payload { return "N(\(notify.type))" }
-            return "\(payload.type)"
+            guard case .notify(let notify) = payload else { return "\(payload.type)" }
+            return "N(\(codePoints.point(notify.type.rawValue, of: .statusNotify)?.name ?? notify.type.description))"
         }.joined(separator: ", ")
     }
 }

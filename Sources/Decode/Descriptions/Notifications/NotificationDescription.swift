@@ -8,11 +8,19 @@ package typealias NotificationReader = @Sendable (inout OctetReader, MessageCont
 extension NotifyPayload: DescribedPayload {
     var summary: String { type.described + (type.isError ? ", an error" : "") }
 
+    func summary(in context: MessageContext) -> String {
+        context.codePoints.point(type.rawValue, of: .statusNotify).map { "\($0.name), private number \(type.rawValue)" }
+            ?? summary
+    }
+
     func fields(in context: MessageContext) -> [Field] {
         var fields: [Field] = []
         if !spi.isEmpty { fields.append(Field("SPI", "\(protocolID.described) \(spi.hexadecimal)")) }
         guard !data.isEmpty else { return fields }
-        guard let read = NotificationTable.readers[type] else { return fields + [.opaque("notification data", data)] }
+        let point = context.codePoints.point(type.rawValue, of: .statusNotify)
+        guard let read = NotificationTable.readers[type] ?? point.flatMap({ NotificationTable.drafts[$0] }) else {
+            return fields + [.opaque("notification data", data)]
+        }
         var reader = OctetReader(data)
         do throws(OctetError) {
             fields += try read(&reader, context)
@@ -35,4 +43,10 @@ enum NotificationTable {
         postQuantumNotifications,
         clusterNotifications, packetNotifications,
     ].reduce(into: [:]) { all, table in all.merge(table) { first, _ in first } }
+
+    /// Of drafts whose numbers are still open.
+    static let drafts: [OpenCodePoint: NotificationReader] = [
+        // draft-ietf-ipsecme-ikev2-sa-ts-payloads-opt: eight octets for an IKE SA, four for a child SA.
+        .optimizedRekey: { reader, _ throws(OctetError) in [Field("new SPI", reader.readRest().hexadecimal)] }
+    ]
 }

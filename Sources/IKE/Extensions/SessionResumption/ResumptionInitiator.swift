@@ -56,7 +56,7 @@ extension SessionResumption {
         sa.state = .resuming(next)
         sa.window.nextID = 1
         sa.launch(.ikeSessionResume, id: 0, [next.request])
-        sa.tell(.sent, "IKE_SESSION_RESUME request: \(payloads.summary)")
+        sa.tell(.sent, "IKE_SESSION_RESUME request: \(payloads.summary(sa.codePoints))")
     }
 
     static func receive(initialResponse message: Message, _ datagram: IKEDatagram, of sa: IKESA) {
@@ -73,7 +73,8 @@ extension SessionResumption {
             send(resumption, cookie: cookie.data, of: sa)
         } else if payloads.notification(.ticketNack) != nil || payloads.errorNotification != nil {
             // Nothing protects this answer; whoever forged it has gained a full exchange in place of a short one.
-            sa.tell(.received, "IKE_SESSION_RESUME response: \(payloads.summary): going on with IKE_SA_INIT")
+            sa.tell(
+                .received, "IKE_SESSION_RESUME response: \(payloads.summary(sa.codePoints)): going on with IKE_SA_INIT")
             sa.beginInit(children: resumption.children)
         }
     }
@@ -82,7 +83,7 @@ extension SessionResumption {
         _ resumption: InitiatorResumption, _ message: Message, responderNonce: [UInt8], _ datagram: IKEDatagram,
         _ sa: IKESA
     ) {
-        sa.tell(.received, "IKE_SESSION_RESUME response: \(message.payloads.summary)")
+        sa.tell(.received, "IKE_SESSION_RESUME response: \(message.payloads.summary(sa.codePoints))")
         sa.remoteSPI = message.header.responderSPI
         if sa.path.detectNAT(in: message.payloads, sa.initiatorSPI, sa.responderSPI),
             sa.connection?.encapsulation == .udp

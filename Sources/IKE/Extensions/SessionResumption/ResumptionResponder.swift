@@ -36,7 +36,7 @@ extension SessionResumption {
                 "IKE SA \(initiatorSPI.bigEndianOctets.hexadecimal) as responder, resumed, \(datagram.remote) to \(datagram.local)"
         )
         sa.window.expectedID = 1
-        sa.tell(.received, "IKE_SESSION_RESUME request: \(payloads.summary)")
+        sa.tell(.received, "IKE_SESSION_RESUME request: \(payloads.summary(sa.codePoints))")
         if sa.path.detectNAT(in: payloads, initiatorSPI, 0), connection.encapsulation == .udp {
             sa.path.isBehindNAT = true
         }
@@ -81,6 +81,6 @@ extension SessionResumption {
         ).serialized()
         sa.state = .answering(initial)
         sa.transmit([initial.response])
-        sa.tell(.sent, "IKE_SESSION_RESUME response: \(payloads.summary)")
+        sa.tell(.sent, "IKE_SESSION_RESUME response: \(payloads.summary(sa.codePoints))")
     }
 }
