@@ -91,7 +91,8 @@ struct StatusTable {
     /// - Parameter sa: what the connection has, or has with one of several peers.
     private static func row(_ connection: ConnectionReport, _ sa: IKESAReport?) -> [String] {
         let agreed = sa.map {
-            "\($0.suite), rekey in \($0.rekeyIn.map(Self.time) ?? "–")" + given("has", $0.assignedToPeer)
+            "\($0.suite), \($0.optimizedRekey == true ? "optimized " : "")rekey in \($0.rekeyIn.map(Self.time) ?? "–")"
+                + given("has", $0.assignedToPeer)
                 + given("gives", $0.assignedToUs)
         }
         return [

@@ -109,6 +109,7 @@ struct ConfigurationTests {
     @Test("Children have settings of their own")
     func children() throws {
         let branch = try read("everything.yaml").connections[1].configuration
+        #expect(branch.optimizedRekey)
         #expect(branch.acceptsAnyRemoteAddress)
         #expect(branch.start == .none)
         let web = branch.children[0]

@@ -2,6 +2,7 @@ import CertificateFixtures
 import Credentials
 import IKE
 import IKEMessage
+import IPsecCrypto
 import Octets
 import Simulation
 import Testing
@@ -238,5 +239,89 @@ struct ResumptionTests {
         #expect(!requests(pair, .ikeSessionResume).isEmpty)
         #expect(right.status("site")?.ikeSAs.isEmpty ?? false)
         #expect(right.refusals.contains { $0.cause == .authenticationFailed })
+    }
+
+    @Test("A ticket carries the additional key exchanges of the SA it was given in")
+    func additionalKeyExchanges() async {
+        let change: (inout ConnectionConfiguration) -> Void = {
+            Self.resuming(&$0)
+            $0.ikeProposals = [
+                IKEProposal(
+                    encryption: [.aesGCM16(256)], prf: [.hmacSHA2_256], keyExchange: [.curve25519],
+                    additional: [AdditionalKeyExchange(number: 2, methods: [.mlKEM768])])
+            ]
+        }
+        var pair = await pair(seed: 31, left: change, right: change)
+        pair = await pair.restarted(left: false, after: .seconds(1))
+        #expect(await pair.world.run(atMost: .seconds(60)) { pair.isUp })
+        #expect(!requests(pair, .ikeSessionResume).isEmpty && requests(pair, .ikeSAInit).count == 1)
+        for host in [pair.left, pair.right] {
+            let additional = host.status("site")?.ikeSAs.first?.suite.additional
+            #expect(additional?.map(\.number) == [2] && additional?.map(\.method) == [.mlKEM768])
+        }
+    }
+
+    @Test("Whether there are optimized rekeys is agreed on anew in the resumed SA", arguments: [false, true])
+    func optimizedRekeys(areOnAgain: Bool) async {
+        let change: (inout ConnectionConfiguration) -> Void = {
+            Self.resuming(&$0)
+            $0.optimizedRekey = true
+        }
+        var pair = await pair(seed: 32, left: change, right: change)
+        #expect(pair.left.status("site")?.ikeSAs.first?.optimizedRekey == true)
+        if !areOnAgain {
+            pair.rewrite {
+                $0.isRequest(.ikeAuth)
+            } change: { payloads in
+                payloads.filter { !$0.is(NotifyType(rawValue: 51201)) }
+            }
+        }
+        pair = await pair.restarted(left: false, after: .seconds(1))
+        #expect(await pair.world.run(atMost: .seconds(60)) { pair.isUp })
+        #expect(!requests(pair, .ikeSessionResume).isEmpty && requests(pair, .ikeSAInit).count == 1)
+        pair.world.tap = nil
+        let before = pair.rekeys().count
+        await pair.rest()
+        await pair.rekeyIKE("left")
+        await pair.rest()
+        await pair.rekeyChild("left")
+        await pair.rest()
+        await pair.rekeyChild("right")
+        await pair.rest()
+        // The caller does not count on the ticket for the first rekey of the child.
+        #expect(pair.rekeys().dropFirst(before).map(\.isOptimized) == [areOnAgain, false, areOnAgain])
+        #expect(pair.agrees())
+    }
+
+    @Test(
+        "As a responder the child of a resumed SA counts as made with the key exchange of the ticket, where that will do"
+    )
+    func optimizedFirstRekey() async throws {
+        for (number, methods) in [[KeyExchangeMethod.curve25519], [.ecp256], []].enumerated() {
+            let change: (inout ConnectionConfiguration) -> Void = {
+                Self.resuming(&$0)
+                $0.optimizedRekey = true
+                $0.children[0].espProposals = [ESPProposal(encryption: [.aesGCM16(256)], keyExchange: methods)]
+            }
+            var pair = await pair(seed: 33, left: change, right: change)
+            pair = await pair.restarted(left: false, after: .seconds(1))
+            #expect(await pair.world.run(atMost: .seconds(60)) { pair.isUp })
+            await pair.rest()
+            // A left side that does count on it.
+            pair.rewrite {
+                pair.isFromLeft($0) && $0.isRequest(.createChildSA)
+            } change: { payloads in
+                let spi = NotifyPayload(
+                    protocolID: .none, spi: [], type: NotifyType(rawValue: 51202), data: [0xc1, 2, 3, 4])
+                let key = KeyExchangePayload(
+                    method: KeyExchangeMethod.curve25519.rawValue, data: [9] + [UInt8](repeating: 0, count: 31))
+                return [payloads[0], .notify(spi), .nonce([UInt8](repeating: 1, count: 32)), .keyExchange(key)]
+            }
+            await pair.rekeyChild("left")
+            _ = await pair.world.run(atMost: .seconds(2)) { !(pair.rekeys().last?.answer.isEmpty ?? true) }
+            let answer = try #require(pair.rekeys().last?.answer)
+            #expect(answer.contains(NotifyType(rawValue: 51202)) == (number == 0), "\(methods)")
+            #expect(answer.contains(NotifyType.noProposalChosen) == (number != 0), "\(methods)")
+        }
     }
 }

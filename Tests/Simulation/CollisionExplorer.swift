@@ -16,6 +16,15 @@ public struct CollisionExplorer {
         var removesChild: Bool { self == .deleteChild || self == .deleteIKE }
     }
 
+    /// Which form rekeys have that change nothing.
+    public enum Form: Sendable {
+        case regular
+        /// Both sides can do draft-ietf-ipsecme-ikev2-sa-ts-payloads-opt.
+        case optimized
+        /// Left asks in that form first, is refused, and goes on in the regular form.
+        case refused
+    }
+
     /// Something that went wrong, with all that is needed to see it again.
     public struct Failure: Sendable {
         public let choices: [Int]
@@ -28,6 +37,7 @@ public struct CollisionExplorer {
     public let left: [Act]
     public let right: [Act]
     public let seed: UInt64
+    public let form: Form
     /// How many datagrams are lost at most.
     public let losses: Int
     public private(set) var runs = 0
@@ -37,7 +47,8 @@ public struct CollisionExplorer {
     public private(set) var isComplete = false
     private var choices: [Int] = []
 
-    public init(left: [Act], right: [Act], seed: UInt64, losses: Int = 0) {
+    public init(left: [Act], right: [Act], seed: UInt64, losses: Int = 0, form: Form = .regular) {
+        self.form = form
         self.left = left
         self.right = right
         self.seed = seed
@@ -96,7 +107,9 @@ public struct CollisionExplorer {
     private func run(_ prefix: [Int], random: SeededGenerator?, isTraced: Bool) async -> Run {
         var random = random
         var run = Run()
+        let form = form
         let change: (inout ConnectionConfiguration) -> Void = { connection in
+            connection.optimizedRekey = form != .regular
             var extra = connection.children[0]
             extra.name = "extra"
             extra.policyID = 2
@@ -115,10 +128,16 @@ public struct CollisionExplorer {
             prepare: {
                 $0.isRehearsing = true
                 $0.audits = true
-            }, left: change, right: change, endpoint: { $0.exportsKeys = isTraced })
+            }, left: change, right: change, endpoint: { $0.exportsKeys = isTraced || form == .refused })
         let world = pair.world
         _ = await world.run(atMost: .seconds(5)) { pair.isUp }
         await world.run(for: .seconds(1))
+        if form != .regular {
+            // The first rekey of a child made in IKE_AUTH is a regular one.
+            await perform(.rekeyChild, "left", pair)
+            await world.run(for: .seconds(6))
+        }
+        if form == .refused { pair.spoilOptimizedRekeysOfLeft() }
         let begun = world.sent.count
         world.delivers = false
         var (left, right, losses) = (left[...], right[...], losses)
@@ -208,6 +227,33 @@ public struct CollisionExplorer {
 }
 
 extension Pair {
+    /// Changes left's requests for optimized rekeys so that they are refused.
+    fileprivate func spoilOptimizedRekeysOfLeft() {
+        let (wiretap, address) = (wiretap, left.address)
+        let type = CodePoints().notify(.optimizedRekey)
+        world.tap = { datagram in
+            guard datagram.local.address == address, let payloads = wiretap.payloads(of: datagram.octets) else {
+                return [datagram]
+            }
+            var reader = OctetReader(datagram.octets)
+            var isChanged = false
+            let changed = payloads.map { payload -> Payload in
+                guard case .notify(var notify) = payload, notify.type == type else { return payload }
+                isChanged = true
+                notify.data.append(0)
+                return .notify(notify)
+            }
+            guard isChanged, let header = try? IKEHeader(parsing: &reader), !header.flags.contains(.response),
+                let octets = wiretap.seal(header, changed, iv: 1 << 40 + UInt64(header.messageID))
+            else { return [datagram] }
+            return [
+                IKEDatagram(
+                    octets: octets, local: datagram.local, remote: datagram.remote,
+                    nonESPMarker: datagram.nonESPMarker)
+            ]
+        }
+    }
+
     /// A message in a few words, as far as keys are exported.
     public func words(for datagram: IKEDatagram) -> String {
         var reader = OctetReader(datagram.octets)

@@ -86,7 +86,10 @@ public struct RandomRun {
         let childLifetime = draw(20...60), ikeLifetime = draw(60...180)
         let startsAtBoot = Bool.random(using: &random)
         let moves = blows.contains(.moving)
+        // Not drawn, so that other seeds make what they have always made.
+        let isOptimized = seed % 3 == 0
         return { connection in
+            connection.optimizedRekey = isOptimized
             if startsAtBoot, !connection.remoteAddresses.isEmpty { connection.start = .boot }
             if moves {
                 connection.localAddresses = []

@@ -4,11 +4,13 @@ import Testing
 @Suite("All orders of crossing exchanges")
 struct CollisionExplorerTests {
     private func explore(
-        _ sets: [(left: [CollisionExplorer.Act], right: [CollisionExplorer.Act])], losses: Int, orders: Int
+        _ sets: [(left: [CollisionExplorer.Act], right: [CollisionExplorer.Act])], losses: Int, orders: Int,
+        form: CollisionExplorer.Form = .regular
     ) async {
         var runs = 0
         for (number, set) in sets.enumerated() {
-            var explorer = CollisionExplorer(left: set.left, right: set.right, seed: UInt64(number + 1), losses: losses)
+            var explorer = CollisionExplorer(
+                left: set.left, right: set.right, seed: UInt64(number + 1), losses: losses, form: form)
             await explorer.explore(atMost: orders)
             runs += explorer.runs
             for failure in explorer.failures.prefix(1) {
@@ -27,6 +29,25 @@ struct CollisionExplorerTests {
     @Test("Two exchanges that cross leave both sides in agreement, in whatever order their messages arrive")
     func two() async {
         await explore(CollisionExplorer.sets(upTo: 2), losses: 0, orders: 200)
+    }
+
+    /// Sets in which something is rekeyed.
+    private static let rekeys = CollisionExplorer.sets(upTo: 2).filter { set in
+        (set.left + set.right).contains { $0 == .rekeyChild || $0 == .rekeyIKE }
+    }
+
+    @Test(
+        "Optimized rekeys that cross what else there is leave both sides in agreement, in whatever order messages arrive"
+    )
+    func optimized() async {
+        await explore(Self.rekeys, losses: 0, orders: 100, form: .optimized)
+        await explore(Self.rekeys, losses: 1, orders: 40, form: .optimized)
+    }
+
+    @Test("Optimized rekeys of one side that cross the other's, refused and then regular, leave both in agreement")
+    func optimizedAndRegular() async {
+        await explore(Self.rekeys, losses: 0, orders: 60, form: .refused)
+        await explore(Self.rekeys, losses: 1, orders: 30, form: .refused)
     }
 
     @Test("Two exchanges that cross leave both sides in agreement, whichever message is lost")

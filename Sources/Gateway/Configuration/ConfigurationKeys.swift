@@ -51,6 +51,7 @@ enum ConnectionKey: String, ConfigurationKey {
     case ppkExchange = "ppk-exchange"
     case ppkInRekeys = "ppk-in-rekeys"
     case children, childless, resumption, mobike
+    case optimizedRekey = "optimized-rekey"
     case returnRoutability = "return-routability"
     case redirect
     case followRedirect = "follow-redirect"

@@ -12,6 +12,7 @@ struct ConnectionOptions {
     private let ppkRequired: Bool?
     private let ppkExchange: PPKExchange?
     private let resumption: Bool?
+    private let optimizedRekey: Bool?
     private let revocation: RevocationPolicy?
     private let mobility: Bool?
     private let returnRoutability: Bool?
@@ -53,6 +54,7 @@ struct ConnectionOptions {
         }
         start = settings[.start]?.word(StartPolicy.self, what: "start")
         resumption = settings[.resumption]?.bool()
+        optimizedRekey = settings[.optimizedRekey]?.bool()
         revocation = settings[.revocation]?.word(RevocationPolicy.self, what: "revocation")
         mobility = settings[.mobike]?.bool()
         returnRoutability = settings[.returnRoutability]?.bool()
@@ -134,6 +136,7 @@ struct ConnectionOptions {
         if let ppkExchange { connection.ppkExchange = ppkExchange }
         if let start { connection.start = start }
         if let resumption { connection.resumption = resumption }
+        if let optimizedRekey { connection.optimizedRekey = optimizedRekey }
         if let revocation { connection.revocation = revocation }
         if let mobility { connection.mobility = mobility }
         if let redirect { connection.redirect = redirect }

@@ -64,6 +64,8 @@ public struct IKESAReport: Codable, Hashable, Sendable {
     public var suite: String
     public var isBehindNAT: Bool
     public var isPeerBehindNAT: Bool
+    /// Whether both sides can do optimized rekeys (draft-ietf-ipsecme-ikev2-sa-ts-payloads-opt).
+    public var optimizedRekey: Bool?
     /// Seconds since it was established, and until it is rekeyed.
     public var age: Int
     public var rekeyIn: Int?

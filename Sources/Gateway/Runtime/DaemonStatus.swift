@@ -87,7 +87,8 @@ extension Daemon {
             responderSPI: hexadecimal(sa.isInitiator ? sa.remoteSPI : sa.localSPI), isInitiator: sa.isInitiator,
             local: sa.local, remote: sa.remote, localIdentity: sa.localIdentity, remoteIdentity: sa.remoteIdentity,
             suite: sa.suite.description, isBehindNAT: sa.isBehindNAT, isPeerBehindNAT: sa.isPeerBehindNAT,
-            age: seconds(now - sa.establishedAt), rekeyIn: sa.rekeyAt.map { max(0, seconds($0 - now)) },
+            optimizedRekey: sa.optimizedRekey ? true : nil, age: seconds(now - sa.establishedAt),
+            rekeyIn: sa.rekeyAt.map { max(0, seconds($0 - now)) },
             instance: sa.instance.map { InstanceName(connection, $0).description },
             assignedToUs: sa.assignedToUs.map(report), assignedToPeer: sa.assignedToPeer.map(report))
     }

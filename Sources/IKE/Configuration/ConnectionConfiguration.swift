@@ -81,6 +81,9 @@ public struct ConnectionConfiguration: Sendable {
     public var virtualAddresses: [VirtualAddress] = []
     /// Whether tickets are asked for, given and used (RFC 5723).
     public var resumption = false
+    /// Whether rekeys that change nothing are asked for in few octets, if the peer can do that too
+    /// (draft-ietf-ipsecme-ikev2-sa-ts-payloads-opt).
+    public var optimizedRekey = false
     /// Whether addresses may change while the SA is up (RFC 4555).
     public var mobility = true
     /// Whether a peer that says it has moved must answer at its new address before packets are sent there (RFC 4555

@@ -29,7 +29,7 @@ extension Endpoint {
                 childSPIs.formUnion(established.undone)
                 switch established.unfinished?.subject {
                 case .child(_, _, let spi): childSPIs.insert(spi)
-                case .ike(_, _, let spi): ikeSPIs.insert(spi)
+                case .ike(_, let spi): ikeSPIs.insert(spi)
                 case nil: break
                 }
             case .initiating, .exchangingKeys, .resuming, .answering, .admitting, .closing, .closed: break

@@ -60,6 +60,8 @@ public struct IKESAStatus: Sendable {
     public var establishedAt: Instant
     public var rekeyAt: Instant?
     public var expiresAt: Instant?
+    /// Whether both sides can do optimized rekeys (draft-ietf-ipsecme-ikev2-sa-ts-payloads-opt).
+    public var optimizedRekey = false
     /// Which of the connection's peers it is, where the connection may have several: a number from 1 on that stays the same for
     /// as long as the peer is there.
     public var instance: Int?

@@ -15,6 +15,8 @@ struct ChildCreation {
     let configuration: ChildConfiguration
     /// Inbound SPI of the child that is to be replaced.
     let replaces: UInt32?
+    /// If it is to inherit all from that child.
+    let form: RekeyForm?
     let inboundSPI: UInt32
     let nonce: [UInt8]
     var method: KeyExchangeMethod?
@@ -28,7 +30,6 @@ struct ChildCreation {
 
 extension IKESA {
     func beginChildCreation(_ child: ChildConfiguration, replaces: UInt32?) {
-        let child = adapted(child)
         guard
             let spi = context.childSPIs.allocate(
                 beside: replaces ?? established?.children.first?.inboundSPI, using: &context.random)
@@ -46,10 +47,14 @@ extension IKESA {
             title:
                 "child SA \(child.name)\(replaces == nil ? "" : " (rekey)") as initiator, \(path.local) to \(path.remote)",
             at: context.now)
-        let previous = replaces.flatMap { established?.child(inboundSPI: $0)?.description.suite.keyExchange }
-        let method = previous ?? child.espProposals.lazy.flatMap(\.keyExchange).first
+        let old = replaces.flatMap { established?.child(inboundSPI: $0) }
+        let form = old.flatMap { otherForm(rekeying: .child($0), spi: spi.bigEndianOctets) }
+        let child = form == nil ? adapted(child) : child
+        var method = old?.terms.suite.keyExchange
+        if form == nil, method == nil { method = child.espProposals.lazy.flatMap(\.keyExchange).first }
         var creation = ChildCreation(
-            configuration: child, replaces: replaces, inboundSPI: spi, nonce: context.randomOctets(32), method: method,
+            configuration: child, replaces: replaces, form: form, inboundSPI: spi, nonce: context.randomOctets(32),
+            method: method,
             triedMethods: Set(method.map { [$0] } ?? []), phase: .awaitingAnswer(nil))
         if let replaces { setChildState(replaces, .rekeying) }
         if let method {
@@ -79,10 +84,14 @@ extension IKESA {
                 .notify(
                     NotifyPayload(protocolID: .esp, spi: replaces.bigEndianOctets, type: .rekeySA, data: [])))
         }
-        var offer = childOffer(creation.configuration, spi: creation.inboundSPI, withKeyExchange: true)
-        offer.insert(.nonce(creation.nonce), at: 1)
+        var offer =
+            creation.form?.payloads
+            ?? childOffer(creation.configuration, spi: creation.inboundSPI, withKeyExchange: true)
+        offer.insert(.nonce(creation.nonce), at: min(1, offer.count))
         if let key {
-            offer.insert(.keyExchange(KeyExchangePayload(method: key.method.rawValue, data: key.publicValue)), at: 2)
+            offer.insert(
+                .keyExchange(KeyExchangePayload(method: key.method.rawValue, data: key.publicValue)),
+                at: min(2, offer.count))
         }
         request(.createChildSA, payloads + offer)
     }
@@ -158,8 +167,10 @@ extension IKESA {
     func handleChildCreationResponse(_ message: Authenticated, _ creation: ChildCreation) {
         guard case .awaitingAnswer(let key) = creation.phase else { return }
         let payloads = message.payloads
+        let form = ownerOfForm(payloads)
+        let isAnswered = payloads.securityAssociation != nil || form != nil
         if let error = payloads.errorNotification {
-            guard payloads.securityAssociation != nil else { return childCreationRefused(creation, error) }
+            guard isAnswered else { return childCreationRefused(creation, error) }
             // Whatever else the answer says, an error means that the request has failed (RFC 7296 section 3.10.1).
             return undoChildCreation(
                 creation,
@@ -168,7 +179,7 @@ extension IKESA {
                     at: [creation.configuration.origin]))
         }
         do throws(Refusal) {
-            let terms = try readChildAnswer(payloads, creation.configuration, withKeyExchange: true)
+            let terms = try readAnswer(payloads, creation, form)
             guard let nonce = payloads.nonce else {
                 throw Refusal(.protocolViolation, "the peer's CREATE_CHILD_SA response lacks a nonce")
             }
@@ -188,12 +199,24 @@ extension IKESA {
                 link: payloads.notification(.additionalKeyExchange)?.data)
             _ = withEstablished { $0.outgoing = .child(next) }
         } catch {
-            if payloads.securityAssociation != nil {
+            if isAnswered || creation.form != nil {
                 undoChildCreation(creation, error)
             } else {
                 failChildCreation(creation, error)
             }
         }
+    }
+
+    private func readAnswer(
+        _ payloads: [Payload], _ creation: ChildCreation, _ owner: (any IKEExtension.Type)?
+    ) throws(Refusal) -> ChildTerms {
+        guard let form = creation.form, case .child(let old) = form.old else {
+            guard owner == nil else {
+                throw Refusal(.protocolViolation, "the peer answered in a form of a rekey that was not asked for")
+            }
+            return try readChildAnswer(payloads, creation.configuration, withKeyExchange: true)
+        }
+        return try form.owner.terms(fromRekey: payloads, of: old, isRequest: false, of: self)
     }
 
     /// The peer has the child and we cannot take it on: it must go there too (RFC 7296 section 2.21.3).
@@ -207,6 +230,20 @@ extension IKESA {
 
     private func childCreationRefused(_ creation: ChildCreation, _ error: NotifyPayload) {
         let child = creation.configuration
+        if let form = creation.form, error.type != .temporaryFailure, error.type != .childSANotFound {
+            guard form.owner.rekeyFailed(of: form.old, answer: error.type, of: self), let old = creation.replaces else {
+                return failChildCreation(creation, peerRefusedChild(error.type, child))
+            }
+            endOutgoing()
+            context.childSPIs.release(creation.inboundSPI)
+            finishNarrative(
+                Refusal(
+                    .noProposal, by: .peer,
+                    "the peer answered \(error.type) to a rekey of child \(child.name) that changes nothing: the regular form follows",
+                    at: [child.origin]))
+            retryRekey(ofChild: old, after: .zero)
+            return runNextTask()
+        }
         switch error.type {
         case .invalidKEPayload:
             let number = error.data.count == 2 ? UInt16(error.data[0]) << 8 | UInt16(error.data[1]) : 0
@@ -244,6 +281,7 @@ extension IKESA {
         endOutgoing()
         if !keepsSPI { context.childSPIs.release(creation.inboundSPI) }
         finishNarrative(refusal)
+        if let form = creation.form, !isTemporary { _ = form.owner.rekeyFailed(of: form.old, answer: nil, of: self) }
         if let old = creation.replaces {
             let next = retryRekey(ofChild: old, after: .seconds(isTemporary ? 4 : 30))
             if !isTemporary {
@@ -301,8 +339,8 @@ extension IKESA {
             return
         }
         var child = makeChild(
-            creation.configuration, terms, inboundSPI: creation.inboundSPI, inbound: childKeys.fromResponder,
-            outbound: childKeys.fromInitiator)
+            creation.configuration, terms, by: .createChildSA, inboundSPI: creation.inboundSPI,
+            inbound: childKeys.fromResponder, outbound: childKeys.fromInitiator)
         child.replaces = creation.replaces
         add(child)
         endOutgoing()

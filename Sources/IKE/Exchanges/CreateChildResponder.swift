@@ -14,7 +14,11 @@ extension IKESA {
     func handleCreateChildSARequest(_ message: Authenticated) {
         guard let established else { return }
         let payloads = message.payloads
-        let isIKERekey = payloads.securityAssociation?.proposals.contains { $0.protocolID == .ike } ?? false
+        let owner = ownerOfForm(payloads)
+        let isIKERekey =
+            owner == nil
+            ? payloads.securityAssociation?.proposals.contains { $0.protocolID == .ike } ?? false
+            : payloads.notification(.rekeySA) == nil
         narrative = Narrative(
             isIKERekey ? .rekey : .child,
             title: "\(isIKERekey ? "IKE SA rekey" : "child SA") as responder, \(path.remote) to \(path.local)",
@@ -25,9 +29,9 @@ extension IKESA {
             return
         }
         if isIKERekey {
-            handleIKERekeyRequest(message)
+            handleIKERekeyRequest(message, owner)
         } else {
-            handleChildRequest(message, established)
+            handleChildRequest(message, established, owner)
         }
     }
 
@@ -45,11 +49,16 @@ extension IKESA {
         }
     }
 
-    private func handleChildRequest(_ message: Authenticated, _ established: Established) {
+    /// - Parameter owner: whose form the request has; `nil` for the regular one.
+    private func handleChildRequest(
+        _ message: Authenticated, _ established: Established, _ owner: (any IKEExtension.Type)?
+    ) {
         let payloads = message.payloads
         do throws(Refusal) {
             guard let initiatorNonce = payloads.nonce else {
-                throw Refusal(.protocolViolation, "the CREATE_CHILD_SA request lacks a nonce", notify: .invalidSyntax)
+                throw Refusal(
+                    .protocolViolation, "the CREATE_CHILD_SA request lacks a nonce",
+                    notify: owner == nil ? .invalidSyntax : .noProposalChosen)
             }
             var old: ChildSA?
             if let rekey = payloads.notification(.rekeySA) {
@@ -88,8 +97,16 @@ extension IKESA {
                     .refusedByPeer, "the peer has \(established.children.count) child SAs already",
                     notify: .noAdditionalSAs)
             }
-            let agreed = try selectChild(
-                payloads, withKeyExchange: true, preferring: payloads.keyExchange?.method, only: old?.configuration)
+            let agreed: SelectedChild
+            if let owner, let old {
+                agreed = SelectedChild(
+                    configuration: old.configuration, proposalNumber: 0,
+                    terms: try owner.terms(fromRekey: payloads, of: old, isRequest: true, of: self),
+                    form: RekeyForm(owner: owner, old: .child(old)))
+            } else {
+                agreed = try selectChild(
+                    payloads, withKeyExchange: true, preferring: payloads.keyExchange?.method, only: old?.configuration)
+            }
             guard let method = agreed.suite.keyExchange else {
                 finishChildAnswer(agreed, replaces: old?.inboundSPI, nil, publicValue: nil, initiatorNonce)
                 return
@@ -171,9 +188,11 @@ extension IKESA {
         }
         let nonce = context.randomOctets(32)
         var payloads = childAcceptance(agreed, spi: spi)
-        payloads.insert(.nonce(nonce), at: 1)
+        payloads.insert(.nonce(nonce), at: min(1, payloads.count))
         if let publicValue, let method = agreed.suite.keyExchange {
-            payloads.insert(.keyExchange(KeyExchangePayload(method: method.rawValue, data: publicValue)), at: 2)
+            payloads.insert(
+                .keyExchange(KeyExchangePayload(method: method.rawValue, data: publicValue)),
+                at: min(2, payloads.count))
         }
         let methods = agreed.suite.additional.methods
         if let secret, !methods.isEmpty {
@@ -218,8 +237,8 @@ extension IKESA {
             return
         }
         var child = makeChild(
-            agreed.configuration, agreed.terms, inboundSPI: spi, inbound: childKeys.fromInitiator,
-            outbound: childKeys.fromResponder)
+            agreed.configuration, agreed.terms, by: .createChildSA, inboundSPI: spi,
+            inbound: childKeys.fromInitiator, outbound: childKeys.fromResponder)
         child.replaces = replaces
         add(child)
         answer(exchange, payloads)

@@ -404,7 +404,8 @@ extension IKESA {
             throw Refusal(.local, "cannot derive the child's keys: \(error.reason)")
         }
         let child = makeChild(
-            configuration, agreed, inboundSPI: spi, inbound: childKeys.fromResponder, outbound: childKeys.fromInitiator)
+            configuration, agreed, by: .ikeAuth, inboundSPI: spi, inbound: childKeys.fromResponder,
+            outbound: childKeys.fromInitiator)
         add(child)
         activateOutbound(child.inboundSPI)
     }

@@ -21,7 +21,7 @@ extension IKESA {
     /// The initiator's IKE_AUTH request.
     func admit(_ message: Authenticated, _ initial: ResponderInit) {
         guard case .awaitingAuth = initial.phase, var keys else { return }
-        guard initial.additionalCount == initial.suite.additional.methods.count else {
+        guard initial.additionalCount == initial.awaitedMethods.count else {
             return endForInvalidSyntax(.ikeAuth, "the peer sent IKE_AUTH before all key exchanges had taken place")
         }
         let payloads = message.payloads
@@ -262,7 +262,7 @@ extension IKESA {
                 suite: agreed.suite, sharedSecret: nil, initiatorNonce: admitting.initial.initiatorNonce,
                 responderNonce: admitting.initial.responderNonce)
             let child = makeChild(
-                agreed.configuration, agreed.terms, inboundSPI: spi, inbound: childKeys.fromInitiator,
+                agreed.configuration, agreed.terms, by: .ikeAuth, inboundSPI: spi, inbound: childKeys.fromInitiator,
                 outbound: childKeys.fromResponder)
             return (child, childAcceptance(agreed, spi: spi))
         } catch {

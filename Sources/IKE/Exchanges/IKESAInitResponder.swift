@@ -31,6 +31,9 @@ struct ResponderInit {
     var furtherCount = 0
     /// The SA goes on from this session, so that its peer proves itself by that.
     var session: SessionResumption.Session?
+
+    /// The additional key exchanges that come before IKE_AUTH: none where a session is gone on with (RFC 5723).
+    var awaitedMethods: [KeyExchangeMethod] { session == nil ? suite.additional.methods : [] }
 }
 
 extension IKESA {

@@ -14,6 +14,8 @@ struct IKERekey {
 
     let newSPI: UInt64
     let nonce: [UInt8]
+    /// If the new SA is to inherit all from this one.
+    let form: RekeyForm?
     var triedMethods: Set<KeyExchangeMethod>
     var phase: Phase
 }
@@ -21,9 +23,18 @@ struct IKERekey {
 /// The peer's request to replace the IKE SA, whose answer waits for the key exchange.
 struct IKERekeyAnswer {
     let job: Job.ID
-    let choice: ProposalSelection.Choice<IKESuite>
+    let choice: IKERekeyChoice
     let initiatorNonce: [UInt8]
+}
+
+/// What a responder chose for the new IKE SA.
+struct IKERekeyChoice {
+    let suite: IKESuite
+    /// Of the proposal that was chosen.
+    let number: UInt8
     let initiatorSPI: UInt64
+    /// If all is inherited from the old one.
+    var form: RekeyForm?
 }
 
 extension IKESA {
@@ -34,9 +45,11 @@ extension IKESA {
         narrative = Narrative(
             .rekey, title: "IKE SA rekey as initiator, \(path.local) to \(path.remote)", at: context.now)
         let job = context.start(.makeKey(method, seeds: context.seeds(for: method)), for: localSPI)
+        let newSPI = context.ikeSPIs.allocate(using: &context.random)
         let rekey = IKERekey(
-            newSPI: context.ikeSPIs.allocate(using: &context.random), nonce: context.randomOctets(32),
-            triedMethods: [method], phase: .makingKey(job))
+            newSPI: newSPI, nonce: context.randomOctets(32),
+            form: otherForm(rekeying: .ike, spi: newSPI.bigEndianOctets), triedMethods: [method],
+            phase: .makingKey(job))
         _ = withEstablished { $0.outgoing = .rekeyIKE(rekey) }
     }
 
@@ -66,10 +79,11 @@ extension IKESA {
             $0.element.payload(
                 number: UInt8(truncatingIfNeeded: $0.offset + 1), spi: rekey.newSPI.bigEndianOctets)
         }
+        let offer = rekey.form?.payloads ?? [.securityAssociation(SecurityAssociationPayload(proposals: proposals))]
         request(
             .createChildSA,
-            [
-                .securityAssociation(SecurityAssociationPayload(proposals: proposals)), .nonce(rekey.nonce),
+            offer + [
+                .nonce(rekey.nonce),
                 .keyExchange(KeyExchangePayload(method: key.method.rawValue, data: key.publicValue)),
             ])
     }
@@ -78,32 +92,70 @@ extension IKESA {
         guard case .awaitingAnswer(let key) = rekey.phase, let connection else { return }
         let payloads = message.payloads
         do throws(Refusal) {
-            if payloads.securityAssociation == nil, let error = payloads.errorNotification {
-                if error.type == .invalidKEPayload, retryIKERekey(rekey, error) { return }
+            let owner = ownerOfForm(payloads)
+            if payloads.securityAssociation == nil, owner == nil, let error = payloads.errorNotification {
+                if askRegularly(rekey, error.type) { return }
+                if rekey.form == nil, error.type == .invalidKEPayload, retryIKERekey(rekey, error) { return }
                 throw Refusal(
                     .refusedByPeer, by: .peer, "the peer answered \(error.type) to the rekey of the IKE SA",
                     at: [connection.origin(of: "ike")], notify: error.type)
             }
-            guard let association = payloads.securityAssociation, let nonce = payloads.nonce,
-                let exchange = payloads.keyExchange
-            else { throw Refusal(.protocolViolation, "the peer's rekey response lacks SA, nonce or KE") }
-            let choice = try ProposalSelection.acceptedIKE(association.proposals, offered: connection.ikeProposals)
-            guard choice.suite.keyExchange == key.method, exchange.method == key.method.rawValue,
-                let spi = Self.ikeSPI(choice.spi)
-            else {
-                throw Refusal(
-                    .protocolViolation,
-                    "the peer's rekey response does not fit our \(key.method.name) key, or has no SPI")
+            guard let nonce = payloads.nonce, let exchange = payloads.keyExchange else {
+                throw Refusal(.protocolViolation, "the peer's rekey response lacks nonce or KE")
             }
-            tell(.chosen, "by the peer: \(choice.suite)", origin: choice.origin)
+            let (suite, spi) = try readIKERekeyAnswer(payloads, rekey, owner, connection)
+            guard suite.keyExchange == key.method, exchange.method == key.method.rawValue else {
+                throw Refusal(
+                    .protocolViolation, "the peer's rekey response does not fit our \(key.method.name) key")
+            }
             var next = rekey
             next.phase = .agreeing(
-                context.start(.agree(key, peerPublicValue: exchange.data), for: localSPI), choice.suite,
+                context.start(.agree(key, peerPublicValue: exchange.data), for: localSPI), suite,
                 responderNonce: nonce, responderSPI: spi, link: payloads.notification(.additionalKeyExchange)?.data)
             _ = withEstablished { $0.outgoing = .rekeyIKE(next) }
         } catch {
             failIKERekey(rekey, error)
         }
+    }
+
+    /// Algorithms and SPI of the new SA, from the peer's answer.
+    private func readIKERekeyAnswer(
+        _ payloads: [Payload], _ rekey: IKERekey, _ owner: (any IKEExtension.Type)?,
+        _ connection: ConnectionConfiguration
+    ) throws(Refusal) -> (IKESuite, UInt64) {
+        if let form = rekey.form, let suite = keys?.suite {
+            return (suite, try form.owner.spi(fromIKERekey: payloads, isRequest: false, of: self))
+        }
+        guard owner == nil else {
+            throw Refusal(.protocolViolation, "the peer answered in a form of a rekey that was not asked for")
+        }
+        guard let association = payloads.securityAssociation else {
+            throw Refusal(.protocolViolation, "the peer's rekey response lacks SA")
+        }
+        let choice = try ProposalSelection.acceptedIKE(association.proposals, offered: connection.ikeProposals)
+        guard let spi = Self.ikeSPI(choice.spi) else {
+            throw Refusal(.protocolViolation, "the peer's rekey response has no SPI")
+        }
+        tell(.chosen, "by the peer: \(choice.suite)", origin: choice.origin)
+        return (choice.suite, spi)
+    }
+
+    /// The peer has refused a rekey in another form than the regular one.
+    ///
+    /// - Returns: whether it is asked for in the regular form now.
+    private func askRegularly(_ rekey: IKERekey, _ answer: NotifyType) -> Bool {
+        guard let form = rekey.form, answer != .temporaryFailure, established?.peerReplacement == nil,
+            form.owner.rekeyFailed(of: form.old, answer: answer, of: self)
+        else { return false }
+        endOutgoing()
+        context.ikeSPIs.release(rekey.newSPI)
+        finishNarrative(
+            Refusal(
+                .noProposal, by: .peer,
+                "the peer answered \(answer) to a rekey of the IKE SA that changes nothing: the regular form follows",
+                at: connection.map { [$0.origin] } ?? []))
+        hasten(.rekeyIKE)
+        return true
     }
 
     /// Goes on with the additional key exchanges, or makes the SA if there are none.
@@ -176,6 +228,9 @@ extension IKESA {
         endOutgoing()
         context.ikeSPIs.release(rekey.newSPI)
         finishNarrative(refusal)
+        if let form = rekey.form, refusal.notify != .temporaryFailure {
+            _ = form.owner.rekeyFailed(of: form.old, answer: nil, of: self)
+        }
         if let peer = established?.peerReplacement {
             // The peer's own rekey, which crossed ours, is the one that holds.
             handOver(to: peer.sa)
@@ -237,9 +292,11 @@ extension IKESA {
 
     // MARK: Responder
 
-    func handleIKERekeyRequest(_ message: Authenticated) {
+    /// - Parameter owner: whose form the request has; `nil` for the regular one.
+    func handleIKERekeyRequest(_ message: Authenticated, _ owner: (any IKEExtension.Type)?) {
         guard let connection else { return }
         let payloads = message.payloads
+        if let owner { return handleIKERekeyRequest(payloads, ofForm: owner) }
         guard let association = payloads.securityAssociation, let nonce = payloads.nonce,
             let exchange = payloads.keyExchange
         else {
@@ -266,11 +323,34 @@ extension IKESA {
             return
         }
         tell(.chosen, "\(choice.suite)", origin: choice.origin)
+        beginIKERekeyAnswer(
+            IKERekeyChoice(suite: choice.suite, number: choice.number, initiatorSPI: initiatorSPI), nonce, exchange)
+    }
+
+    private func handleIKERekeyRequest(_ payloads: [Payload], ofForm owner: any IKEExtension.Type) {
+        do throws(Refusal) {
+            guard let suite = keys?.suite, let nonce = payloads.nonce, let exchange = payloads.keyExchange else {
+                throw Refusal(
+                    .protocolViolation, "the peer's request to rekey the IKE SA lacks nonce or KE",
+                    notify: .noProposalChosen)
+            }
+            let spi = try owner.spi(fromIKERekey: payloads, isRequest: true, of: self)
+            beginIKERekeyAnswer(
+                IKERekeyChoice(
+                    suite: suite, number: 0, initiatorSPI: spi, form: RekeyForm(owner: owner, old: .ike)),
+                nonce, exchange)
+        } catch {
+            answer(.createChildSA, [.notify(NotifyPayload(type: error.notify ?? .noProposalChosen))])
+            finishNarrative(error)
+        }
+    }
+
+    private func beginIKERekeyAnswer(_ choice: IKERekeyChoice, _ nonce: [UInt8], _ exchange: KeyExchangePayload) {
+        let method = choice.suite.keyExchange
         let job = context.start(
             .makeKeyAndAgree(method, seeds: context.seeds(for: method), peerPublicValue: exchange.data), for: localSPI)
         _ = withEstablished {
-            $0.incoming = .rekeyIKE(
-                IKERekeyAnswer(job: job, choice: choice, initiatorNonce: nonce, initiatorSPI: initiatorSPI))
+            $0.incoming = .rekeyIKE(IKERekeyAnswer(job: job, choice: choice, initiatorNonce: nonce))
         }
     }
 
@@ -306,24 +386,27 @@ extension IKESA {
         let nonce = context.randomOctets(32)
         let suite = pending.choice.suite
         let newSPI = context.ikeSPIs.allocate(using: &context.random)
-        var payloads: [Payload] = [
-            .securityAssociation(
-                SecurityAssociationPayload(proposals: [
-                    suite.payload(number: pending.choice.number, spi: newSPI.bigEndianOctets)
-                ])),
+        let form = pending.choice.form
+        var payloads =
+            form?.owner.payloads(acceptingRekeyOf: .ike, spi: newSPI.bigEndianOctets, of: self)
+            ?? [
+                .securityAssociation(
+                    SecurityAssociationPayload(proposals: [
+                        suite.payload(number: pending.choice.number, spi: newSPI.bigEndianOctets)
+                    ]))
+            ]
+        payloads += [
             .nonce(nonce), .keyExchange(KeyExchangePayload(method: suite.keyExchange.rawValue, data: publicValue)),
         ]
         let methods = suite.additional.methods
         guard methods.isEmpty else {
-            let subject = UnfinishedAnswer.Subject.ike(
-                pending.choice, initiatorSPI: pending.initiatorSPI, newSPI: newSPI)
+            let subject = UnfinishedAnswer.Subject.ike(pending.choice, newSPI: newSPI)
             payloads.append(keepUnfinished(unfinished(subject, methods, secret: secret, pending.initiatorNonce, nonce)))
             answer(.createChildSA, payloads)
             return
         }
         finishIKERekeyAnswer(
-            pending.choice, initiatorSPI: pending.initiatorSPI, newSPI: newSPI, [secret], pending.initiatorNonce, nonce,
-            .createChildSA, payloads)
+            pending.choice, newSPI: newSPI, [secret], pending.initiatorNonce, nonce, .createChildSA, payloads)
     }
 
     /// Makes the new IKE SA and gives the answer that tells the peer so.
@@ -332,8 +415,8 @@ extension IKESA {
     ///   - exchange: the last one of those that make it.
     ///   - payloads: the answer.
     func finishIKERekeyAnswer(
-        _ choice: ProposalSelection.Choice<IKESuite>, initiatorSPI: UInt64, newSPI: UInt64, _ secrets: [SecretOctets],
-        _ initiatorNonce: [UInt8], _ nonce: [UInt8], _ exchange: ExchangeType, _ payloads: [Payload]
+        _ choice: IKERekeyChoice, newSPI: UInt64, _ secrets: [SecretOctets], _ initiatorNonce: [UInt8],
+        _ nonce: [UInt8], _ exchange: ExchangeType, _ payloads: [Payload]
     ) {
         guard let keys, let secret = secrets.first, let established else { return }
         if established.isReplaced {
@@ -346,10 +429,10 @@ extension IKESA {
         let new: IKESA
         do {
             new = try replacement(
-                isInitiator: false, localSPI: newSPI, remoteSPI: initiatorSPI,
+                isInitiator: false, localSPI: newSPI, remoteSPI: choice.initiatorSPI,
                 keys: keys.rekeyed(
                     suite: choice.suite, sharedSecret: secret, additional: Array(secrets.dropFirst()),
-                    initiatorNonce: initiatorNonce, responderNonce: nonce, initiatorSPI: initiatorSPI,
+                    initiatorNonce: initiatorNonce, responderNonce: nonce, initiatorSPI: choice.initiatorSPI,
                     responderSPI: newSPI))
         } catch {
             context.ikeSPIs.release(newSPI)

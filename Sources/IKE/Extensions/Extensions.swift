@@ -18,6 +18,7 @@ enum Extensions {
         StapledStatus.self,
         ConfigurationPayloads.self,
         DistinctPeers.self,
+        OptimizedRekey.self,
         ClientPuzzles.self,
         Mobility.self,
         Redirection.self,
@@ -121,6 +122,21 @@ extension IKESA {
 
     func extensionPayloads(accepting child: SelectedChild) -> [Payload] {
         Extensions.all.flatMap { $0.payloads(accepting: child, of: self) }
+    }
+
+    /// The form that a rekey of ours has in place of the regular one.
+    func otherForm(rekeying old: RekeyedSA, spi: [UInt8]) -> RekeyForm? {
+        for owner in Extensions.all {
+            if let payloads = owner.payloads(rekeying: old, spi: spi, of: self), !payloads.isEmpty {
+                return RekeyForm(owner: owner, old: old, payloads: payloads)
+            }
+        }
+        return nil
+    }
+
+    /// Whose form a CREATE_CHILD_SA message has; `nil` for the regular one.
+    func ownerOfForm(_ payloads: [Payload]) -> (any IKEExtension.Type)? {
+        Extensions.all.first { $0.isRekey(payloads, of: self) }
     }
 
     func extensionAnswers(to request: Authenticated) -> [Payload] {

@@ -85,6 +85,42 @@ protocol IKEExtension: SendableMetatype {
     /// A child is gone. It may have come from another IKE SA, by a rekey.
     static func removed(_ child: ChildSA, from sa: IKESA)
 
+    // MARK: Rekeys in another form
+
+    /// As an initiator: what asks for a rekey in place of SA, and of TSi and TSr for a child; `nil` for the regular form.
+    ///
+    /// The new SA then inherits all of the old one but keys and SPIs: a child what is in its ``ChildSA/terms`` and
+    /// ``ChildSA/configuration``. Payloads beside an offer are of no use, and are not asked for.
+    ///
+    /// - Parameter spi: ours of the new SA.
+    static func payloads(rekeying old: RekeyedSA, spi: [UInt8], of sa: IKESA) -> [Payload]?
+
+    /// Whether a CREATE_CHILD_SA message, a request or an answer, is a rekey in this form. Without REKEY_SA such a request is for the
+    /// IKE SA.
+    static func isRekey(_ payloads: [Payload], of sa: IKESA) -> Bool
+
+    /// Reads the peer's request for a rekey of a child in this form, or its answer to ours.
+    ///
+    /// - Throws: why it cannot be followed.
+    /// - Returns: what the new child has: the old one's, with the peer's new SPI.
+    static func terms(
+        fromRekey payloads: [Payload], of child: ChildSA, isRequest: Bool, of sa: IKESA
+    ) throws(Refusal) -> ChildTerms
+
+    /// The same for a rekey of the IKE SA, whose algorithms stay.
+    ///
+    /// - Returns: the peer's new SPI.
+    static func spi(fromIKERekey payloads: [Payload], isRequest: Bool, of sa: IKESA) throws(Refusal) -> UInt64
+
+    /// As a responder: what accepts a rekey in this form, in the same places.
+    static func payloads(acceptingRekeyOf old: RekeyedSA, spi: [UInt8], of sa: IKESA) -> [Payload]
+
+    /// As an initiator: a rekey in this form has come to nothing, and that for good.
+    ///
+    /// - Parameter answer: what the peer answered, if it was the peer.
+    /// - Returns: whether the regular form follows at once.
+    static func rekeyFailed(of old: RekeyedSA, answer: NotifyType?, of sa: IKESA) -> Bool
+
     // MARK: INFORMATIONAL exchanges
 
     /// Begins an exchange that the extension has asked for with ``Established/Task/notice(_:)``.
@@ -238,6 +274,16 @@ extension IKEExtension {
     static func payloads(accepting child: SelectedChild, of sa: IKESA) -> [Payload] { [] }
     static func added(_ child: ChildSA, to sa: IKESA) {}
     static func removed(_ child: ChildSA, from sa: IKESA) {}
+    static func payloads(rekeying old: RekeyedSA, spi: [UInt8], of sa: IKESA) -> [Payload]? { nil }
+    static func isRekey(_ payloads: [Payload], of sa: IKESA) -> Bool { false }
+    static func terms(
+        fromRekey payloads: [Payload], of child: ChildSA, isRequest: Bool, of sa: IKESA
+    ) throws(Refusal) -> ChildTerms { throw RekeyForm.unknown }
+    static func spi(fromIKERekey payloads: [Payload], isRequest: Bool, of sa: IKESA) throws(Refusal) -> UInt64 {
+        throw RekeyForm.unknown
+    }
+    static func payloads(acceptingRekeyOf old: RekeyedSA, spi: [UInt8], of sa: IKESA) -> [Payload] { [] }
+    static func rekeyFailed(of old: RekeyedSA, answer: NotifyType?, of sa: IKESA) -> Bool { false }
     static func begin(_ notice: ExtensionNotice, of sa: IKESA) -> [Payload]? { nil }
     static func finish(_ notice: ExtensionNotice, with answer: Authenticated, of sa: IKESA) {}
     static func answer(_ request: Authenticated, of sa: IKESA) -> [Payload] { [] }
@@ -293,6 +339,23 @@ struct IntermediateMessage {
     /// The nonces of IKE_SA_INIT.
     let initiatorNonce: [UInt8]
     let responderNonce: [UInt8]
+}
+
+/// What a rekey replaces.
+enum RekeyedSA {
+    case ike
+    case child(ChildSA)
+}
+
+/// The form of a rekey whose new SA inherits everything from the old one.
+struct RekeyForm {
+    let owner: any IKEExtension.Type
+    /// The old SA as it was when the rekey began.
+    let old: RekeyedSA
+    /// What stands in a request of ours in place of SA, TSi and TSr.
+    var payloads: [Payload] = []
+
+    static let unknown = Refusal(.noProposal, "nothing is known of this form of a rekey", notify: .noProposalChosen)
 }
 
 /// An INFORMATIONAL exchange of ours that an extension wants.

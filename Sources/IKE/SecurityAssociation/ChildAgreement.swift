@@ -24,6 +24,8 @@ struct SelectedChild {
     var configuration: ChildConfiguration
     var proposalNumber: UInt8
     var terms: ChildTerms
+    /// If all is inherited from the child that is replaced.
+    var form: RekeyForm?
     var suite: ChildSuite { terms.suite }
 }
 
@@ -215,9 +217,12 @@ extension IKESA {
             }
     }
 
-    /// SA, TSi and TSr of our answer to an offer.
+    /// SA, TSi and TSr of our answer to an offer, or what stands in their place.
     func childAcceptance(_ agreed: SelectedChild, spi: UInt32) -> [Payload] {
-        [
+        if let form = agreed.form {
+            return form.owner.payloads(acceptingRekeyOf: form.old, spi: spi.bigEndianOctets, of: self)
+        }
+        return [
             .securityAssociation(
                 SecurityAssociationPayload(proposals: [agreed.suite.payload(number: agreed.proposalNumber, spi: spi)])),
             .trafficSelectorsInitiator(TrafficSelectorPayload(agreed.terms.remoteSelectors)),
@@ -232,9 +237,10 @@ extension IKESA {
         return spi < 256 ? nil : spi
     }
 
+    /// - Parameter exchange: the one that makes it.
     func makeChild(
-        _ configuration: ChildConfiguration, _ terms: ChildTerms, inboundSPI: UInt32, inbound: DirectionKeys,
-        outbound: DirectionKeys
+        _ configuration: ChildConfiguration, _ terms: ChildTerms, by exchange: ExchangeType, inboundSPI: UInt32,
+        inbound: DirectionKeys, outbound: DirectionKeys
     ) -> ChildSA {
         // A rekey offers what there is, not what once asked for it.
         let configuration = configuration.triggered(by: nil)
@@ -249,7 +255,8 @@ extension IKESA {
             tfcPadding: terms.takesTFCPadding ? configuration.tfcPadding : nil,
             copiesDSCP: configuration.copiesDSCP, mode: terms.mode)
         return ChildSA(
-            configuration: configuration, description: description, establishedAt: context.now,
+            configuration: configuration, description: description, terms: terms, exchange: exchange,
+            establishedAt: context.now,
             rekeyAt: rekeyAfter.map { context.now + $0 },
             expiresAt: lifetime.rekeyAfter.map {
                 context.now + .nanoseconds(Int64($0.inSeconds * (1 + lifetime.overtime) * 1e9))

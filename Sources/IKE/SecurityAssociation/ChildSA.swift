@@ -1,3 +1,4 @@
+import IKEMessage
 import IPsecPolicy
 import Octets
 
@@ -22,6 +23,10 @@ struct ChildSA {
 
     var configuration: ChildConfiguration
     var description: ChildSADescription
+    /// What was agreed on, in whichever rekey before this pair: what a rekey that changes nothing passes on.
+    let terms: ChildTerms
+    /// The exchange that made it. In IKE_AUTH it is left open whether a rekey has a key exchange of its own.
+    let exchange: ExchangeType
     var establishedAt: Instant
     var rekeyAt: Instant?
     var expiresAt: Instant?

@@ -36,7 +36,7 @@ struct FollowUp {
 struct UnfinishedAnswer {
     enum Subject {
         case child(SelectedChild, replaces: UInt32?, inboundSPI: UInt32)
-        case ike(ProposalSelection.Choice<IKESuite>, initiatorSPI: UInt64, newSPI: UInt64)
+        case ike(IKERekeyChoice, newSPI: UInt64)
     }
 
     let subject: Subject
@@ -165,7 +165,7 @@ extension IKESA {
         _ = withEstablished { $0.unfinished = nil }
         switch unfinished.subject {
         case .child(_, _, let spi): context.childSPIs.release(spi)
-        case .ike(_, _, let spi): context.ikeSPIs.release(spi)
+        case .ike(_, let spi): context.ikeSPIs.release(spi)
         }
     }
 
@@ -217,10 +217,10 @@ extension IKESA {
             finishChildAnswer(
                 agreed, replaces: replaces, spi: spi, next.secrets, next.initiatorNonce, next.responderNonce,
                 .ikeFollowupKE, [payload])
-        case .ike(let choice, let initiatorSPI, let newSPI):
+        case .ike(let choice, let newSPI):
             finishIKERekeyAnswer(
-                choice, initiatorSPI: initiatorSPI, newSPI: newSPI, next.secrets, next.initiatorNonce,
-                next.responderNonce, .ikeFollowupKE, [payload])
+                choice, newSPI: newSPI, next.secrets, next.initiatorNonce, next.responderNonce, .ikeFollowupKE,
+                [payload])
         }
         runNextTask()
     }

@@ -55,14 +55,14 @@ struct InitiatorIntermediate {
 extension ResponderInit {
     fileprivate func message(isRequest: Bool) -> IntermediateMessage {
         IntermediateMessage(
-            isRequest: isRequest, isLast: additionalCount + 1 >= suite.additional.methods.count,
+            isRequest: isRequest, isLast: additionalCount + 1 >= awaitedMethods.count,
             initiatorNonce: initiatorNonce, responderNonce: responderNonce)
     }
 }
 
 extension IKESA {
     fileprivate var chosenAdditional: [KeyExchangeMethod] {
-        if case .answering(let initial) = state { initial.suite.additional.methods } else { [] }
+        if case .answering(let initial) = state { initial.awaitedMethods } else { [] }
     }
 
     // MARK: Initiator
@@ -143,7 +143,7 @@ extension IKESA {
 
     func handleIntermediateRequest(_ message: Authenticated, _ initial: ResponderInit) {
         guard case .awaitingAuth = initial.phase else { return }
-        let methods = initial.suite.additional.methods
+        let methods = initial.awaitedMethods
         guard initial.additionalCount < methods.count else { return handleFurtherRequest(message, initial) }
         let method = methods[initial.additionalCount]
         guard let exchange = message.payloads.keyExchange, exchange.method == method.rawValue,
@@ -210,7 +210,7 @@ extension IKESA {
 
     func completeIntermediateAnswer(_ job: Job.ID, _ result: JobResult, _ initial: ResponderInit) {
         guard case .agreeingFurther(job) = initial.phase else { return }
-        let method = initial.suite.additional.methods[initial.additionalCount]
+        let method = initial.awaitedMethods[initial.additionalCount]
         guard case .agreement(let publicValue, let secret) = result.value else {
             guard case .failure(let reason) = result.value else { return }
             let what = "key exchange \(method.name) failed: \(reason)"

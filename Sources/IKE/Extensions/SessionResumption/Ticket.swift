@@ -91,6 +91,11 @@ struct Ticket {
         writer.write(suite.prf.rawValue)
         writer.write(suite.integrity?.rawValue ?? 0)
         writer.write(suite.keyExchange.rawValue)
+        writer.write(UInt8(clamping: suite.additional.count))
+        for choice in suite.additional {
+            writer.write(UInt8(clamping: choice.number))
+            writer.write(choice.method?.rawValue ?? 0)
+        }
         for part in [Array(connection.utf8), skD.unprotected, credentialDigest] { Self.write(part, to: &writer) }
         for identity in [initiatorIdentity, responderIdentity] {
             writer.write(identity.type)
@@ -118,6 +123,13 @@ struct Ticket {
         let encryption = try reader.readUInt16("encryption"), keyLength = try reader.readUInt16("key length")
         let prf = try reader.readUInt16("PRF"), integrity = try reader.readUInt16("integrity")
         let keyExchange = try reader.readUInt16("key exchange")
+        var additional: [AdditionalChoice] = []
+        for _ in 0..<(try reader.readUInt8("number of additional key exchanges")) {
+            let number = Int(try reader.readUInt8("additional key exchange"))
+            additional.append(
+                AdditionalChoice(
+                    number: number, method: KeyExchangeMethod(rawValue: try reader.readUInt16("its method"))))
+        }
         let name = try Self.read(&reader, "connection")
         skD = SecretOctets(try Self.read(&reader, "SK_d"))
         credentialDigest = try Self.read(&reader, "credential digest")
@@ -135,7 +147,8 @@ struct Ticket {
         self.initiatorIdentity = initiatorIdentity
         self.responderIdentity = responderIdentity
         suite = IKESuite(
-            encryption: cipher, integrity: IntegrityAlgorithm(rawValue: integrity), prf: prf, keyExchange: method)
+            encryption: cipher, integrity: IntegrityAlgorithm(rawValue: integrity), prf: prf, keyExchange: method,
+            additional: additional)
     }
 }
 
