@@ -14,6 +14,7 @@ package struct CygnetStatus: Decodable, Sendable {
         package let responderSPI: String
         package let isInitiator: Bool
         package let suite: String?
+        package let optimizedRekey: Bool?
         /// Addresses with ports.
         package let local: String
         package let remote: String

@@ -42,6 +42,8 @@ public struct CollisionExplorer {
     public let losses: Int
     public private(set) var runs = 0
     public private(set) var exchanges = 0
+    /// Negotiations, of either side, in which a rekey had the optimized form.
+    public private(set) var optimizedRekeys = 0
     public private(set) var failures: [Failure] = []
     /// All orders have been gone through.
     public private(set) var isComplete = false
@@ -80,6 +82,7 @@ public struct CollisionExplorer {
         let run = await run(choices, random: random, isTraced: false)
         runs += 1
         exchanges += run.exchanges
+        optimizedRekeys += run.optimizedRekeys
         if !run.complaints.isEmpty {
             let taken = run.taken.map(\.choice)
             let traced = await self.run(taken, random: nil, isTraced: true)
@@ -95,6 +98,7 @@ public struct CollisionExplorer {
         var complaints: [String] = []
         var trace: [String] = []
         var exchanges = 0
+        var optimizedRekeys = 0
     }
 
     private enum Choice {
@@ -191,6 +195,9 @@ public struct CollisionExplorer {
         run.complaints += await pair.leavings()
         run.complaints += pair.faults
         run.exchanges = world.exchangeCount
+        run.optimizedRekeys = (pair.left.narratives + pair.right.narratives).count { narrative in
+            narrative.lines.contains { $0.text.contains("N(OPTIMIZED_REKEY)") }
+        }
         return run
     }
 
