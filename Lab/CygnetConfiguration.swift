@@ -5,7 +5,8 @@ extension TunnelPlan {
     ///   - certificate, authority: Take the place of the secret.
     ///   - start: `boot`, `demand` or `none`.
     func cygnetText(
-        _ side: Side, socket: String, secretFile: String?, certificate: PKI.Issued?, authority: String?, start: String,
+        _ side: Side, socket: String, secretFile: String?, certificates: [PKI.Issued], authority: String?,
+        start: String,
         extraLines: [String] = [], daemonEntries: [String] = []
     ) -> String {
         let daemon = ["control: { socket: \(socket) }"] + daemonEntries
@@ -37,8 +38,9 @@ extension TunnelPlan {
         ]
         if isAnonymous {
             lines.append("    auth: anonymous")
-        } else if let certificate {
-            lines.append("    certificate: { file: \(certificate.certificate), key: \(certificate.key) }")
+        } else if !certificates.isEmpty {
+            let list = certificates.map { "{ file: \($0.certificate), key: \($0.key) }" }.joined(separator: ", ")
+            lines.append("    certificate: \(certificates.count == 1 ? list : "[\(list)]")")
         } else if let secretFile {
             lines.append("    secret: { file: \(secretFile) }")
         }

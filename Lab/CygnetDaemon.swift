@@ -59,7 +59,7 @@ package final class CygnetDaemon: Sendable {
     ///   - arguments: More for `cygnet run`, such as `--save-keys`.
     package init(
         at side: Side, of topology: Topology, plan: TunnelPlan, certificate: PKI.Issued? = nil,
-        authority: String? = nil,
+        authority: String? = nil, alternatives: [PKI.Issued] = [],
         start: String = "none", extraLines: [String] = [], dataplane: DataplaneChoice = .usual,
         daemonEntries: [String] = [], arguments: [String] = []
     ) throws {
@@ -75,7 +75,7 @@ package final class CygnetDaemon: Sendable {
         try plan.preSharedKey.write(toFile: secretFile, atomically: false, encoding: .utf8)
         chmod(secretFile, 0o600)
         try plan.cygnetText(
-            side, socket: socket, secretFile: secretFile, certificate: certificate,
+            side, socket: socket, secretFile: secretFile, certificates: (certificate.map { [$0] } ?? []) + alternatives,
             authority: certificate.flatMap { _ in authority }, start: start, extraLines: extraLines,
             daemonEntries: dataplane.daemonEntries + daemonEntries
         ).write(toFile: configurationFile, atomically: false, encoding: .utf8)

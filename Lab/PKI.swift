@@ -174,6 +174,13 @@ package struct PKI: Sendable {
             authority: authority)
     }
 
+    /// The further certificates that a plan has for a side.
+    package func alternatives(for side: Side, of plan: TunnelPlan) async throws -> [Issued] {
+        var result: [Issued] = []
+        for kind in plan.alternatives[side] ?? [] { result.append(try await issue(TunnelPlan.identity(side), kind)) }
+        return result
+    }
+
     /// YYYYMMDDHHMMSSZ.
     private static func time(_ seconds: Double) -> String {
         var seconds = time_t(seconds)

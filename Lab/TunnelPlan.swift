@@ -95,6 +95,8 @@ package struct TunnelPlan: Sendable {
     package var livenessSeconds: [Side: Int] = [:]
     /// Whether neither end proves, or says, who it is (RFC 7619); Cygnet and Libreswan can.
     package var isAnonymous = false
+    /// Kinds of further certificates that a Cygnet at an end has, beside that of `authentication`.
+    package var alternatives: [Side: [AuthenticationChoice]] = [:]
     package var preSharedKey = "correct horse battery staple"
     /// Of keys for RSA.
     package var rsaKeyBits = 2048

@@ -23,7 +23,8 @@ extension Scenario {
         let messages = try await stage.messages()
         let intermediate = messages.filter { $0.exchange == "IKE_INTERMEDIATE" }
         stage.check(
-            "one IKE_INTERMEDIATE exchange carries the second key exchange", intermediate.count { $0.carries("KE") } == 2)
+            "one IKE_INTERMEDIATE exchange carries the second key exchange",
+            intermediate.count { $0.carries("KE") } == 2)
         stage.check(
             "its request has the 1,184 octets of an encapsulation key",
             intermediate.contains { $0.isRequest && $0.has("1184 octets") })

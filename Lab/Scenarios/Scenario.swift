@@ -41,7 +41,11 @@ package struct Scenario: Sendable {
 
     /// All of them, in the order of their documents.
     package static let all: [Scenario] = [
-        multipleKeyExchanges, postquantumPresharedKeys, intermediatePresharedKeys, optimizedRekey,
+        multipleKeyExchanges,
+        postquantumPresharedKeys,
+        intermediatePresharedKeys,
+        authenticationAnnouncements,
+        optimizedRekey,
     ]
 
     package static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }

@@ -13,7 +13,9 @@ enum ScenarioGateway: Sendable {
         case .cygnet:
             let daemon = try CygnetDaemon(
                 at: .right, of: topology, plan: plan, certificate: credentials?.issued,
-                authority: credentials?.authority, extraLines: setting.lines[.right] ?? [])
+                authority: credentials?.authority,
+                alternatives: try await pki?.alternatives(for: .right, of: plan) ?? [],
+                extraLines: setting.lines[.right] ?? [])
             try await daemon.start()
             return .cygnet(daemon)
         case .strongSwan:

@@ -30,6 +30,7 @@ package final class Stage: Sendable {
         let credentials = try await pki?.credentials(for: .left, of: plan)
         left = try CygnetDaemon(
             at: .left, of: topology, plan: plan, certificate: credentials?.issued, authority: credentials?.authority,
+            alternatives: try await pki?.alternatives(for: .left, of: plan) ?? [],
             extraLines: setting.lines[.left] ?? [], arguments: ["--save-keys", Self.keys(in: laboratory)])
         try await left.start()
     }

@@ -67,7 +67,10 @@ public struct CertificateIdentity: Sendable {
         subjectAltNames = try leaf.subjectAltNames()
         let issuers = Set(path.map(\.certificate.issuer))
         let known = files + (authorities?.certificates ?? [])
+        // The usual identifier of an authority's key is the very hash (RFC 5280 section 4.2.1.2).
+        let identifiers = path.compactMap { try? $0.certificate.extensions.authorityKeyIdentifier?.keyIdentifier }
         issuerKeyHashes = Set(known.filter { issuers.contains($0.certificate.subject) }.map(\.authorityKeyHash))
+            .union(identifiers.map { Array($0) })
     }
 
     /// Whether one of the authorities a peer named in its Certificate Request issued this certificate or one above it.

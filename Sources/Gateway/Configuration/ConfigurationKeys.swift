@@ -46,6 +46,7 @@ enum ConnectionKey: String, ConfigurationKey {
     case auth, secret, certificate, authorities, revocation
     case ike, esp, pfs, esn, mode
     case postQuantum = "post-quantum"
+    case announceAuth = "announce-auth"
     case ppk
     case ppkRequired = "ppk-required"
     case ppkExchange = "ppk-exchange"

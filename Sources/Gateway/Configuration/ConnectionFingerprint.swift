@@ -29,6 +29,10 @@ extension GatewayConnection {
                 parts.append(Self.digest(octets))
             }
         }
+        for certificate in configuration.alternativeCertificates {
+            parts += ([certificate.leafDER] + certificate.intermediatesDER).map(Self.digest)
+            parts.append(Self.digest(certificate.signingKey.publicKey.subjectPublicKeyInfo))
+        }
         switch configuration.remoteAuthentication {
         case .anonymous: parts.append("anonymous")
         case .preSharedKey where !configuration.peerSecrets.isEmpty: parts.append("by peer")
@@ -52,7 +56,8 @@ extension GatewayConnection {
         for (label, value) in Mirror(reflecting: connection).children {
             switch value {
             case let value as any Hashable: add(value)
-            case is LocalAuthentication, is RemoteAuthentication, is [PeerSecret], is [PostquantumPresharedKey]:
+            case is LocalAuthentication, is RemoteAuthentication, is [PeerSecret], is [PostquantumPresharedKey],
+                is [CertificateIdentity]:
                 continue
             default: add("\(value)")
             }

@@ -11,6 +11,7 @@ struct ConnectionOptions {
     private let ppks: [PostquantumPresharedKey]
     private let ppkRequired: Bool?
     private let ppkExchange: PPKExchange?
+    private let announcements: AnnouncementPolicy?
     private let resumption: Bool?
     private let optimizedRekey: Bool?
     private let revocation: RevocationPolicy?
@@ -46,6 +47,7 @@ struct ConnectionOptions {
         if ppkRequired == true, settings[.ppk] == nil {
             settings[.ppkRequired]?.error("a PPK is required and none is given; expected \"ppk\" with id and secret")
         }
+        announcements = settings[.announceAuth]?.word(AnnouncementPolicy.self, what: "announcement of methods")
         ppkExchange = settings[.ppkExchange]?.word(PPKExchange.self, what: "exchange for a PPK")
         if let node = settings[.ppkInRekeys], node.bool() == true {
             node.error(
@@ -133,6 +135,7 @@ struct ConnectionOptions {
         }
         connection.ppks = ppks
         if let ppkRequired { connection.requiresPPK = ppkRequired }
+        if let announcements { connection.announcements = announcements }
         if let ppkExchange { connection.ppkExchange = ppkExchange }
         if let start { connection.start = start }
         if let resumption { connection.resumption = resumption }
@@ -172,6 +175,7 @@ extension ConfigurationNode {
     }
 }
 
+extension AnnouncementPolicy: ConfigurationKey {}
 extension PPKExchange: ConfigurationKey {}
 extension StartPolicy: ConfigurationKey {}
 extension RevocationPolicy: ConfigurationKey {}

@@ -92,12 +92,13 @@ struct ConnectionReader {
         let options = ConnectionOptions(settings, remote)
         guard diagnostics.all[before...].allSatisfy({ $0.severity == .warning }),
             let localIdentity, let localAuthentication, let remoteAuthentication, let addressPools,
-            let virtualAddresses,
-            let peerSecrets
+            let virtualAddresses, let peerSecrets,
+            let alternativeCertificates = alternativeCertificates(localAuthentication, localIdentity)
         else { return nil }
         var connection = ConnectionConfiguration(
             name: entry.name, origin: entry.origin, localIdentity: localIdentity, remoteIdentity: remoteIdentity,
             localAuthentication: localAuthentication, remoteAuthentication: remoteAuthentication)
+        connection.alternativeCertificates = alternativeCertificates
         connection.remotePattern = remotePattern ?? nil
         connection.peerSecrets = peerSecrets
         connection.addressPools = addressPools
@@ -171,13 +172,7 @@ struct ConnectionReader {
     private func localIdentity(addresses: [IPAddress], _ authentication: LocalAuthentication?) -> Identity? {
         if let node = local[.id] {
             guard let identity = identity(node) else { return nil }
-            if case .certificate(let certificate) = authentication,
-                identity != certificate.subject, !certificate.subjectAltNames.contains(where: identity.matches)
-            {
-                let names = ([certificate.subject] + certificate.subjectAltNames).map(\.description)
-                node.error(
-                    "the certificate does not name \(identity); expected one of \(names.joined(separator: ", "))")
-            }
+            if case .certificate(let certificate) = authentication { checkName(identity, certificate, node) }
             return identity
         }
         if case .anonymous = authentication { return .anonymous }
@@ -280,7 +275,11 @@ struct ConnectionReader {
         case (.psk, let secret?, _), (nil, let secret?, nil):
             return AuthenticationReader.secret(secret).map { .preSharedKey($0) }
         case (.certificate, _, let certificate?), (nil, nil, let certificate?):
-            return AuthenticationReader.certificate(certificate).map { .certificate($0) }
+            guard let first = certificate.elements.first else {
+                certificate.error("there is no certificate; expected { file: PATH, key: PATH }")
+                return nil
+            }
+            return AuthenticationReader.certificate(first).map { .certificate($0) }
         case (.psk, nil, _):
             diagnostics.error("\"auth: psk\" needs \"secret: { file: PATH }\"", at: entry.origin)
         case (.certificate, _, nil):
@@ -299,6 +298,29 @@ struct ConnectionReader {
                 at: entry.origin)
         }
         return nil
+    }
+
+    /// The certificates after the first, each of which must name the identity too.
+    private func alternativeCertificates(
+        _ authentication: LocalAuthentication, _ identity: Identity
+    ) -> [CertificateIdentity]? {
+        guard case .certificate = authentication, let node = local[.certificate] ?? settings[.certificate] else {
+            return []
+        }
+        let others = node.elements.dropFirst().map { element in
+            (element: element, certificate: AuthenticationReader.certificate(element))
+        }
+        for case (let element, let certificate?) in others { checkName(identity, certificate, element) }
+        let certificates = others.compactMap(\.certificate)
+        return certificates.count == others.count ? certificates : nil
+    }
+
+    private func checkName(_ identity: Identity, _ certificate: CertificateIdentity, _ node: ConfigurationNode) {
+        guard identity != certificate.subject, !certificate.subjectAltNames.contains(where: identity.matches) else {
+            return
+        }
+        let names = ([certificate.subject] + certificate.subjectAltNames).map(\.description)
+        node.error("the certificate does not name \(identity); expected one of \(names.joined(separator: ", "))")
     }
 
     private func remoteAuthentication(like local: LocalAuthentication?) -> RemoteAuthentication? {

@@ -48,6 +48,10 @@ public struct ConnectionConfiguration: Sendable {
     /// Where no single identity is named: what those that are accepted have in common; `nil`: nothing.
     public var remotePattern: IdentityPattern?
     public var localAuthentication: LocalAuthentication
+    /// Other certificates that name ``localIdentity``, for peers that do not accept the first; where that is a certificate.
+    public var alternativeCertificates: [CertificateIdentity] = []
+    /// Whether, and where, peers are told by which methods they can prove themselves (RFC 9593).
+    public var announcements: AnnouncementPolicy = .auto
     public var remoteAuthentication: RemoteAuthentication
     /// Whether the peer's certificates may be revoked, or unknown to be so.
     public var revocation: RevocationPolicy = .ifAvailable

@@ -86,9 +86,10 @@ extension IKESA {
                     proving, try NullAuthentication.proof(key: proofKeys.skPi, octets: octets, keys: keys),
                     withoutPPK: plain)
             case .certificate(let certificate):
-                let (method, algorithm) = try SignatureAuthentication.choose(
-                    for: certificate.signingKey, peerHashes: slots[SignatureAuthentication.self])
-                let job = context.start(.sign(certificate.signingKey, algorithm, octets: octets), for: localSPI)
+                let (chosen, method, algorithm) = try AuthenticationAnnouncements.choose(
+                    certificate, of: connection, sa: self)
+                self.connection?.localAuthentication = .certificate(chosen)
+                let job = context.start(.sign(chosen.signingKey, algorithm, octets: octets), for: localSPI)
                 proving.phase = .signing(job, method, algorithm)
                 state = .proving(proving)
             }

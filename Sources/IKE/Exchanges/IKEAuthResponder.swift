@@ -11,7 +11,7 @@ struct ResponderAuth {
     }
 
     let initial: ResponderInit
-    let connection: ConnectionConfiguration
+    var connection: ConnectionConfiguration
     let remoteIdentity: Identity
     let request: Authenticated
     var phase: Phase
@@ -184,11 +184,13 @@ extension IKESA {
             case .anonymous:
                 finishAdmission(admitting, try NullAuthentication.proof(key: keys.skPr, octets: octets, keys: keys))
             case .certificate(let certificate):
-                let (method, algorithm) = try SignatureAuthentication.choose(
-                    for: certificate.signingKey, peerHashes: slots[SignatureAuthentication.self])
+                let (chosen, method, algorithm) = try AuthenticationAnnouncements.choose(
+                    certificate, of: connection, request: admitting.request.payloads, sa: self)
+                self.connection?.localAuthentication = .certificate(chosen)
                 var next = admitting
+                next.connection.localAuthentication = .certificate(chosen)
                 next.phase = .signing(
-                    context.start(.sign(certificate.signingKey, algorithm, octets: octets), for: localSPI), method,
+                    context.start(.sign(chosen.signingKey, algorithm, octets: octets), for: localSPI), method,
                     algorithm)
                 state = .admitting(next)
             }

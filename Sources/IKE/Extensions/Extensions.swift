@@ -9,6 +9,7 @@ enum Extensions {
         IntermediatePresharedKeys.self,
         PostquantumPresharedKeys.self,
         SignatureAuthentication.self,
+        AuthenticationAnnouncements.self,
         NullAuthentication.self,
         ChildlessInitiation.self,
         TransportMode.self,

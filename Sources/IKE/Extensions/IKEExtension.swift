@@ -384,6 +384,14 @@ struct ExtensionSlots {
             if let newValue { contents.append((ObjectIdentifier(owner), newValue)) }
         }
     }
+
+    /// The same, with what stands there at first if nothing does.
+    subscript<Extension: IKEExtension>(
+        _ owner: Extension.Type, default initial: @autoclosure () -> Extension.State
+    ) -> Extension.State {
+        get { self[owner] ?? initial() }
+        set { self[owner] = newValue }
+    }
 }
 
 /// What extensions keep of the endpoint, each its own.
