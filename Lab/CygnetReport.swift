@@ -43,6 +43,7 @@ package struct CygnetStatus: Decodable, Sendable {
         package let suite: String
         package let encapsulation: String
         package let mode: String
+        package let securityLabel: String?
         package let packetsIn: Int
         package let packetsOut: Int
         package let octetsIn: Int

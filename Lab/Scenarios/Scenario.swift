@@ -46,6 +46,7 @@ package struct Scenario: Sendable {
         intermediatePresharedKeys,
         authenticationAnnouncements,
         optimizedRekey,
+        labeledIPsec,
     ]
 
     package static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }

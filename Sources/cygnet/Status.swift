@@ -131,12 +131,14 @@ struct StatusTable {
         guard !child.securityAssociations.isEmpty else {
             let traffic =
                 child.localSelectors.joined(separator: " ") + " === " + child.remoteSelectors.joined(separator: " ")
+                + (child.securityLabels.isEmpty ? "" : ", label " + child.securityLabels.joined(separator: " or "))
             return [[name, child.isTakenDown ? "taken down" : "down", traffic, "", "", "", "", "", "", ""]]
         }
         return child.securityAssociations.map { sa in
             [
                 sa.instance.map { child.name == connection ? $0 : "\($0)/\(child.name)" } ?? name, sa.state,
-                "\(sa.localSelectors) === \(sa.remoteSelectors)", sa.inboundSPI, sa.outboundSPI,
+                "\(sa.localSelectors) === \(sa.remoteSelectors)" + (sa.securityLabel.map { ", label \($0)" } ?? ""),
+                sa.inboundSPI, sa.outboundSPI,
                 "\(sa.packetsIn) / \(octets(sa.octetsIn))", "\(sa.packetsOut) / \(octets(sa.octetsOut))",
                 "\(sa.drops.values.reduce(0, +))", sa.rekeyIn.map(time) ?? "–",
                 "\(sa.suite), \(sa.encapsulation), \(sa.mode)",

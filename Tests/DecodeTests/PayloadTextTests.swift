@@ -52,13 +52,16 @@ struct PayloadTextTests {
             range(0, (0, 65535), [10, 1, 0, 0], [10, 1, 255, 255]), range(6, (80, 80), [10, 1, 0, 1], [10, 1, 0, 9]),
             range(0, (0, 65535), [10, 1, 0, 9], [10, 1, 0, 1]),
             .unknown(RawTrafficSelector(type: .securityLabel, body: Array("system_u:x\u{1b}[1m".utf8))),
+            .unknown(RawTrafficSelector(type: .securityLabel, body: Array("system_u:x\u{1b}[1m\0".utf8))),
+            .unknown(RawTrafficSelector(type: .securityLabel, body: [0xff, 0xfe])),
         ])
         #expect(
             Self.text(.trafficSelectorsInitiator(payload)) == [
-                "TSi: 4 traffic selectors", "    TS_IPV4_ADDR_RANGE: 10.1.0.0/16",
+                "TSi: 6 traffic selectors", "    TS_IPV4_ADDR_RANGE: 10.1.0.0/16",
                 "    TS_IPV4_ADDR_RANGE: 10.1.0.1-10.1.0.9 tcp/80",
                 "    TS_IPV4_ADDR_RANGE: 10.1.0.9-10.1.0.1 any/0-65535, out of order",
-                "    TS_SECLABEL: \"system_u:x\\u{1b}[1m\"",
+                "    TS_SECLABEL: \"system_u:x\\u{1b}[1m\", without a zero octet at its end",
+                "    TS_SECLABEL: \"system_u:x\\u{1b}[1m\"", "    TS_SECLABEL: 2 octets, fffe",
             ])
     }
 

@@ -6,11 +6,11 @@ import Testing
 struct BrokenConfigurationTests {
     static let names = [
         "typo-in-key", "typo-in-required-keys", "unknown-key", "duplicate-key", "wrong-unit", "missing-unit",
-        "unknown-algorithm", "forbidden-algorithm", "wrong-combination",
-        "readable-secret", "secret-in-place", "overlapping-selectors", "same-subnets", "unreadable-certificate",
-        "missing-certificate", "key-not-matching", "bad-address", "bad-subnet", "wrong-type", "not-yaml",
-        "additional-key-exchanges", "include-cycle", "several-mistakes", "wrong-pools", "transport-mode",
-        "post-quantum-secrets", "code-points",
+        "unknown-algorithm", "forbidden-algorithm", "wrong-combination", "readable-secret", "secret-in-place",
+        "overlapping-selectors", "same-subnets", "unreadable-certificate", "missing-certificate", "key-not-matching",
+        "bad-address", "bad-subnet", "wrong-type", "not-yaml", "additional-key-exchanges", "include-cycle",
+        "several-mistakes", "wrong-pools", "transport-mode", "post-quantum-secrets", "code-points", "wrong-labels",
+        "overlapping-labels",
     ]
 
     @Test("A broken configuration is reported with position and remedy", arguments: names)

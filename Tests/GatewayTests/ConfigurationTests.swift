@@ -80,6 +80,19 @@ struct ConfigurationTests {
         #expect(daemon.endpoint.codePoints[.optimizedRekeySupported] == OpenCodePoint.optimizedRekeySupported.usual)
     }
 
+    @Test("Labels are read as texts or octets, for the connection or a child, and may be optional")
+    func labels() throws {
+        let children = try #require(try read("labels.yaml").connections.first).configuration.children
+        let office = try #require(SecurityLabel(text: "system_u:object_r:office_t:s0"))
+        #expect(
+            children.map(\.securityLabels) == [
+                [office], [office],
+                [try #require(SecurityLabel(text: "s0")), try #require(SecurityLabel(octets: [0x73, 0x30]))],
+            ])
+        #expect(children.map(\.requiresSecurityLabel) == [true, true, false])
+        #expect(children.last?.origin(of: "label").line == 10)
+    }
+
     @Test("A connection's own settings come before the defaults")
     func layers() throws {
         let connections = try read("everything.yaml").connections

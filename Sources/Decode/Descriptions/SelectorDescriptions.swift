@@ -14,9 +14,21 @@ extension WireTrafficSelector {
     fileprivate var described: Field {
         switch self {
         case .addressRange(let range): Field(type.described, range.described)
-        case .unknown(let selector) where selector.type == .securityLabel: .text(type.described, selector.body)
+        case .unknown(let selector) where selector.type == .securityLabel: selector.describedLabel
         case .unknown(let selector): .opaque(type.described, selector.body)
         }
+    }
+}
+
+extension RawTrafficSelector {
+    /// A security label: mostly text with a zero octet at its end.
+    fileprivate var describedLabel: Field {
+        guard body.last == 0 else {
+            var field = Field.text(type.described, body)
+            if field.octets == nil { field.value += ", without a zero octet at its end" }
+            return field
+        }
+        return .text(type.described, body.dropLast())
     }
 }
 

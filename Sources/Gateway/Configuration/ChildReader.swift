@@ -83,6 +83,8 @@ struct ChildReader {
         let window = value(.replayWindow)?.integer(in: 0...4096)
         let padding = value(.tfc)?.integer(in: 0...9000)
         let copiesDSCP = value(.copyDSCP)?.bool()
+        let labels = value(.label).map { SecurityLabelReader.list($0) }
+        let requiresLabel = value(.labelRequired)?.bool()
         guard let local, let remote else { return nil }
         checkFamilies(local, remote, at: origin)
         var child = ChildConfiguration(
@@ -97,6 +99,13 @@ struct ChildReader {
         if let window { child.replayWindow = window }
         if let padding { child.tfcPadding = padding == 0 ? nil : padding }
         if let copiesDSCP { child.copiesDSCP = copiesDSCP }
+        if let labels { child.securityLabels = labels }
+        if let requiresLabel {
+            child.requiresSecurityLabel = requiresLabel
+            if labels == nil {
+                value(.labelRequired)?.error("label-required needs a label; give \"label\", or leave it out")
+            }
+        }
         for key in ChildKey.allCases {
             if let own, own[key] != nil {
                 child.origins[key.rawValue] = own.origin(of: key)

@@ -66,6 +66,8 @@ enum ConnectionKey: String, ConfigurationKey {
     case replayWindow = "replay-window"
     case tfc
     case copyDSCP = "copy-dscp"
+    case label
+    case labelRequired = "label-required"
 }
 
 enum LocalKey: String, ConfigurationKey {
@@ -95,6 +97,8 @@ enum ChildKey: String, ConfigurationKey {
     case replayWindow = "replay-window"
     case tfc
     case copyDSCP = "copy-dscp"
+    case label
+    case labelRequired = "label-required"
 }
 
 enum LifetimeKey: String, ConfigurationKey {

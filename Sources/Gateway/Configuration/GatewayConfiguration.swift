@@ -71,6 +71,7 @@ public struct GatewayConfiguration: Sendable {
         }
         OverlapCheck.run(connections.map(\.configuration), diagnostics)
         policies = roots.flatMap { $0[.policies].map { ConfiguredPolicy.list($0) } ?? [] }
+        OverlapCheck.run(connections.map(\.configuration), policies, diagnostics)
     }
 
     /// A mapping that may stand in one file only.

@@ -25,16 +25,48 @@ enum OverlapCheck {
         for subject in subjects { checkSides(subject, diagnostics) }
         for (later, candidates) in zip(subjects, neighbours(of: subjects.map(\.child))) {
             for earlier in candidates.map({ subjects[$0] }) {
-                guard let overlap = overlap(earlier.child, later.child), !isWithin(earlier.child, later.child) else {
+                guard let overlap = overlap(earlier.child, later.child) else { continue }
+                let place = "\(earlier.origin.file):\(earlier.origin.line)"
+                guard hasSameLabels(earlier.child, later.child) else {
+                    diagnostics.error(
+                        "\(overlap.local) to \(overlap.remote) is also protected by connection \(earlier.name) (\(place)), whose labels are others; "
+                            + "a packet's label cannot be seen, only its addresses: make the subnets disjoint",
+                        at: later.child.securityLabels.isEmpty ? later.origin : later.child.origin(of: "label"))
                     continue
                 }
-                let place = "\(earlier.origin.file):\(earlier.origin.line)"
+                guard !isWithin(earlier.child, later.child) else { continue }
                 diagnostics.error(
                     "\(overlap.local) to \(overlap.remote) is also protected by connection \(earlier.name) (\(place)); "
                         + "make the subnets disjoint, or put the narrower of the two first",
                     at: later.origin)
             }
         }
+    }
+
+    /// Finds policies by which traffic that has a label would go in clear, before its child is asked.
+    static func run(
+        _ connections: [ConnectionConfiguration], _ policies: [ConfiguredPolicy], _ diagnostics: Diagnostics
+    ) {
+        let labeled = connections.flatMap(\.children).filter { !$0.securityLabels.isEmpty }
+        for policy in policies where policy.action == .bypass && policy.place == .before {
+            for child in labeled {
+                guard
+                    let overlap = overlap(
+                        (policy.local, policy.remote), (child.localSelectors, child.remoteSelectors))
+                else { continue }
+                let origin = child.origin(of: "label")
+                diagnostics.error(
+                    "\(overlap.local) to \(overlap.remote) would go in clear, though child \(child.name) (\(origin.file):\(origin.line)) has a label for it; "
+                        + "make the subnets disjoint, or put the policy after the connections",
+                    at: policy.origin)
+            }
+        }
+    }
+
+    /// Whether what one child may be is what the other may be.
+    private static func hasSameLabels(_ left: ChildConfiguration, _ right: ChildConfiguration) -> Bool {
+        Set(left.securityLabels) == Set(right.securityLabels)
+            && (left.securityLabels.isEmpty || left.requiresSecurityLabel == right.requiresSecurityLabel)
     }
 
     /// For each child the earlier ones with which it may have traffic in common, in order: among thousands nobody waits for
@@ -96,11 +128,18 @@ enum OverlapCheck {
     private static func overlap(
         _ left: ChildConfiguration, _ right: ChildConfiguration
     ) -> (local: TrafficSelector, remote: TrafficSelector)? {
+        overlap((left.localSelectors, left.remoteSelectors), (right.localSelectors, right.remoteSelectors))
+    }
+
+    private static func overlap(
+        _ left: (local: [TrafficSelector], remote: [TrafficSelector]),
+        _ right: (local: [TrafficSelector], remote: [TrafficSelector])
+    ) -> (local: TrafficSelector, remote: TrafficSelector)? {
         func common(_ left: [TrafficSelector], _ right: [TrafficSelector]) -> [TrafficSelector] {
             left.flatMap { selector in right.compactMap { selector.intersection($0) } }
         }
-        let local = common(left.localSelectors, right.localSelectors)
-        let remote = common(left.remoteSelectors, right.remoteSelectors)
+        let local = common(left.local, right.local)
+        let remote = common(left.remote, right.remote)
         for ours in local {
             if let theirs = remote.first(where: { $0.family == ours.family }) { return (ours, theirs) }
         }

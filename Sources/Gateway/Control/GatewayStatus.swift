@@ -105,6 +105,8 @@ public struct ChildReport: Codable, Hashable, Sendable {
     public var isTakenDown: Bool
     public var localSelectors: [String]
     public var remoteSelectors: [String]
+    /// The security labels it may have, escaped.
+    public var securityLabels: [String] = []
     public var securityAssociations: [ChildSAReport]
 }
 
@@ -122,6 +124,8 @@ public struct ChildSAReport: Codable, Hashable, Sendable {
     /// The traffic agreed upon.
     public var localSelectors: String
     public var remoteSelectors: String
+    /// The security label of all packets (RFC 9478), escaped.
+    public var securityLabel: String?
     public var packetsIn: UInt64 = 0
     public var packetsOut: UInt64 = 0
     public var octetsIn: UInt64 = 0

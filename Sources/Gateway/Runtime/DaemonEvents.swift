@@ -85,10 +85,12 @@ extension Daemon {
     }
 
     private func fields(_ child: ChildSAStatus) -> [String: String] {
-        [
+        var fields = [
             "child": child.name, "suite": "\(child.suite)", "in": hex(child.inboundSPI), "out": hex(child.outboundSPI),
             "local": child.localSelectors, "remote": child.remoteSelectors,
         ]
+        fields["label"] = child.securityLabel?.description
+        return fields
     }
 
     /// Lets those who follow hear the last events. Whoever is slow then has missed them.

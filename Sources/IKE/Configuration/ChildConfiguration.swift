@@ -20,6 +20,10 @@ public struct ChildConfiguration: Sendable, Hashable {
     public var tfcPadding: Int?
     /// Whether the DSCP of inner packets is copied to the outer header.
     public var copiesDSCP = true
+    /// Of packets' security labels (RFC 9478) those that the child may be for, the best first; none: it has no label.
+    public var securityLabels: [SecurityLabel] = []
+    /// Whether there is no child without one of them.
+    public var requiresSecurityLabel = true
     public var origins: [String: Origin] = [:]
     /// The packet that asks for the child, which goes before the selectors in an offer (RFC 7296 section 2.9).
     var trigger: TriggerPacket?
@@ -37,6 +41,17 @@ public struct ChildConfiguration: Sendable, Hashable {
 
     /// Where `key` was written, or where the child begins if it has its default.
     public func origin(of key: String) -> Origin { origins[key] ?? origin }
+}
+
+extension ChildConfiguration {
+    /// What it is for, in one line: our side, the peer's, and what else tells the traffic apart.
+    var traffic: String {
+        (["\(localSelectors.summary) === \(remoteSelectors.summary)"]
+            + (securityLabels.isEmpty ? [] : ["label \(securityLabels.alternatives)"])).joined(separator: ", ")
+    }
+
+    /// The keys that say what it is for.
+    var selectorKeys: [String] { ["local", "remote"] + (securityLabels.isEmpty ? [] : ["label"]) }
 }
 
 /// When a child SA is replaced, and when it must no longer be used; whichever limit is met first.

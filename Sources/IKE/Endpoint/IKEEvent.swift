@@ -79,6 +79,9 @@ public struct ChildSAStatus: Sendable {
     public var mode: SAMode
     public var localSelectors: String
     public var remoteSelectors: String
+    /// What tells the traffic apart beside its addresses, in words; empty if nothing does.
+    public var distinctions: [String]
+    public var securityLabel: SecurityLabel?
     public var isEncapsulatedInUDP: Bool
     public var establishedAt: Instant
     public var rekeyAt: Instant?

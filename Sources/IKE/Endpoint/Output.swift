@@ -65,6 +65,13 @@ public struct ChildSADescription: Sendable {
     public var tfcPadding: Int?
     public var copiesDSCP: Bool
     public var mode: SAMode
+    /// The security label of all packets (RFC 9478). Packets do not show theirs: the selectors stand for it.
+    public var securityLabel: SecurityLabel?
+}
+
+extension ChildSADescription {
+    /// What tells the traffic apart beside its addresses, in words.
+    var distinctions: [String] { securityLabel.map { ["label \($0)"] } ?? [] }
 }
 
 /// What the data plane reports. SPIs are those of inbound SAs, which we chose; they stand for the pair.

@@ -270,8 +270,15 @@ extension IKESA {
             }
             runNextTask()
         default:
-            failChildCreation(
-                creation, peerRefusedChild(error.type, child), isTemporary: error.type == .temporaryFailure)
+            let refusal = peerRefusedChild(error.type, child)
+            if creation.replaces == nil, let other = alternative(to: child, refused: refusal) {
+                endOutgoing()
+                context.childSPIs.release(creation.inboundSPI)
+                finishNarrative(refusal)
+                _ = withEstablished { $0.tasks.insert(.createChild(other), at: 0) }
+                return runNextTask()
+            }
+            failChildCreation(creation, refusal, isTemporary: error.type == .temporaryFailure)
         }
     }
 

@@ -380,7 +380,11 @@ extension IKESA {
                 } else {
                     context.childSPIs.release(child.inboundSPI)
                 }
-                context.signals.append(.childLost(self, child: child.configuration.name, refusal: error))
+                if let other = alternative(to: child.configuration, refused: error) {
+                    _ = withEstablished { $0.tasks.append(.createChild(other)) }
+                } else {
+                    context.signals.append(.childLost(self, child: child.configuration.name, refusal: error))
+                }
             }
         }
         for owner in Extensions.all { owner.established(self) }

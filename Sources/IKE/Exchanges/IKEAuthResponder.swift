@@ -130,7 +130,9 @@ extension IKESA {
         let precision = suitable.map(\.precision).max()
         let remaining = suitable.filter { $0.precision == precision }
         let bySelectors = remaining.first { candidate in
-            candidate.children.contains { narrowed($0, payloads) != nil }
+            candidate.children.contains { child in
+                narrowed(child, payloads) != nil && (try? admit(payloads, to: child)) != nil
+            }
         }
         if let chosen = bySelectors ?? remaining.first { return chosen }
         let reasons = candidates.prefix(Self.namedCandidateLimit).map { candidate in

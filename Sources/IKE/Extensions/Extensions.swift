@@ -13,6 +13,7 @@ enum Extensions {
         NullAuthentication.self,
         ChildlessInitiation.self,
         TransportMode.self,
+        LabeledIPsec.self,
         RepeatedAuthentication.self,
         QuickCrashDetection.self,
         SessionResumption.self,
@@ -109,6 +110,24 @@ extension IKESA {
             if let payloads = owner.payloadsInPlaceOfChild(of: self) { return payloads }
         }
         return nil
+    }
+
+    func admit(_ offer: [Payload], to child: ChildConfiguration) throws(Refusal) {
+        for owner in Extensions.all { try owner.admit(offer, to: child) }
+    }
+
+    func otherSelectors(offering child: ChildConfiguration) -> OtherSelectors {
+        OtherSelectors(Extensions.all.map { $0.selectors(offering: child, of: self) })
+    }
+
+    func otherSelectors(accepting child: SelectedChild) -> OtherSelectors {
+        OtherSelectors(Extensions.all.map { $0.selectors(accepting: child, of: self) })
+    }
+
+    /// What to ask for in place of a child that the peer has refused, if that was because of its selectors.
+    func alternative(to child: ChildConfiguration, refused refusal: Refusal) -> ChildConfiguration? {
+        guard refusal.cause == .unacceptableSelectors, refusal.decidedBy == .peer else { return nil }
+        return Extensions.all.lazy.compactMap { $0.alternative(to: child) }.first
     }
 
     func extensionPayloads(offering child: ChildConfiguration) -> [Payload] {

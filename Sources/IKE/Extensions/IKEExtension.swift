@@ -58,6 +58,18 @@ protocol IKEExtension: SendableMetatype {
         _ selectors: inout SelectorPair, of child: ChildConfiguration, by payloads: [Payload], of sa: IKESA
     )
 
+    /// As a responder: whether what the peer offers can be meant for a configured child, apart from addresses. Where it
+    /// cannot, other children are tried. The SA may have no connection yet.
+    ///
+    /// - Throws: why not.
+    static func admit(_ offer: [Payload], to child: ChildConfiguration) throws(Refusal)
+
+    /// Selectors that go beside those of addresses into TSi and TSr of our offer of a child.
+    static func selectors(offering child: ChildConfiguration, of sa: IKESA) -> OtherSelectors
+
+    /// Selectors that go beside those of addresses into TSi and TSr of our acceptance of a child.
+    static func selectors(accepting child: SelectedChild, of sa: IKESA) -> OtherSelectors
+
     /// Payloads beside our offer of a child.
     static func payloads(offering child: ChildConfiguration, of sa: IKESA) -> [Payload]
 
@@ -67,6 +79,13 @@ protocol IKEExtension: SendableMetatype {
     static func settle(
         _ terms: inout ChildTerms, of child: ChildConfiguration, by payloads: [Payload], isOffer: Bool, of sa: IKESA
     ) throws(Refusal)
+
+    /// Puts what was agreed into the configuration that a child SA keeps, so that its rekeys ask for the same.
+    static func keep(_ terms: ChildTerms, in child: inout ChildConfiguration)
+
+    /// As an initiator: what to ask for in place of a child of which the peer has refused the selectors. It must ask for less
+    /// each time.
+    static func alternative(to child: ChildConfiguration) -> ChildConfiguration?
 
     /// As a responder: what goes into IKE_AUTH in place of the first child, which is then not made.
     static func payloadsInPlaceOfChild(of sa: IKESA) -> [Payload]?
@@ -264,7 +283,12 @@ extension IKEExtension {
     static func translate(
         _ selectors: inout SelectorPair, of child: ChildConfiguration, by payloads: [Payload], of sa: IKESA
     ) {}
+    static func admit(_ offer: [Payload], to child: ChildConfiguration) throws(Refusal) {}
+    static func selectors(offering child: ChildConfiguration, of sa: IKESA) -> OtherSelectors { OtherSelectors() }
+    static func selectors(accepting child: SelectedChild, of sa: IKESA) -> OtherSelectors { OtherSelectors() }
     static func payloads(offering child: ChildConfiguration, of sa: IKESA) -> [Payload] { [] }
+    static func keep(_ terms: ChildTerms, in child: inout ChildConfiguration) {}
+    static func alternative(to child: ChildConfiguration) -> ChildConfiguration? { nil }
     static func settle(
         _ terms: inout ChildTerms, of child: ChildConfiguration, by payloads: [Payload], isOffer: Bool, of sa: IKESA
     ) throws(Refusal) {}

@@ -22,10 +22,28 @@ extension TrafficSelector {
 }
 
 extension TrafficSelectorPayload {
-    init(_ selectors: [TrafficSelector]) { self.init(selectors: selectors.map(\.wire)) }
+    /// - Parameter others: those of other types, none of which may be lost where there is no room for all of the addresses.
+    init(_ selectors: [TrafficSelector], others: [WireTrafficSelector] = []) {
+        self.init(selectors: selectors.prefix(max(1, 255 - others.count)).map(\.wire) + others)
+    }
 
-    /// The selectors we understand; others are left out, as a responder may narrow them away.
+    /// The selectors of addresses. Those of other types belong to extensions, or are left out, as a responder may narrow
+    /// them away.
     var policySelectors: [TrafficSelector] { selectors.compactMap { TrafficSelector($0) } }
+}
+
+/// Selectors of other types than address ranges, for TSi and TSr.
+struct OtherSelectors {
+    var initiator: [WireTrafficSelector] = []
+    var responder: [WireTrafficSelector] = []
+}
+
+extension OtherSelectors {
+    /// All of several, in order.
+    init(_ parts: [OtherSelectors]) {
+        initiator = parts.flatMap(\.initiator)
+        responder = parts.flatMap(\.responder)
+    }
 }
 
 extension [TrafficSelector] {

@@ -11,6 +11,8 @@ struct ChildTerms {
     /// The peer takes packets padded beyond what the cipher needs (RFC 7296 section 1.3.1).
     var takesTFCPadding: Bool
     var mode = SAMode.tunnel
+    /// The security label of all packets (RFC 9478).
+    var securityLabel: SecurityLabel?
 }
 
 /// Traffic selectors of both sides.
@@ -44,10 +46,11 @@ extension IKESA {
         tell(
             .offered, "child \(child.name): \(offered.local.summary) === \(offered.remote.summary)",
             origin: child.origin(of: "local"))
+        let others = otherSelectors(offering: child)
         return [
             .securityAssociation(SecurityAssociationPayload(proposals: proposals)),
-            .trafficSelectorsInitiator(TrafficSelectorPayload(offered.local)),
-            .trafficSelectorsResponder(TrafficSelectorPayload(offered.remote)),
+            .trafficSelectorsInitiator(TrafficSelectorPayload(offered.local, others: others.initiator)),
+            .trafficSelectorsResponder(TrafficSelectorPayload(offered.remote, others: others.responder)),
         ] + extensionPayloads(offering: child)
     }
 
@@ -93,8 +96,8 @@ extension IKESA {
         case NotifyType.tsUnacceptable?:
             Refusal(
                 .unacceptableSelectors, by: .peer,
-                "the peer answered TS_UNACCEPTABLE for child \(child.name): it protects no traffic within \(child.localSelectors.summary) === \(child.remoteSelectors.summary); compare both sides' subnets",
-                at: [child.origin(of: "local"), child.origin(of: "remote")])
+                "the peer answered TS_UNACCEPTABLE for child \(child.name): it protects no traffic within \(child.traffic); compare both sides' \(child.selectorKeys.count == 2 ? "subnets" : "subnets and what else tells traffic apart")",
+                at: child.selectorKeys.map { child.origin(of: $0) })
         case let type?:
             Refusal(
                 .refusedByPeer, by: .peer, "the peer answered \(type) for child \(child.name)", at: [child.origin],
@@ -130,7 +133,19 @@ extension IKESA {
         let offeredLocal = responder.policySelectors
         let offeredRemote = initiator.policySelectors
         tell(.offered, "selectors \(offeredRemote.summary) === \(offeredLocal.summary) (peer === us)")
-        var fitting = children.compactMap { child in narrowed(child, payloads).map { (child, $0.local, $0.remote) } }
+        var fitting: [(ChildConfiguration, [TrafficSelector], [TrafficSelector])] = []
+        var refusal: Refusal?
+        for child in children {
+            guard let selectors = narrowed(child, payloads) else { continue }
+            do throws(Refusal) {
+                try admit(payloads, to: child)
+                fitting.append((child, selectors.local, selectors.remote))
+            } catch {
+                tell(.refused, error.reason, origin: error.origins.first)
+                refusal = refusal ?? error
+            }
+        }
+        if let refusal, fitting.isEmpty { throw refusal }
         guard !fitting.isEmpty else {
             for child in children {
                 tell(
@@ -222,11 +237,12 @@ extension IKESA {
         if let form = agreed.form {
             return form.owner.payloads(acceptingRekeyOf: form.old, spi: spi.bigEndianOctets, of: self)
         }
+        let others = otherSelectors(accepting: agreed)
         return [
             .securityAssociation(
                 SecurityAssociationPayload(proposals: [agreed.suite.payload(number: agreed.proposalNumber, spi: spi)])),
-            .trafficSelectorsInitiator(TrafficSelectorPayload(agreed.terms.remoteSelectors)),
-            .trafficSelectorsResponder(TrafficSelectorPayload(agreed.terms.localSelectors)),
+            .trafficSelectorsInitiator(TrafficSelectorPayload(agreed.terms.remoteSelectors, others: others.initiator)),
+            .trafficSelectorsResponder(TrafficSelectorPayload(agreed.terms.localSelectors, others: others.responder)),
         ] + extensionPayloads(accepting: agreed)
     }
 
@@ -243,7 +259,8 @@ extension IKESA {
         inbound: DirectionKeys, outbound: DirectionKeys
     ) -> ChildSA {
         // A rekey offers what there is, not what once asked for it.
-        let configuration = configuration.triggered(by: nil)
+        var configuration = configuration.triggered(by: nil)
+        for owner in Extensions.all { owner.keep(terms, in: &configuration) }
         let lifetime = configuration.lifetime
         let rekeyAfter = lifetime.rekeyAfter.map { context.jittered($0, by: lifetime.jitter) }
         let description = ChildSADescription(
@@ -253,7 +270,7 @@ extension IKESA {
             localSelectors: terms.localSelectors, remoteSelectors: terms.remoteSelectors, lifetime: lifetime,
             replayWindow: configuration.replayWindow,
             tfcPadding: terms.takesTFCPadding ? configuration.tfcPadding : nil,
-            copiesDSCP: configuration.copiesDSCP, mode: terms.mode)
+            copiesDSCP: configuration.copiesDSCP, mode: terms.mode, securityLabel: terms.securityLabel)
         return ChildSA(
             configuration: configuration, description: description, terms: terms, exchange: exchange,
             establishedAt: context.now,

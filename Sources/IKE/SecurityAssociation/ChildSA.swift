@@ -51,7 +51,8 @@ struct ChildSA {
         ChildSAStatus(
             name: configuration.name, inboundSPI: inboundSPI, outboundSPI: outboundSPI, suite: description.suite,
             mode: description.mode, localSelectors: description.localSelectors.summary,
-            remoteSelectors: description.remoteSelectors.summary,
+            remoteSelectors: description.remoteSelectors.summary, distinctions: description.distinctions,
+            securityLabel: description.securityLabel,
             isEncapsulatedInUDP: description.isEncapsulatedInUDP, establishedAt: establishedAt, rekeyAt: rekeyAt,
             expiresAt: expiresAt, state: state.rawValue)
     }
