@@ -58,6 +58,9 @@ extension TunnelPlan {
             let ends = [("local", near.traffic), ("remote", far.traffic)].filter { !$0.1.isEmpty }
             let text = ends.map { "\($0.0): [\(Self.quoted($0.1))]" }.joined(separator: ", ")
             lines.append("      \(near.name): { \(text) }")
+            for sibling in siblings[side] ?? [] {
+                lines.append("      \(sibling.name): { \(text), \(sibling.words) }")
+            }
         }
         lines.append("    start: \(start)")
         if isUDPEncapsulated { lines.append("    encapsulation: udp") }

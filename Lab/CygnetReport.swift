@@ -44,6 +44,7 @@ package struct CygnetStatus: Decodable, Sendable {
         package let encapsulation: String
         package let mode: String
         package let securityLabel: String?
+        package let dscp: [Int]?
         package let packetsIn: Int
         package let packetsOut: Int
         package let octetsIn: Int

@@ -15,14 +15,16 @@ package enum Ping {
     /// - Parameters:
     ///   - interval: Between two requests; at least 2 ms.
     ///   - size: Octets of payload.
+    ///   - trafficClass: TOS or traffic class.
     ///   - patience: How long to wait for the last answers.
     package static func run(
         from namespace: Namespace, to address: IPAddress, count: Int, interval: Duration = .milliseconds(100),
-        size: Int = 56, patience: Duration = .seconds(1), mayFragment: Bool = true
+        size: Int = 56, patience: Duration = .seconds(1), mayFragment: Bool = true,
+        trafficClass: Int = 0
     ) async throws -> PingResult {
         let arguments = [
             "ping", "-n", "-q", "-c", "\(count)", "-i", seconds(interval), "-W", seconds(patience), "-s", "\(size)",
-            "-M", mayFragment ? "dont" : "do", "\(address)",
+            "-M", mayFragment ? "dont" : "do", "-Q", "\(trafficClass)", "\(address)",
         ]
         let result = try await namespace.run(arguments, timeout: interval * count + patience + .seconds(10))
         return try parse(result)

@@ -113,6 +113,8 @@ package struct TunnelPlan: Sendable {
     package var assigned: [IPFamily] = []
     /// A second child, so that the network of the left is halved between the two.
     package var hasSecondChild = false
+    /// More children for the same traffic, at an end that is Cygnet: names, and what is said of each besides.
+    package var siblings: [Side: [(name: String, words: String)]] = [:]
     /// What the peer's configuration says besides, in its own words.
     package var peerLines = PeerLines()
 

@@ -47,6 +47,7 @@ package struct Scenario: Sendable {
         authenticationAnnouncements,
         optimizedRekey,
         labeledIPsec,
+        trafficClasses,
     ]
 
     package static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }

@@ -21,6 +21,8 @@ public enum DropReason: UInt8, Error, Hashable, Sendable, CaseIterable, CustomSt
     case malformedInner
     /// The inner packet lies outside the selectors of the association (RFC 4301, section 5.2, step 4).
     case outsideSelectors
+    /// The class (DSCP) of the inner packet is none of the association's.
+    case outsideClasses
     /// Congestion was marked on a packet whose sender does not do ECN (RFC 6040, section 4.2).
     case illegalCongestionMark
     // Both ways.
@@ -51,6 +53,7 @@ public enum DropReason: UInt8, Error, Hashable, Sendable, CaseIterable, CustomSt
         case .unexpectedNextHeader: "unexpected-next-header"
         case .malformedInner: "malformed-inner"
         case .outsideSelectors: "outside-selectors"
+        case .outsideClasses: "outside-dscp"
         case .illegalCongestionMark: "illegal-congestion-mark"
         case .lifetimeEnded: "lifetime-ended"
         case .fragment: "fragment"

@@ -53,6 +53,8 @@ public struct InboundSA: ~Copyable, Sendable {
 
     private var cipher: PacketCipher
     private let selectors: SelectorSet
+    /// A bit for each class (DSCP) that inner packets may have.
+    private let classes: UInt64
     private var window: ReplayWindow
     private var usage: UsageMeter
     /// No packet has come yet.
@@ -75,6 +77,7 @@ public struct InboundSA: ~Copyable, Sendable {
         mode = parameters.mode
         isTransport = parameters.mode.isTransport
         selectors = SelectorSet(local: parameters.localSelectors, remote: parameters.remoteSelectors)
+        classes = parameters.dscp?.mask ?? .max
         window = ReplayWindow(
             size: parameters.replayWindow, extended: parameters.extendedSequenceNumbers, highest: highestSequence)
         usage = UsageMeter(parameters.lifetime)
@@ -236,12 +239,14 @@ public struct InboundSA: ~Copyable, Sendable {
         return forward(inner, octets, outer, header.family)
     }
 
-    /// Gives the inner packet the congestion mark it is to have.
+    /// Looks at the class of the inner packet, and gives it the congestion mark it is to have.
     @inline(__always)
     private mutating func forward(
         _ inner: UnsafeMutableRawPointer, _ octets: UnsafeRawPointer, _ outer: ECN, _ family: IPFamily
     ) -> DropReason? {
-        let mark = ECN(trafficClass: TrafficClass.read(octets, family))
+        let trafficClass = TrafficClass.read(octets, family)
+        guard classes == .max || classes >> UInt64(trafficClass >> 2) & 1 == 1 else { return .outsideClasses }
+        let mark = ECN(trafficClass: trafficClass)
         guard mark != outer else { return nil }
         guard let forwarded = ECN.decapsulated(inner: mark, outer: outer) else { return .illegalCongestionMark }
         if ECN.isSuspicious(inner: mark, outer: outer) { counters.suspiciousCongestionMarks &+= 1 }

@@ -23,6 +23,8 @@ public struct SAParameters: Sendable {
     public var remote: SocketAddress
     public var localSelectors: [TrafficSelector]
     public var remoteSelectors: [TrafficSelector]
+    /// The classes that packets may have, sent and received; `nil` for all. In tunnel mode only.
+    public var dscp: DSCPSet?
     public var lifetime: SALifetime
     public var options: SAOptions
 

@@ -21,6 +21,8 @@ public struct PacketSelector: Hashable, Sendable {
     public let ports: Ports
     public let sourcePort: UInt16
     public let destinationPort: UInt16
+    /// The class of the packet, 0 to 63, where a policy asks for it; 0 elsewhere.
+    public var dscp: UInt8 = 0
 
     public init(
         source: IPAddress, destination: IPAddress, ipProtocol: UInt8, ports: Ports = .none, sourcePort: UInt16 = 0,

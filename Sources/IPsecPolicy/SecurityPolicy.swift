@@ -17,12 +17,17 @@ public struct SecurityPolicy: Hashable, Sendable {
     /// This host's side: sources of outbound and destinations of inbound packets.
     public var local: [TrafficSelector]
     public var remote: [TrafficSelector]
+    /// The classes of packets it is for; `nil` for all.
+    public var dscp: DSCPSet?
 
-    public init(id: UInt32, action: PolicyAction, local: [TrafficSelector], remote: [TrafficSelector]) {
+    public init(
+        id: UInt32, action: PolicyAction, local: [TrafficSelector], remote: [TrafficSelector], dscp: DSCPSet? = nil
+    ) {
         self.id = id
         self.action = action
         self.local = local
         self.remote = remote
+        self.dscp = dscp
     }
 }
 
@@ -51,20 +56,35 @@ public struct SecurityPolicyDatabase: ~Copyable, Sendable {
         let local: Int
         let remote: Int
         let end: Int
+        /// A bit for each class of packets.
+        let classes: UInt64
+        /// The next policy for the same addresses, where this one is for some classes only; negative for none.
+        let sibling: Int
     }
 
     // Both written only in `init`.
     private nonisolated(unsafe) let entries: UnsafeMutableBufferPointer<Entry>
     private nonisolated(unsafe) let selectors: UnsafeMutableBufferPointer<CompiledSelector>
+    /// Whether a policy is for some classes of packets only, so that ``PacketSelector/dscp`` counts.
+    public let distinguishesClasses: Bool
 
     public init(_ policies: [SecurityPolicy]) {
+        distinguishesClasses = policies.contains { $0.dscp != nil }
         var compiled: [CompiledSelector] = []
-        let rows = policies.map { policy in
+        let rows = policies.enumerated().map { index, policy in
             let local = compiled.count
             compiled += policy.local.map(CompiledSelector.init)
             let remote = compiled.count
             compiled += policy.remote.map(CompiledSelector.init)
-            return Entry(action: policy.action, id: policy.id, local: local, remote: remote, end: compiled.count)
+            let sibling =
+                policy.dscp == nil
+                ? nil
+                : policies[(index + 1)...].firstIndex {
+                    $0.action == policy.action && $0.local == policy.local && $0.remote == policy.remote
+                }
+            return Entry(
+                action: policy.action, id: policy.id, local: local, remote: remote, end: compiled.count,
+                classes: policy.dscp?.mask ?? .max, sibling: sibling ?? -1)
         }
         entries = .allocate(capacity: rows.count)
         _ = entries.initialize(from: rows)
@@ -85,6 +105,7 @@ public struct SecurityPolicyDatabase: ~Copyable, Sendable {
         var isDoubtful = false
         for index in 0..<entries.count {
             let entry = entries[index]
+            guard entry.classes == .max || entry.classes >> UInt64(packet.dscp & 63) & 1 == 1 else { continue }
             let match = SelectorSet.match(
                 packet, direction, local: UnsafeBufferPointer(rebasing: selectors[entry.local..<entry.remote]),
                 remote: UnsafeBufferPointer(rebasing: selectors[entry.remote..<entry.end]))
@@ -97,5 +118,12 @@ public struct SecurityPolicyDatabase: ~Copyable, Sendable {
             }
         }
         return isDoubtful ? .ambiguousFragment : .noPolicy
+    }
+
+    /// The next policy that is for the addresses of the one that a packet has met, and for the packet's class as well.
+    public func sibling(of index: Int, for packet: PacketSelector) -> Int? {
+        var next = entries[index].sibling
+        while next >= 0, entries[next].classes >> UInt64(packet.dscp & 63) & 1 == 0 { next = entries[next].sibling }
+        return next >= 0 ? next : nil
     }
 }

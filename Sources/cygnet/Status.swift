@@ -129,21 +129,30 @@ struct StatusTable {
     private static func rows(_ connection: String, _ child: ChildReport) -> [[String]] {
         let name = child.name == connection ? connection : "\(connection)/\(child.name)"
         guard !child.securityAssociations.isEmpty else {
-            let traffic =
-                child.localSelectors.joined(separator: " ") + " === " + child.remoteSelectors.joined(separator: " ")
-                + (child.securityLabels.isEmpty ? "" : ", label " + child.securityLabels.joined(separator: " or "))
-            return [[name, child.isTakenDown ? "taken down" : "down", traffic, "", "", "", "", "", "", ""]]
+            return [[name, child.isTakenDown ? "taken down" : "down", traffic(child), "", "", "", "", "", "", ""]]
         }
         return child.securityAssociations.map { sa in
             [
                 sa.instance.map { child.name == connection ? $0 : "\($0)/\(child.name)" } ?? name, sa.state,
-                "\(sa.localSelectors) === \(sa.remoteSelectors)" + (sa.securityLabel.map { ", label \($0)" } ?? ""),
-                sa.inboundSPI, sa.outboundSPI,
+                traffic(sa), sa.inboundSPI, sa.outboundSPI,
                 "\(sa.packetsIn) / \(octets(sa.octetsIn))", "\(sa.packetsOut) / \(octets(sa.octetsOut))",
                 "\(sa.drops.values.reduce(0, +))", sa.rekeyIn.map(time) ?? "–",
                 "\(sa.suite), \(sa.encapsulation), \(sa.mode)",
             ]
         }
+    }
+
+    private static func traffic(_ child: ChildReport) -> String {
+        var parts = [
+            child.localSelectors.joined(separator: " ") + " === " + child.remoteSelectors.joined(separator: " ")
+        ]
+        if !child.securityLabels.isEmpty { parts.append("label " + child.securityLabels.joined(separator: " or ")) }
+        if let dscp = child.dscp { parts.append("DSCP " + dscp.map { "\($0)" }.joined(separator: ", ")) }
+        return parts.joined(separator: ", ")
+    }
+
+    private static func traffic(_ sa: ChildSAReport) -> String {
+        (["\(sa.localSelectors) === \(sa.remoteSelectors)"] + sa.distinctions).joined(separator: ", ")
     }
 
     /// Columns as wide as their widest entry, the last one left as it is.

@@ -1,5 +1,6 @@
 import ESP
 import IPPacket
+import IPsecPolicy
 import Testing
 
 struct TrafficClassTests {
@@ -11,6 +12,60 @@ struct TrafficClassTests {
         var out = try OutboundSA(transform.parameters())
         #expect(out.seal(try InnerPacket.v4(60, trafficClass: trafficClass)).result.outerTrafficClass == trafficClass)
         #expect(out.seal(try InnerPacket.v6(60, trafficClass: trafficClass)).result.outerTrafficClass == trafficClass)
+    }
+
+    @Test(
+        "An association for some classes drops the others after decryption, whatever the outer header and ECN say",
+        arguments: [true, false])
+    func classes(isV4: Bool) throws {
+        func packet(_ trafficClass: UInt8) throws -> [UInt8] {
+            isV4
+                ? try InnerPacket.v4(60, trafficClass: trafficClass)
+                : try InnerPacket.v6(60, trafficClass: trafficClass)
+        }
+        var out = try OutboundSA(transform.parameters())
+        var parameters = try transform.parameters(left: false)
+        parameters.dscp = DSCPSet([46, 10])
+        var into = try InboundSA(parameters)
+        // One flow, so that the short way for known flows is gone too.
+        let rows: [(UInt8, DropReason?)] = [
+            (0xb8, nil), (0xba, nil), (0x28, nil), (0, .outsideClasses), (0x2c, .outsideClasses), (0xb8, nil),
+        ]
+        for (trafficClass, drop) in rows {
+            let opened = into.open(out.seal(try packet(trafficClass)).octets, outer: trafficClass & 3)
+            #expect(opened.result.drop == drop)
+        }
+        #expect(into.counters[.outsideClasses] == 2)
+        var all = try InboundSA(transform.parameters(left: false))
+        let opened = all.open(out.seal(try packet(0)).octets, outer: 0xb8)
+        #expect(opened.result.drop == nil)
+    }
+
+    @Test("Where the network puts one class before another, one association loses packets, and one for each class none")
+    func reordering() throws {
+        // In each round a bulk packet waits behind 100 urgent ones that were sent after it.
+        func stale(isShared: Bool) throws -> UInt64 {
+            var bulk = try OutboundSA(transform.parameters())
+            var urgent = try OutboundSA(transform.parameters())
+            var intoBulk = try InboundSA(transform.parameters(left: false))
+            var intoUrgent = try InboundSA(transform.parameters(left: false))
+            for _ in 0..<10 {
+                let held = bulk.seal(try InnerPacket.v4(60, trafficClass: 0)).octets
+                for _ in 0..<100 {
+                    let packet = try InnerPacket.v4(60, trafficClass: 0xb8)
+                    if isShared {
+                        _ = intoBulk.open(bulk.seal(packet).octets, outer: 0)
+                    } else {
+                        _ = intoUrgent.open(urgent.seal(packet).octets, outer: 0)
+                    }
+                }
+                _ = intoBulk.open(held, outer: 0)
+            }
+            return intoBulk.counters[.stale] + intoUrgent.counters[.stale]
+        }
+        let (shared, apart) = (try stale(isShared: true), try stale(isShared: false))
+        #expect(shared == 10)
+        #expect(apart == 0)
     }
 
     @Test("A fixed DSCP hides the inner one, and ECN can be left out (compatibility mode)")

@@ -93,6 +93,24 @@ struct ConfigurationTests {
         #expect(children.last?.origin(of: "label").line == 10)
     }
 
+    @Test(
+        "Classes of packets are read as numbers or names, and tell children for the same subnets apart, labeled ones too"
+    )
+    func classes() throws {
+        let connections = try read("dscp.yaml").connections.map(\.configuration)
+        func classes(_ values: [UInt8], _ form: TrafficClasses.Form = .selector, _ isRequired: Bool = false) throws
+            -> TrafficClasses
+        {
+            TrafficClasses(try #require(DSCPSet(values)), form: form, isRequired: isRequired)
+        }
+        let office: [TrafficClasses?] = [
+            nil, try classes([46]), try classes([10, 12, 14, 48], .notify), try classes([34], .selectors, true),
+        ]
+        #expect(connections[0].children.map(\.classes) == office)
+        let secret: [TrafficClasses?] = [try classes([1], .selector, true), try classes([2], .selector, true)]
+        #expect(connections[1].children.map(\.classes) == secret)
+    }
+
     @Test("A connection's own settings come before the defaults")
     func layers() throws {
         let connections = try read("everything.yaml").connections

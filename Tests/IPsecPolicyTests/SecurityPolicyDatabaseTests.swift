@@ -93,6 +93,49 @@ struct SelectorSetTests {
 }
 
 struct SecurityPolicyDatabaseTests {
+    @Test("Of policies for the same addresses a packet meets the first for its class, then the others for it")
+    func classes() throws {
+        func policy(_ id: UInt32, _ dscp: DSCPSet?) throws -> SecurityPolicy {
+            SecurityPolicy(
+                id: id, action: .protect, local: [try selector("10.1.0.0/16")], remote: [try selector("10.2.0.0/16")],
+                dscp: dscp)
+        }
+        let other = SecurityPolicy(
+            id: 9, action: .protect, local: [try selector("10.1.0.0/16")], remote: [try selector("10.3.0.0/16")])
+        let database = SecurityPolicyDatabase([
+            try policy(1, DSCPSet([46])), try policy(2, DSCPSet([10, 46])), other, try policy(3, nil),
+        ])
+        let (distinguishes, plainDistinguishes) = (
+            database.distinguishesClasses, SecurityPolicyDatabase([try policy(1, nil)]).distinguishesClasses
+        )
+        #expect(distinguishes && !plainDistinguishes)
+        var packet = try packet("10.1.0.2", "10.2.0.2")
+        let rows: [(UInt8, Int, UInt32, [Int])] = [
+            (46, 0, 1, [1, 3]), (10, 1, 2, [3]), (0, 3, 3, []), (63, 3, 3, []),
+        ]
+        for (dscp, index, id, siblings) in rows {
+            packet.dscp = dscp
+            #expect(database.decision(for: packet, .outbound) == .protect(index: index, id: id))
+            var found: [Int] = []
+            var next = database.sibling(of: index, for: packet)
+            while let sibling = next {
+                found.append(sibling)
+                next = database.sibling(of: sibling, for: packet)
+            }
+            #expect(found == siblings)
+        }
+        let alone = SecurityPolicyDatabase([try policy(1, DSCPSet([46]))])
+        #expect(alone.decision(for: packet, .outbound) == .noPolicy)
+    }
+
+    @Test("Classes are 0 to 63")
+    func classLimits() {
+        #expect(DSCPSet([0, 63])?.values == [0, 63])
+        #expect(DSCPSet([64]) == nil)
+        #expect(DSCPSet([46])?.contains(110) == false)
+        #expect(DSCPSet([UInt8]())?.isEmpty == true)
+    }
+
     private func policy(
         _ id: UInt32, _ action: PolicyAction, _ local: [TrafficSelector], _ remote: [TrafficSelector]
     ) -> SecurityPolicy {

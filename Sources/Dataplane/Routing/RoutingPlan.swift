@@ -34,8 +34,12 @@ struct RoutingPlan: Hashable {
 
         var express: [Unit] = []
         var sourced: Set<IPPrefix> = []
+        // Rules do not tell classes of packets apart: policies for the same addresses are one to them.
+        var protected: Set<[[TrafficSelector]]> = []
         var general = GeneralUnits()
         for installed in policies {
+            let selectors = [installed.policy.local, installed.policy.remote]
+            if installed.policy.action == .protect, !protected.insert(selectors).inserted { continue }
             for traffic in Self.traffic(of: installed.policy, family) {
                 let source = Self.source(for: traffic, installed.preferredSources, ownAddresses)
                 if let source, installed.policy.action == .protect, sourced.insert(traffic.remote).inserted {

@@ -45,7 +45,9 @@ struct OutboundEntry: ~Copyable {
 /// An association that sends as one worker knows it: each of them has a candidate of its own for it, to find whose the packets are
 /// that the device gives it.
 struct Candidate: ~Copyable {
-    let selectors: SelectorSet
+    private let selectors: SelectorSet
+    /// A bit for each class of packets.
+    private let classes: UInt64
     let policy: UInt32
     /// The worker it belongs to.
     let owner: Int
@@ -56,9 +58,16 @@ struct Candidate: ~Copyable {
 
     init(_ parameters: SAParameters, policy: UInt32, owner: Int, entry: UnsafeMutablePointer<OutboundEntry>) {
         selectors = SelectorSet(local: parameters.localSelectors, remote: parameters.remoteSelectors)
+        classes = parameters.dscp?.mask ?? .max
         self.policy = policy
         self.owner = owner
         self.entry = entry
+    }
+
+    /// Whether it may carry a packet.
+    func carries(_ packet: PacketSelector) -> Bool {
+        (classes == .max || classes >> UInt64(packet.dscp & 63) & 1 == 1)
+            && selectors.match(packet, .outbound) == .yes
     }
 }
 

@@ -37,6 +37,7 @@ struct FlowCache: ~Copyable {
         let addresses = flow.source.value ^ (flow.destination.value &* 3)
         var hash = UInt64(truncatingIfNeeded: addresses) ^ UInt64(truncatingIfNeeded: addresses >> 64)
         hash ^= UInt64(flow.sourcePort) << 32 ^ UInt64(flow.destinationPort) << 48 ^ UInt64(flow.ipProtocol) << 24
+        hash ^= UInt64(flow.dscp) << 16
         return Int(truncatingIfNeeded: (hash &* 0x9e37_79b9_7f4a_7c15) >> 54)
     }
 }

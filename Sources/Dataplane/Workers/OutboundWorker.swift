@@ -202,8 +202,9 @@ struct OutboundWorker: ~Copyable {
             offload = read
         }
         guard let header = IPHeader(octets), header.totalLength == count, let upper = header.upperLayer(in: octets),
-            let selector = PacketSelector(header, in: octets)
+            var selector = PacketSelector(header, in: octets)
         else { return drop(.malformed) }
+        if policies.pointee.database.distinguishesClasses { selector.dscp = header.trafficClass >> 2 }
         var superPacket: SuperPacket?
         if offload.segmentation != .none {
             guard let found = SuperPacket(octets, offload, header, upper) else { return drop(.malformed) }
@@ -211,7 +212,7 @@ struct OutboundWorker: ~Copyable {
         }
         let packets = superPacket?.count ?? 1
         if hops == 0 { counters.moved.packetsIn &+= UInt64(packets) }
-        guard let candidate = flows[selector] ?? find(selector, packets: packets, hops: hops) else { return }
+        guard let candidate = flows[selector] ?? find(selector, header, packets: packets, hops: hops) else { return }
         guard candidate.pointee.owner == team.index else {
             return handOver(packet, to: candidate.pointee.owner, hops: hops, packets: packets)
         }
@@ -250,10 +251,13 @@ struct OutboundWorker: ~Copyable {
 
     /// Finds the association for a flow by policies and selectors; drops the packets if there is none.
     private mutating func find(
-        _ selector: PacketSelector, packets: Int, hops: UInt8
+        _ flow: PacketSelector, _ header: IPHeader, packets: Int, hops: UInt8
     ) -> UnsafeMutablePointer<Candidate>? {
+        var selector = flow
         while true {
             let row: Int
+            // The policies may be others than a moment ago.
+            selector.dscp = policies.pointee.database.distinguishesClasses ? header.trafficClass >> 2 : 0
             switch policies.pointee.database.decision(for: selector, .outbound) {
             case .protect(let index, _): row = index
             case .bypass:
@@ -270,11 +274,7 @@ struct OutboundWorker: ~Copyable {
                 drop(.ambiguousFragment, packets)
                 return nil
             }
-            var candidate = policies.pointee.rows[row].newest
-            while let older = candidate, older.pointee.selectors.match(selector, .outbound) != .yes {
-                candidate = older.pointee.next
-            }
-            if let candidate {
+            if let candidate = newest(of: row, for: selector) {
                 flows[selector] = candidate
                 return candidate
             }
@@ -287,9 +287,22 @@ struct OutboundWorker: ~Copyable {
             }
             // Where another worker knows one, none has to be asked for.
             if hops == 0 { acquire(row, selector) }
+            // Where a class has no association, packets go with others to the same addresses.
+            var next = policies.pointee.database.sibling(of: row, for: selector)
+            while let sibling = next {
+                if let candidate = newest(of: sibling, for: selector) { return candidate }
+                next = policies.pointee.database.sibling(of: sibling, for: selector)
+            }
             drop(.noAssociation, packets)
             return nil
         }
+    }
+
+    /// The association activated last of those of a policy that may carry a packet.
+    private func newest(of row: Int, for packet: PacketSelector) -> UnsafeMutablePointer<Candidate>? {
+        var candidate = policies.pointee.rows[row].newest
+        while let older = candidate, !older.pointee.carries(packet) { candidate = older.pointee.next }
+        return candidate
     }
 
     /// In transport mode the packet's own header is the outer one: what the kernel does not fill in like that goes along with

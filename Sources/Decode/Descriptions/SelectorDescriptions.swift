@@ -7,17 +7,27 @@ import Octets
 extension TrafficSelectorPayload: DescribedPayload {
     var summary: String { selectors.count == 1 ? "1 traffic selector" : "\(selectors.count) traffic selectors" }
 
-    func fields(in context: MessageContext) -> [Field] { selectors.map(\.described) }
+    func fields(in context: MessageContext) -> [Field] { selectors.map { $0.described(context.codePoints) } }
 }
 
 extension WireTrafficSelector {
-    fileprivate var described: Field {
+    fileprivate func described(_ codePoints: CodePoints) -> Field {
         switch self {
         case .addressRange(let range): Field(type.described, range.described)
         case .unknown(let selector) where selector.type == .securityLabel: selector.describedLabel
-        case .unknown(let selector): .opaque(type.described, selector.body)
+        case .unknown(let selector):
+            if let point = codePoints.point(UInt16(type.rawValue), of: .trafficSelectorType) {
+                Field("\(point.name), private number \(type.rawValue)", describedClasses(selector.body))
+            } else {
+                .opaque(type.described, selector.body)
+            }
         }
     }
+}
+
+/// Values of the DSCP field.
+func describedClasses(_ values: [UInt8]) -> String {
+    values.isEmpty ? "none" : values.map(String.init).joined(separator: ", ")
 }
 
 extension RawTrafficSelector {

@@ -85,6 +85,10 @@ struct ChildReader {
         let copiesDSCP = value(.copyDSCP)?.bool()
         let labels = value(.label).map { SecurityLabelReader.list($0) }
         let requiresLabel = value(.labelRequired)?.bool()
+        let classes = TrafficClassReader.classes(
+            value(.dscp), form: value(.dscpForm), isRequired: value(.dscpRequired), isTunnel: mode == .tunnel)
+        if value(.dscp) == nil { complain(about: [.dscpForm, .dscpRequired], without: "dscp", own) }
+        if labels == nil { complain(about: [.labelRequired], without: "label", own) }
         guard let local, let remote else { return nil }
         checkFamilies(local, remote, at: origin)
         var child = ChildConfiguration(
@@ -99,13 +103,9 @@ struct ChildReader {
         if let window { child.replayWindow = window }
         if let padding { child.tfcPadding = padding == 0 ? nil : padding }
         if let copiesDSCP { child.copiesDSCP = copiesDSCP }
+        child.classes = classes
         if let labels { child.securityLabels = labels }
-        if let requiresLabel {
-            child.requiresSecurityLabel = requiresLabel
-            if labels == nil {
-                value(.labelRequired)?.error("label-required needs a label; give \"label\", or leave it out")
-            }
-        }
+        if let requiresLabel { child.requiresSecurityLabel = requiresLabel }
         for key in ChildKey.allCases {
             if let own, own[key] != nil {
                 child.origins[key.rawValue] = own.origin(of: key)
@@ -117,6 +117,14 @@ struct ChildReader {
             }
         }
         return child
+    }
+
+    /// Reports settings of the child itself that say nothing without another one.
+    private func complain(about keys: [ChildKey], without missing: String, _ own: ConfigurationMapping<ChildKey>?) {
+        for key in keys {
+            let node = own == nil ? ConnectionKey(rawValue: key.rawValue).flatMap { settings[$0] } : own?[key]
+            node?.error("\(key.rawValue) needs \(quoted(missing)); give it, or leave this out")
+        }
     }
 
     /// - Parameter assigned: what stands for addresses that are not known yet, where no subnets are written; empty for none.

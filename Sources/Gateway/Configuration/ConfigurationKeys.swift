@@ -68,6 +68,9 @@ enum ConnectionKey: String, ConfigurationKey {
     case copyDSCP = "copy-dscp"
     case label
     case labelRequired = "label-required"
+    case dscp
+    case dscpForm = "dscp-form"
+    case dscpRequired = "dscp-required"
 }
 
 enum LocalKey: String, ConfigurationKey {
@@ -99,6 +102,9 @@ enum ChildKey: String, ConfigurationKey {
     case copyDSCP = "copy-dscp"
     case label
     case labelRequired = "label-required"
+    case dscp
+    case dscpForm = "dscp-form"
+    case dscpRequired = "dscp-required"
 }
 
 enum LifetimeKey: String, ConfigurationKey {

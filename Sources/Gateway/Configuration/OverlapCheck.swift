@@ -9,6 +9,7 @@ import IPsecPolicy
 enum OverlapCheck {
     private struct Subject {
         let name: String
+        let connection: String
         let child: ChildConfiguration
 
         var origin: Origin { child.origin(of: "remote") }
@@ -19,7 +20,7 @@ enum OverlapCheck {
             connection.children.map { child in
                 Subject(
                     name: child.name == connection.name ? connection.name : "\(connection.name), child \(child.name)",
-                    child: child)
+                    connection: connection.name, child: child)
             }
         }
         for subject in subjects { checkSides(subject, diagnostics) }
@@ -27,17 +28,23 @@ enum OverlapCheck {
             for earlier in candidates.map({ subjects[$0] }) {
                 guard let overlap = overlap(earlier.child, later.child) else { continue }
                 let place = "\(earlier.origin.file):\(earlier.origin.line)"
+                let isSorted = earlier.connection == later.connection && areSorted(earlier.child, later.child)
+                if isSorted, arePacketsToldApart(earlier.child, later.child) { continue }
                 guard hasSameLabels(earlier.child, later.child) else {
                     diagnostics.error(
                         "\(overlap.local) to \(overlap.remote) is also protected by connection \(earlier.name) (\(place)), whose labels are others; "
-                            + "a packet's label cannot be seen, only its addresses: make the subnets disjoint",
+                            + "a packet's label cannot be seen, only its addresses: make the subnets disjoint, or give each child a \"dscp\" of its own with dscp-required",
                         at: later.child.securityLabels.isEmpty ? later.origin : later.child.origin(of: "label"))
                     continue
                 }
-                guard !isWithin(earlier.child, later.child) else { continue }
+                guard !isSorted, !isWithin(earlier.child, later.child) else { continue }
                 diagnostics.error(
                     "\(overlap.local) to \(overlap.remote) is also protected by connection \(earlier.name) (\(place)); "
-                        + "make the subnets disjoint, or put the narrower of the two first",
+                        + (hasSameAddresses(earlier.child, later.child)
+                            && (earlier.child.classes ?? later.child.classes) != nil
+                            && earlier.connection == later.connection
+                            ? "let the DSCP of one be none, or all, of the other's and more"
+                            : "make the subnets disjoint, or put the narrower of the two first"),
                     at: later.origin)
             }
         }
@@ -47,6 +54,7 @@ enum OverlapCheck {
     static func run(
         _ connections: [ConnectionConfiguration], _ policies: [ConfiguredPolicy], _ diagnostics: Diagnostics
     ) {
+        checkRemainders(connections, policies, diagnostics)
         let labeled = connections.flatMap(\.children).filter { !$0.securityLabels.isEmpty }
         for policy in policies where policy.action == .bypass && policy.place == .before {
             for child in labeled {
@@ -61,6 +69,53 @@ enum OverlapCheck {
                     at: policy.origin)
             }
         }
+    }
+
+    /// Finds policies by which packets would go in clear because of nothing but their class: those of other classes than a child's.
+    private static func checkRemainders(
+        _ connections: [ConnectionConfiguration], _ policies: [ConfiguredPolicy], _ diagnostics: Diagnostics
+    ) {
+        for child in connections.flatMap({ remainders($0.children) }) {
+            for policy in policies where policy.action == .bypass && policy.place == .after {
+                guard
+                    let overlap = overlap(
+                        (policy.local, policy.remote), (child.localSelectors, child.remoteSelectors))
+                else { continue }
+                let origin = child.origin(of: "dscp")
+                diagnostics.error(
+                    "packets of other DSCP from \(overlap.local) to \(overlap.remote) than child \(child.name)'s (\(origin.file):\(origin.line)) would go in clear; "
+                        + "add a child without dscp for the same subnets, or leave the policy out",
+                    at: policy.origin)
+            }
+        }
+    }
+
+    /// Of the children for the same addresses the one for the most classes, where that leaves some to nobody.
+    private static func remainders(_ children: [ChildConfiguration]) -> [ChildConfiguration] {
+        Dictionary(grouping: children.sortedByClasses, by: { [$0.child.localSelectors, $0.child.remoteSelectors] })
+            .values.compactMap { $0.last }.filter { $0.dscp != nil }.map(\.child)
+    }
+
+    /// Whether children for the same addresses are for different classes of packets, so that it is clear which takes one.
+    private static func areSorted(_ left: ChildConfiguration, _ right: ChildConfiguration) -> Bool {
+        guard hasSameAddresses(left, right) else { return false }
+        switch (left.classes?.values, right.classes?.values) {
+        case (nil, nil): return false
+        case (let one?, let other?):
+            return one != other
+                && (one.intersection(other).isEmpty || one.isSubset(of: other) || other.isSubset(of: one))
+        default: return true
+        }
+    }
+
+    private static func hasSameAddresses(_ left: ChildConfiguration, _ right: ChildConfiguration) -> Bool {
+        left.localSelectors == right.localSelectors && left.remoteSelectors == right.remoteSelectors
+    }
+
+    /// Whether their packets are told apart on arrival too.
+    private static func arePacketsToldApart(_ left: ChildConfiguration, _ right: ChildConfiguration) -> Bool {
+        guard let one = left.classes, let other = right.classes, one.isRequired, other.isRequired else { return false }
+        return one.values.intersection(other.values).isEmpty
     }
 
     /// Whether what one child may be is what the other may be.

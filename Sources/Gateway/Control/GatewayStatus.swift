@@ -107,6 +107,8 @@ public struct ChildReport: Codable, Hashable, Sendable {
     public var remoteSelectors: [String]
     /// The security labels it may have, escaped.
     public var securityLabels: [String] = []
+    /// The classes of packets (DSCP) it is for; absent: all.
+    public var dscp: [UInt8]?
     public var securityAssociations: [ChildSAReport]
 }
 
@@ -126,6 +128,12 @@ public struct ChildSAReport: Codable, Hashable, Sendable {
     public var remoteSelectors: String
     /// The security label of all packets (RFC 9478), escaped.
     public var securityLabel: String?
+    /// The classes (DSCP) that packets may have in both directions, those that we send, and those that the peer says it sends.
+    public var dscp: [UInt8]?
+    public var dscpSent: [UInt8]?
+    public var dscpOfPeer: [UInt8]?
+    /// What tells the traffic apart beside its addresses, in words.
+    public var distinctions: [String] = []
     public var packetsIn: UInt64 = 0
     public var packetsOut: UInt64 = 0
     public var octetsIn: UInt64 = 0

@@ -66,7 +66,7 @@ extension Daemon {
                 isTakenDown: state.isHeldDown || state.heldDownChildren.contains(child.name),
                 localSelectors: child.localSelectors.map(\.description),
                 remoteSelectors: child.remoteSelectors.map(\.description),
-                securityLabels: child.securityLabels.map(\.description),
+                securityLabels: child.securityLabels.map(\.description), dscp: child.classes?.values.values,
                 securityAssociations: live.map { report($0, of: connection.name, counters, now) })
         }
         return ConnectionReport(
@@ -117,7 +117,8 @@ extension Daemon {
             inboundSPI: hex(child.inboundSPI), outboundSPI: hex(child.outboundSPI), state: child.state,
             suite: child.suite.description, encapsulation: child.isEncapsulatedInUDP ? "udp" : "esp",
             mode: child.mode.name, localSelectors: child.localSelectors, remoteSelectors: child.remoteSelectors,
-            securityLabel: child.securityLabel?.description,
+            securityLabel: child.securityLabel?.description, dscp: child.dscp?.values,
+            dscpSent: child.sentDSCP?.values, dscpOfPeer: child.peerDSCP?.values, distinctions: child.distinctions,
             age: seconds(now - child.establishedAt), rekeyIn: child.rekeyAt.map { max(0, seconds($0 - now)) },
             instance: child.instance.map { InstanceName(connection, $0).description })
         for entry in counters[child.inboundSPI] ?? [] {

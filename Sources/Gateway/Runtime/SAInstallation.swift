@@ -14,12 +14,14 @@ extension ChildSADescription {
         var options = SAOptions()
         options.copyDSCP = copiesDSCP
         options.tfcPaddingTo = tfcPadding
-        return SAParameters(
+        var parameters = SAParameters(
             spi: spi, encryption: suite.encryption, encryptionKey: keys.encryption, integrity: suite.integrity,
             integrityKey: keys.integrity, extendedSequenceNumbers: suite.sequenceNumbers == .extended,
             replayWindow: replayWindow, mode: mode, encapsulation: isEncapsulatedInUDP ? .udp : .ip, local: local,
             remote: remote, localSelectors: localSelectors, remoteSelectors: remoteSelectors,
             lifetime: SALifetime(lifetime, suite.sequenceNumbers), options: options)
+        parameters.dscp = dscp
+        return parameters
     }
 }
 

@@ -24,6 +24,8 @@ public struct ChildConfiguration: Sendable, Hashable {
     public var securityLabels: [SecurityLabel] = []
     /// Whether there is no child without one of them.
     public var requiresSecurityLabel = true
+    /// The classes of packets it is for; `nil` for all.
+    public var classes: TrafficClasses?
     public var origins: [String: Origin] = [:]
     /// The packet that asks for the child, which goes before the selectors in an offer (RFC 7296 section 2.9).
     var trigger: TriggerPacket?
@@ -46,12 +48,17 @@ public struct ChildConfiguration: Sendable, Hashable {
 extension ChildConfiguration {
     /// What it is for, in one line: our side, the peer's, and what else tells the traffic apart.
     var traffic: String {
-        (["\(localSelectors.summary) === \(remoteSelectors.summary)"]
-            + (securityLabels.isEmpty ? [] : ["label \(securityLabels.alternatives)"])).joined(separator: ", ")
+        var parts = ["\(localSelectors.summary) === \(remoteSelectors.summary)"]
+        if !securityLabels.isEmpty { parts.append("label \(securityLabels.alternatives)") }
+        if let classes, classes.form.isSelector { parts.append("DSCP \(classes.values)") }
+        return parts.joined(separator: ", ")
     }
 
     /// The keys that say what it is for.
-    var selectorKeys: [String] { ["local", "remote"] + (securityLabels.isEmpty ? [] : ["label"]) }
+    var selectorKeys: [String] {
+        ["local", "remote"] + (securityLabels.isEmpty ? [] : ["label"])
+            + (classes?.form.isSelector == true ? ["dscp"] : [])
+    }
 }
 
 /// When a child SA is replaced, and when it must no longer be used; whichever limit is met first.

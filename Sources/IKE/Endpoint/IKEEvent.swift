@@ -82,6 +82,10 @@ public struct ChildSAStatus: Sendable {
     /// What tells the traffic apart beside its addresses, in words; empty if nothing does.
     public var distinctions: [String]
     public var securityLabel: SecurityLabel?
+    /// As in ``ChildSADescription``.
+    public var dscp: DSCPSet?
+    public var sentDSCP: DSCPSet?
+    public var peerDSCP: DSCPSet?
     public var isEncapsulatedInUDP: Bool
     public var establishedAt: Instant
     public var rekeyAt: Instant?

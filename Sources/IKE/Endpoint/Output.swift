@@ -67,11 +67,22 @@ public struct ChildSADescription: Sendable {
     public var mode: SAMode
     /// The security label of all packets (RFC 9478). Packets do not show theirs: the selectors stand for it.
     public var securityLabel: SecurityLabel?
+    /// The classes that packets may have, in both directions; `nil` for all.
+    public var dscp: DSCPSet?
+    /// The classes that we send, as configured, and those that the peer says it sends; `nil` where nothing is said.
+    public var sentDSCP: DSCPSet?
+    public var peerDSCP: DSCPSet?
 }
 
 extension ChildSADescription {
     /// What tells the traffic apart beside its addresses, in words.
-    var distinctions: [String] { securityLabel.map { ["label \($0)"] } ?? [] }
+    var distinctions: [String] {
+        [
+            securityLabel.map { "label \($0)" },
+            dscp.map { "DSCP \($0)" } ?? sentDSCP.map { "sends DSCP \($0)" },
+            dscp == nil ? peerDSCP.map { "peer sends DSCP \($0)" } : nil,
+        ].compactMap(\.self)
+    }
 }
 
 /// What the data plane reports. SPIs are those of inbound SAs, which we chose; they stand for the pair.

@@ -296,6 +296,14 @@ extension IKESA {
                     .failed(
                         connection: connection?.name, child: creation.configuration.name, refusal, nextAttempt: next))
             }
+        } else if established?.children.contains(where: {
+            $0.configuration.name == creation.configuration.name && $0.isCurrent
+        })
+            == true
+        {
+            // It was to be one more for what the others of the name leave out; they stay.
+            context.emit(
+                .failed(connection: connection?.name, child: creation.configuration.name, refusal, nextAttempt: nil))
         } else {
             context.signals.append(.childLost(self, child: creation.configuration.name, refusal: refusal))
         }

@@ -14,6 +14,8 @@ enum Extensions {
         ChildlessInitiation.self,
         TransportMode.self,
         LabeledIPsec.self,
+        DSCPSelectors.self,
+        DSCPNotification.self,
         RepeatedAuthentication.self,
         QuickCrashDetection.self,
         SessionResumption.self,
@@ -113,7 +115,11 @@ extension IKESA {
     }
 
     func admit(_ offer: [Payload], to child: ChildConfiguration) throws(Refusal) {
-        for owner in Extensions.all { try owner.admit(offer, to: child) }
+        for owner in Extensions.all { try owner.admit(offer, to: child, of: self) }
+    }
+
+    func rank(_ child: ChildConfiguration, for offer: [Payload]) -> Int {
+        Extensions.all.reduce(0) { $0 + $1.rank(child, for: offer, of: self) }
     }
 
     func otherSelectors(offering child: ChildConfiguration) -> OtherSelectors {

@@ -62,7 +62,11 @@ protocol IKEExtension: SendableMetatype {
     /// cannot, other children are tried. The SA may have no connection yet.
     ///
     /// - Throws: why not.
-    static func admit(_ offer: [Payload], to child: ChildConfiguration) throws(Refusal)
+    static func admit(_ offer: [Payload], to child: ChildConfiguration, of sa: IKESA) throws(Refusal)
+
+    /// As a responder: how well a configured child fits what the peer offers, compared with others that do; the sum over all
+    /// extensions decides.
+    static func rank(_ child: ChildConfiguration, for offer: [Payload], of sa: IKESA) -> Int
 
     /// Selectors that go beside those of addresses into TSi and TSr of our offer of a child.
     static func selectors(offering child: ChildConfiguration, of sa: IKESA) -> OtherSelectors
@@ -283,7 +287,8 @@ extension IKEExtension {
     static func translate(
         _ selectors: inout SelectorPair, of child: ChildConfiguration, by payloads: [Payload], of sa: IKESA
     ) {}
-    static func admit(_ offer: [Payload], to child: ChildConfiguration) throws(Refusal) {}
+    static func admit(_ offer: [Payload], to child: ChildConfiguration, of sa: IKESA) throws(Refusal) {}
+    static func rank(_ child: ChildConfiguration, for offer: [Payload], of sa: IKESA) -> Int { 0 }
     static func selectors(offering child: ChildConfiguration, of sa: IKESA) -> OtherSelectors { OtherSelectors() }
     static func selectors(accepting child: SelectedChild, of sa: IKESA) -> OtherSelectors { OtherSelectors() }
     static func payloads(offering child: ChildConfiguration, of sa: IKESA) -> [Payload] { [] }

@@ -13,6 +13,13 @@ struct ChildTerms {
     var mode = SAMode.tunnel
     /// The security label of all packets (RFC 9478).
     var securityLabel: SecurityLabel?
+    /// The classes of packets that DSCP, as a selector, allows; `nil` for all.
+    var classes: DSCPSet?
+    /// Where the selector stands.
+    var classesAreInTSi = false
+    var classesAreInTSr = false
+    /// The classes that the peer says it sends; empty: it does not sort.
+    var peerClasses: DSCPSet?
 }
 
 /// Traffic selectors of both sides.
@@ -146,6 +153,8 @@ extension IKESA {
             }
         }
         if let refusal, fitting.isEmpty { throw refusal }
+        let ranks = fitting.map { rank($0.0, for: payloads) }
+        fitting = fitting.indices.sorted { (-ranks[$0], $0) < (-ranks[$1], $1) }.map { fitting[$0] }
         guard !fitting.isEmpty else {
             for child in children {
                 tell(
@@ -270,7 +279,8 @@ extension IKESA {
             localSelectors: terms.localSelectors, remoteSelectors: terms.remoteSelectors, lifetime: lifetime,
             replayWindow: configuration.replayWindow,
             tfcPadding: terms.takesTFCPadding ? configuration.tfcPadding : nil,
-            copiesDSCP: configuration.copiesDSCP, mode: terms.mode, securityLabel: terms.securityLabel)
+            copiesDSCP: configuration.copiesDSCP, mode: terms.mode, securityLabel: terms.securityLabel,
+            dscp: terms.classes, sentDSCP: configuration.classes?.values, peerDSCP: terms.peerClasses)
         return ChildSA(
             configuration: configuration, description: description, terms: terms, exchange: exchange,
             establishedAt: context.now,

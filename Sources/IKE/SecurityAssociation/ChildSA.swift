@@ -52,7 +52,8 @@ struct ChildSA {
             name: configuration.name, inboundSPI: inboundSPI, outboundSPI: outboundSPI, suite: description.suite,
             mode: description.mode, localSelectors: description.localSelectors.summary,
             remoteSelectors: description.remoteSelectors.summary, distinctions: description.distinctions,
-            securityLabel: description.securityLabel,
+            securityLabel: description.securityLabel, dscp: description.dscp, sentDSCP: description.sentDSCP,
+            peerDSCP: description.peerDSCP,
             isEncapsulatedInUDP: description.isEncapsulatedInUDP, establishedAt: establishedAt, rekeyAt: rekeyAt,
             expiresAt: expiresAt, state: state.rawValue)
     }

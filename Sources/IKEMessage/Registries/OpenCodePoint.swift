@@ -4,23 +4,29 @@
 public enum OpenCodePoint: String, Hashable, Sendable, CaseIterable {
     case optimizedRekeySupported = "optimized-rekey-supported"
     case optimizedRekey = "optimized-rekey"
+    case tsDSCP = "ts-dscp"
+    case dscp
 
     /// What the number is one of.
     public enum Registry: Hashable, Sendable {
         /// Notify message types that are no errors.
         case statusNotify
+        /// Types of traffic selectors.
+        case trafficSelectorType
 
         /// The range that the registry leaves to private agreements.
         public var privateUse: ClosedRange<UInt16> {
             switch self {
             case .statusNotify: 40960...65535
+            case .trafficSelectorType: 241...255
             }
         }
     }
 
     public var registry: Registry {
         switch self {
-        case .optimizedRekeySupported, .optimizedRekey: .statusNotify
+        case .optimizedRekeySupported, .optimizedRekey, .dscp: .statusNotify
+        case .tsDSCP: .trafficSelectorType
         }
     }
 
@@ -30,6 +36,8 @@ public enum OpenCodePoint: String, Hashable, Sendable, CaseIterable {
         switch self {
         case .optimizedRekeySupported: 51201
         case .optimizedRekey: 51202
+        case .tsDSCP: 241
+        case .dscp: 41031
         }
     }
 
@@ -38,6 +46,8 @@ public enum OpenCodePoint: String, Hashable, Sendable, CaseIterable {
         switch self {
         case .optimizedRekeySupported: "OPTIMIZED_REKEY_SUPPORTED"
         case .optimizedRekey: "OPTIMIZED_REKEY"
+        case .tsDSCP: "TS_DSCP"
+        case .dscp: "DSCP"
         }
     }
 }

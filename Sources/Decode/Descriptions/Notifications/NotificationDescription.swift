@@ -47,6 +47,8 @@ enum NotificationTable {
     /// Of drafts whose numbers are still open.
     static let drafts: [OpenCodePoint: NotificationReader] = [
         // draft-ietf-ipsecme-ikev2-sa-ts-payloads-opt: eight octets for an IKE SA, four for a child SA.
-        .optimizedRekey: { reader, _ throws(OctetError) in [Field("new SPI", reader.readRest().hexadecimal)] }
+        .optimizedRekey: { reader, _ throws(OctetError) in [Field("new SPI", reader.readRest().hexadecimal)] },
+        // draft-mglt-ipsecme-dscp-np.
+        .dscp: { reader, _ throws(OctetError) in [Field("values", describedClasses(reader.readRest()))] },
     ]
 }

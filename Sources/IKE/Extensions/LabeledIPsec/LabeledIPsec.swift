@@ -26,7 +26,7 @@ enum LabeledIPsec: IKEExtension {
         return OtherSelectors(initiator: [label.wire], responder: [label.wire])
     }
 
-    static func admit(_ offer: [Payload], to child: ChildConfiguration) throws(Refusal) {
+    static func admit(_ offer: [Payload], to child: ChildConfiguration, of sa: IKESA) throws(Refusal) {
         _ = try choose(from: offer, for: child)
     }
 
