@@ -54,14 +54,19 @@ struct PayloadTextTests {
             .unknown(RawTrafficSelector(type: .securityLabel, body: Array("system_u:x\u{1b}[1m".utf8))),
             .unknown(RawTrafficSelector(type: .securityLabel, body: Array("system_u:x\u{1b}[1m\0".utf8))),
             .unknown(RawTrafficSelector(type: .securityLabel, body: [0xff, 0xfe])),
+            .unknown(RawTrafficSelector(type: TrafficSelectorType(rawValue: 241), body: [10, 12])),
+            .unknown(RawTrafficSelector(type: TrafficSelectorType(rawValue: 241), body: [])),
+            .unknown(RawTrafficSelector(type: TrafficSelectorType(rawValue: 242), body: [10])),
         ])
         #expect(
             Self.text(.trafficSelectorsInitiator(payload)) == [
-                "TSi: 6 traffic selectors", "    TS_IPV4_ADDR_RANGE: 10.1.0.0/16",
+                "TSi: 9 traffic selectors", "    TS_IPV4_ADDR_RANGE: 10.1.0.0/16",
                 "    TS_IPV4_ADDR_RANGE: 10.1.0.1-10.1.0.9 tcp/80",
                 "    TS_IPV4_ADDR_RANGE: 10.1.0.9-10.1.0.1 any/0-65535, out of order",
                 "    TS_SECLABEL: \"system_u:x\\u{1b}[1m\", without a zero octet at its end",
                 "    TS_SECLABEL: \"system_u:x\\u{1b}[1m\"", "    TS_SECLABEL: 2 octets, fffe",
+                "    TS_DSCP, private number 241: 10, 12", "    TS_DSCP, private number 241: none",
+                "    PRIVATE(242, 0xf2): 1 octet, 0a",
             ])
     }
 

@@ -54,6 +54,8 @@ enum DSCPSelectors: IKEExtension {
         _ terms: inout ChildTerms, of child: ChildConfiguration, by payloads: [Payload], isOffer: Bool, of sa: IKESA
     ) throws(Refusal) {
         guard child.classes != nil || !isOffer else { return }
+        // What came to nothing is not gone on with.
+        if !isOffer { sa.slots[Self.self] = nil }
         let agreed = try isOffer ? choose(from: payloads, for: child, sa) : answered(in: payloads, for: child, sa)
         let origin = child.origin(of: "dscp")
         terms.classes = agreed?.classes
