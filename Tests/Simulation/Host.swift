@@ -36,6 +36,9 @@ public final class Host {
     public private(set) var events: [IKEEvent] = []
     /// Addresses that peers have given, by connection.
     public private(set) var virtualAddresses: [String: [IPAddress]] = [:]
+    /// What of the peers' resolvers is to be used, by connection.
+    public private(set) var resolvers: [String: ResolverPlan] = [:]
+    public private(set) var resolverChanges = 0
     private var recent: [(at: Instant, event: IKEEvent)] = []
     /// How often things have happened, however many events are kept.
     public private(set) var tally = Tally()
@@ -108,6 +111,9 @@ public final class Host {
         case .sendKeepalive: keepalives += 1
         case .assignAddresses(let connection, let addresses):
             virtualAddresses[connection] = addresses.isEmpty ? nil : addresses
+        case .setResolvers(let connection, let plan):
+            resolvers[connection] = plan
+            resolverChanges += 1
         case .event(let event):
             events.append(event)
             recent.append((now, event))

@@ -30,8 +30,10 @@ public struct AddressPool: Sendable, Hashable {
     public var ranges: [Range]
     /// Resolvers behind us (INTERNAL_IP4_DNS, INTERNAL_IP6_DNS).
     public var dnsServers: [IPAddress] = []
-    /// Domains whose names are to be asked of ``dnsServers`` only (RFC 8598), in ASCII without a dot at the end.
+    /// Domains whose names are to be asked of ``dnsServers`` and ``encryptedResolvers`` only (RFC 8598), in ASCII without a dot at the end.
     public var domains: [SplitDNSDomain] = []
+    /// Resolvers behind us that are asked by DNS over TLS, HTTPS or QUIC (RFC 9464).
+    public var encryptedResolvers: [EncryptedResolver] = []
 
     public init(name: String, ranges: [Range]) {
         self.name = name
@@ -90,6 +92,8 @@ public struct AssignedConfiguration: Sendable, Hashable {
     public var addresses: [IPAddress] = []
     public var dnsServers: [IPAddress] = []
     public var domains: [SplitDNSDomain] = []
+    /// Resolvers by DNS over TLS, HTTPS or QUIC, the one to ask first at first (RFC 9464).
+    public var encryptedResolvers: [EncryptedResolver] = []
     /// Networks behind the side that gave it; empty: it names none.
     public var subnets: [IPPrefix] = []
 

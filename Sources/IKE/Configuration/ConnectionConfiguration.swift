@@ -83,6 +83,8 @@ public struct ConnectionConfiguration: Sendable {
     public var addressPools: [AddressPool] = []
     /// Addresses that we ask the peer for, at most one of each family. The local selectors of children become what it gives.
     public var virtualAddresses: [VirtualAddress] = []
+    /// What becomes of resolvers that the peer gives us along with addresses.
+    public var resolvers = ResolverPolicy()
     /// Whether tickets are asked for, given and used (RFC 5723).
     public var resumption = false
     /// Whether rekeys that change nothing are asked for in few octets, if the peer can do that too

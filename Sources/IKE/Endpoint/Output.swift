@@ -18,6 +18,8 @@ public enum Output: Sendable {
     case sendKeepalive(from: SocketAddress, to: SocketAddress)
     /// Makes these the addresses of ours that the connection's peer has given us; none: there are no more.
     case assignAddresses(connection: String, [IPAddress])
+    /// What of the resolvers that the connection's peer has given us is to be used or shown; `nil`: there are none any more.
+    case setResolvers(connection: String, ResolverPlan?)
     case compute(Job)
     /// Fetch documents, and complete the job with what came of it.
     case inquire(Job.ID, StatusInquiry)

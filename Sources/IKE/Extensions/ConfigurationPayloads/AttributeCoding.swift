@@ -58,13 +58,11 @@ extension ConfigurationAttribute {
         }
     }
 
-    /// A domain in presentation form: visible ASCII, at most 255 octets (RFC 8598 section 4.1).
+    /// A domain in presentation form, without a dot at its end (RFC 8598 section 4.1); `"."`: all.
     var domain: String? {
-        guard type == .internalDNSDomain, (1...255).contains(value.count),
-            value.allSatisfy({ (0x21...0x7e).contains($0) })
-        else { return nil }
-        let name = String(decoding: value, as: UTF8.self)
-        return name.hasSuffix(".") && name.count > 1 ? String(name.dropLast()) : name
+        guard type == .internalDNSDomain, let text = String(validating: value, as: UTF8.self) else { return nil }
+        let name = Self.withoutDot(text)
+        return text == "." || DomainName.isDomain(name) ? name : nil
     }
 
     var trustAnchor: DNSSECTrustAnchor? {
@@ -76,60 +74,15 @@ extension ConfigurationAttribute {
 }
 
 extension AssignedConfiguration {
-    /// More of one kind than these are not taken from a peer.
-    static let addressLimit = 16
-    static let subnetLimit = 256
-    static let domainLimit = 64
-    static let trustAnchorLimit = 16
-
-    /// Reads a peer's CFG_REPLY. What is not understood, has a wrong length or is too much is left out.
-    package init(reading reply: ConfigurationPayload) {
-        self.init()
-        var belongsToDomain = false
-        for attribute in reply.attributes {
-            let followsDomain = belongsToDomain
-            belongsToDomain = false
-            switch attribute.type {
-            case .internalIP4Address, .internalIP6Address:
-                guard let address = attribute.leadingAddress, address.isAssignable, addresses.count < Self.addressLimit,
-                    !addresses.contains(address)
-                else { continue }
-                addresses.append(address)
-            case .internalIP4DNS, .internalIP6DNS:
-                guard let address = attribute.leadingAddress, address.isAssignable,
-                    dnsServers.count < Self.addressLimit,
-                    !dnsServers.contains(address)
-                else { continue }
-                dnsServers.append(address)
-            case .internalIP4Subnet, .internalIP6Subnet:
-                guard let subnet = attribute.subnet, subnets.count < Self.subnetLimit else { continue }
-                subnets.append(subnet)
-            case .internalDNSDomain:
-                guard let name = attribute.domain, domains.count < Self.domainLimit else { continue }
-                domains.append(SplitDNSDomain(name))
-                belongsToDomain = true
-            case .internalDNSSECTA:
-                // A trust anchor is of the domain it follows, at once or behind others (RFC 8598 section 4.2).
-                guard followsDomain else { continue }
-                belongsToDomain = true
-                guard let anchor = attribute.trustAnchor, let last = domains.indices.last,
-                    domains[last].trustAnchors.count < Self.trustAnchorLimit
-                else { continue }
-                domains[last].trustAnchors.append(anchor)
-            default: continue
-            }
-        }
-        // Domains without a resolver cannot be asked for (RFC 8598 section 3.2).
-        if dnsServers.isEmpty { domains = [] }
-    }
-
     /// The CFG_REPLY with all of this that `request` asks for.
-    func reply(to request: ConfigurationPayload) -> ConfigurationPayload {
+    package func reply(to request: ConfigurationPayload) -> ConfigurationPayload {
         let asked = Set(request.attributes.map(\.type))
         var attributes = addresses.map { ConfigurationAttribute.address($0) }
-        attributes += dnsServers.map { .dnsServer($0) }
-        attributes += subnets.map { .subnet($0) }
-        for domain in domains where !dnsServers.isEmpty {
+        let servers = dnsServers.map { ConfigurationAttribute.dnsServer($0) }.filter { asked.contains($0.type) }
+        let encrypted = encryptedDNSAttributes(for: request)
+        attributes += servers + encrypted + subnets.map { .subnet($0) }
+        // Domains are of no use without a resolver (RFC 8598 section 3.2), of whatever kind (RFC 9464 section 4).
+        for domain in domains where !servers.isEmpty || !encrypted.isEmpty {
             attributes.append(ConfigurationAttribute(type: .internalDNSDomain, value: Array(domain.name.utf8)))
             attributes += domain.trustAnchors.map { .trustAnchor($0) }
         }
@@ -146,7 +99,8 @@ extension AssignedConfiguration {
 
     private static let supportedTypes: [ConfigurationAttributeType] = [
         .internalIP4Address, .internalIP4DNS, .internalIP6Address, .internalIP6DNS, .internalIP4Subnet,
-        .supportedAttributes, .internalIP6Subnet, .internalDNSDomain, .internalDNSSECTA,
+        .supportedAttributes, .internalIP6Subnet, .internalDNSDomain, .internalDNSSECTA, .encdnsIP4, .encdnsIP6,
+        .encdnsDigestInfo,
     ]
 }
 

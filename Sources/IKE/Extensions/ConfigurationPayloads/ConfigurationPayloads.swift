@@ -1,5 +1,5 @@
 // RFC 7296 sections 2.19 and 3.15: configuration payloads. RFC 8598: split DNS. Code points: payload 47, notifications 36 and
-// 37, attributes 1, 3, 8, 10, 13 to 15, 25, 26 (IKEMessage).
+// 37, attributes 1, 3, 8, 10, 13 to 15, 25, 26 (IKEMessage). Those of RFC 9464: EncryptedDNSCoding.swift.
 import Credentials
 import IKEMessage
 import IPPacket
@@ -105,6 +105,7 @@ enum ConfigurationPayloads: IKEExtension {
         guard context.shared[Self.self]?.virtual[name]?.owner == sa.localSPI else { return }
         share(sa) { $0.virtual[name] = nil }
         context.emit(.assignAddresses(connection: name, []))
+        context.emit(.setResolvers(connection: name, nil))
     }
 
     static func describe(_ status: inout IKESAStatus, of sa: IKESA) {

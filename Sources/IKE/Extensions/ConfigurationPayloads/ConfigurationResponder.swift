@@ -48,6 +48,7 @@ extension ConfigurationPayloads {
         let families = Set(assigned.addresses.map(\.family))
         assigned.dnsServers = connection.addressPools.flatMap(\.dnsServers)
         assigned.domains = connection.addressPools.flatMap(\.domains)
+        assigned.encryptedResolvers = connection.addressPools.flatMap(\.encryptedResolvers)
         assigned.subnets = connection.children.flatMap(\.localSelectors)
             .filter { families.contains($0.family) && $0.ipProtocol == 0 }.flatMap(\.prefixes)
             .reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
