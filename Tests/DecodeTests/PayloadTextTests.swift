@@ -108,6 +108,37 @@ struct PayloadTextTests {
             ])
     }
 
+    @Test("What RFC 9464 adds reads whole: service parameters, wanted hash algorithms, digests with and without a name")
+    func encryptedDNS() {
+        let parameters: [UInt8] =
+            [0, 1, 0, 7, 3] + Array("dot".utf8) + [2] + Array("h2".utf8) + [0, 3, 0, 2, 0x22, 0x95]
+        let attributes: [(ConfigurationAttributeType, [UInt8])] = [
+            (
+                .encdnsIP6,
+                [0, 2, 1, 5] + [0x20, 1, 0x0D, 0xB8] + [UInt8](repeating: 0, count: 11) + [0x35] + Array("d.org".utf8)
+                    + parameters
+            ),
+            (.encdnsIP4, [0, 1, 0, 0, 0, 3, 0, 9, 1]),
+            (.encdnsDigestInfo, [2, 0, 0, 2, 0, 99]), (.encdnsDigestInfo, [1, 0, 0, 2] + [7, 8, 9]),
+            (.encdnsDigestInfo, [1, 5] + Array("d.org".utf8) + [0, 4] + [7, 8, 9]), (.encdnsDigestInfo, [3, 1, 1]),
+        ]
+        let payload = ConfigurationPayload(
+            type: .reply, attributes: attributes.map { ConfigurationAttribute(type: $0.0, value: $0.1) })
+        #expect(
+            Self.text(.configuration(payload)) == [
+                "CP: CFG_REPLY", "    ENCDNS_IP6", "        service priority: 2", "        address: 2001:db8::35",
+                "        authentication domain name: \"d.org\"", "        service parameters: alpn=dot,h2 port=8853",
+                "    ENCDNS_IP4", "        service priority: 1", "        authentication domain name: \"\"",
+                "        service parameters: 5 octets, 0003000901",
+                "    ENCDNS_DIGEST_INFO: SHA2-256, UNKNOWN(99, 0x0063)",
+                "    ENCDNS_DIGEST_INFO", "        hash algorithm: SHA2-256",
+                "        certificate digest: 3 octets, 070809",
+                "    ENCDNS_DIGEST_INFO", "        authentication domain name: \"d.org\"",
+                "        hash algorithm: SHA2-512", "        certificate digest: 3 octets, 070809",
+                "    ENCDNS_DIGEST_INFO: 3 octets, 030101",
+            ])
+    }
+
     @Test("Deletions, EAP, vendor IDs and payloads of unknown types read")
     func others() {
         #expect(

@@ -1,4 +1,5 @@
 // RFC 7296 section 3.15: CP. Attributes of RFC 5739, RFC 7296, RFC 8598 and RFC 9464.
+import IKE
 import IKEMessage
 import IPPacket
 import Octets
@@ -35,6 +36,7 @@ enum ConfigurationAttributeTable {
         .internalDNSDomain: { .text("", $0) },
         .internalDNSSECTA: trustAnchor,
         .encdnsIP4: { encryptedDNS($0, .v4) }, .encdnsIP6: { encryptedDNS($0, .v6) },
+        .encdnsDigestInfo: digestInformation,
     ]
 
     private static func address(_ value: [UInt8]) -> Field? { IPAddress(octets: value).map { Field("", "\($0)") } }
@@ -86,7 +88,38 @@ enum ConfigurationAttributeTable {
                 fields.append(Field("address", IPAddress(octets: octets).map { "\($0)" } ?? octets.hexadecimal))
             }
             fields.append(.text("authentication domain name", try reader.readOctets(nameLength, "name")))
-            if !reader.isAtEnd { fields.append(.opaque("service parameters", reader.readRest())) }
+            if !reader.isAtEnd {
+                let octets = reader.readRest()
+                fields.append(
+                    (try? ServiceParameters(octets)).map { Field("service parameters", "\($0)") }
+                        ?? .opaque("service parameters", octets))
+            }
+            return Field("", "", fields)
+        } catch {
+            return nil
+        }
+    }
+
+    /// RFC 9464 section 3.2: in a request a number of hash algorithms, 0, and these; in a reply 1, the length of a name, the name,
+    /// the algorithm, the digest.
+    private static func digestInformation(_ value: [UInt8]) -> Field? {
+        var reader = OctetReader(value)
+        do throws(OctetError) {
+            let count = Int(try reader.readUInt8("number of hash algorithms"))
+            let nameLength = Int(try reader.readUInt8("length of the name"))
+            if nameLength == 0, reader.remaining == 2 * count {
+                var names: [String] = []
+                while !reader.isAtEnd {
+                    names.append(HashAlgorithmID(rawValue: try reader.readUInt16("hash algorithm")).described)
+                }
+                return Field("", names.joined(separator: ", "))
+            }
+            guard count == 1 else { return nil }
+            var fields: [Field] = []
+            let name = try reader.readOctets(nameLength, "name")
+            if !name.isEmpty { fields.append(.text("authentication domain name", name)) }
+            fields.append(Field("hash algorithm", HashAlgorithmID(rawValue: try reader.readUInt16("hash")).described))
+            fields.append(.opaque("certificate digest", reader.readRest()))
             return Field("", "", fields)
         } catch {
             return nil
