@@ -10,6 +10,7 @@ package final class CygnetDaemon: Sendable {
     private let socket: String
     private let executable: String
     private let arguments: [String]
+    private let environment: [String: String]
     private let laboratory: Laboratory
     private let running = ProcessSlot()
 
@@ -57,13 +58,15 @@ package final class CygnetDaemon: Sendable {
     ///   - dataplane: What is forced on the data plane.
     ///   - daemonEntries: More for the configuration's `daemon`.
     ///   - arguments: More for `cygnet run`, such as `--save-keys`.
+    ///   - environment: More variables than commands have.
     package init(
         at side: Side, of topology: Topology, plan: TunnelPlan, certificate: PKI.Issued? = nil,
         authority: String? = nil, alternatives: [PKI.Issued] = [],
         start: String = "none", extraLines: [String] = [], dataplane: DataplaneChoice = .usual,
-        daemonEntries: [String] = [], arguments: [String] = []
+        daemonEntries: [String] = [], arguments: [String] = [], environment: [String: String] = [:]
     ) throws {
         self.side = side
+        self.environment = Command.environment.merging(environment) { $1 }
         self.arguments = arguments
         laboratory = topology.laboratory
         namespace = topology.gateway(side)
@@ -85,7 +88,8 @@ package final class CygnetDaemon: Sendable {
     package func start() async throws {
         unlink(socket)
         let process = try laboratory.start(
-            [executable, "run", "--config", configurationFile] + arguments, in: namespace, logFile: "\(directory)/log")
+            [executable, "run", "--config", configurationFile] + arguments, in: namespace, environment: environment,
+            logFile: "\(directory)/log")
         running.set(process)
         let end = ContinuousClock.now + .seconds(15)
         while access(socket, F_OK) != 0 {

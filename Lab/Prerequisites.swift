@@ -8,6 +8,7 @@ package enum Prerequisites {
         ("unshare", "util-linux"), ("nsenter", "util-linux"),
         ("charon-systemd", "charon-systemd"), ("swanctl", "strongswan-swanctl"),
         ("tshark", "tshark"), ("iperf3", "iperf3"), ("python3", "python3"),
+        ("dbus-daemon", "dbus-daemon"), ("busctl", "systemd"),
     ]
 
     /// The programs `cygnet demo` runs.

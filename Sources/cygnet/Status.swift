@@ -79,6 +79,13 @@ struct StatusTable {
                 ["CHILD", "STATE", "TRAFFIC", "SPI IN", "SPI OUT", "IN", "OUT", "DROPS", "REKEY", "PROTECTION"],
                 children)
         }
+        let resolvers = status.connections.compactMap { connection in
+            connection.resolvers.map { Self.row(connection.name, $0) }
+        }
+        if !resolvers.isEmpty {
+            lines.append("")
+            lines += Self.table(["RESOLVERS", "STATE", "FOR", "SERVERS", ""], resolvers)
+        }
         let sums = [("packets dropped", status.dataplane.drops), ("IKE messages ignored", status.ignoredMessages)]
             .filter { !$0.1.isEmpty }
             .map { what, counts in
@@ -104,6 +111,15 @@ struct StatusTable {
         ]
     }
 
+    private static func row(_ connection: String, _ resolvers: ResolverReport) -> [String] {
+        [
+            connection, resolvers.state,
+            resolvers.domains.map { $0 == "." ? "every name" : $0 }.joined(separator: " "),
+            resolvers.servers.joined(separator: " ") + (resolvers.usesTLS ? " by TLS" : ""),
+            ([resolvers.reason].compactMap(\.self) + resolvers.remarks).joined(separator: "; "),
+        ]
+    }
+
     /// What there is to say instead of what was agreed; `nil` where all is well.
     private static func news(_ connection: ConnectionReport) -> String? {
         switch connection.state {
@@ -121,6 +137,9 @@ struct StatusTable {
         var text = ", peer \(verb) \(assigned.addresses.joined(separator: " "))"
         if verb == "gives", !assigned.dnsServers.isEmpty {
             text += ", DNS \(assigned.dnsServers.joined(separator: " "))"
+        }
+        if verb == "gives", !assigned.encryptedResolvers.isEmpty {
+            text += ", encrypted DNS \(assigned.encryptedResolvers.map(\.name).joined(separator: " "))"
         }
         if verb == "gives", !assigned.domains.isEmpty { text += " for \(assigned.domains.joined(separator: " "))" }
         return text

@@ -56,6 +56,7 @@ enum ConnectionKey: String, ConfigurationKey {
     case returnRoutability = "return-routability"
     case redirect
     case followRedirect = "follow-redirect"
+    case dns
     case start, lifetimes
     case deadPeer = "dead-peer"
     case retry, retransmission
@@ -143,6 +144,7 @@ package enum ConfigurationReference {
         "a child": ChildKey.words, "lifetimes": LifetimeKey.words, "dead-peer": DeadPeerKey.words,
         "retry": RetryKey.words, "retransmission": RetransmissionKey.words, "policies": PolicyKey.words,
         "a pool": PoolKey.words, "a domain of a pool": DomainKey.words,
+        "encrypted-dns": EncryptedDNSKey.words, "dns": DNSKey.words,
     ]
 
     /// The words of proposals.

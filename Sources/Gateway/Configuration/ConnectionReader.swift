@@ -90,6 +90,10 @@ struct ConnectionReader {
         let remoteIdentity = remotePattern == nil ? remoteIdentity(hosts, remoteAuthentication) : nil
         let children = ChildReader(connection: self).children(policyID: policyID)
         let options = ConnectionOptions(settings, remote)
+        var peerIsAnonymous = false
+        if case .anonymous = remoteAuthentication { peerIsAnonymous = true }
+        let resolvers = ResolverPolicyReader(settings).policy(
+            asksForAddresses: virtualAddresses?.isEmpty != true, peerIsAnonymous: peerIsAnonymous)
         guard diagnostics.all[before...].allSatisfy({ $0.severity == .warning }),
             let localIdentity, let localAuthentication, let remoteAuthentication, let addressPools,
             let virtualAddresses, let peerSecrets,
@@ -103,6 +107,7 @@ struct ConnectionReader {
         connection.peerSecrets = peerSecrets
         connection.addressPools = addressPools
         connection.virtualAddresses = virtualAddresses
+        connection.resolvers = resolvers
         connection.localAddresses = localAddresses
         connection.remoteAddresses = hosts.compactMap(\.address)
         connection.acceptsAnyRemoteAddress = hosts.contains(.any)

@@ -3,7 +3,9 @@ import IPPacket
 import Octets
 
 enum PoolKey: String, ConfigurationKey {
-    case addresses, dns, domains
+    case addresses, dns
+    case encryptedDNS = "encrypted-dns"
+    case domains
 }
 
 enum DomainKey: String, ConfigurationKey {
@@ -85,16 +87,18 @@ struct ConfiguredPools {
         let ranges = addresses.elements.map(range)
         let servers = mapping[.dns]?.elements.map { $0.address() } ?? []
         let domains = mapping[.domains]?.elements.map(domain) ?? []
-        guard !ranges.contains(nil), !servers.contains(nil), !domains.contains(nil) else { return nil }
+        let encrypted = mapping[.encryptedDNS].map { EncryptedDNSReader.resolvers($0) } ?? []
+        guard !ranges.contains(nil), !servers.contains(nil), !domains.contains(nil), let encrypted else { return nil }
         var pool = AddressPool(name: entry.name, ranges: ranges.compactMap(\.self))
         pool.dnsServers = servers.compactMap(\.self)
         pool.domains = domains.compactMap(\.self)
+        pool.encryptedResolvers = encrypted
         guard pool.dnsServers.count <= 8, pool.domains.count <= 64 else {
             entry.value.error("a pool has at most 8 DNS servers and 64 domains")
             return nil
         }
-        if let node = mapping[.domains], pool.dnsServers.isEmpty {
-            node.error("domains need \"dns\": the servers that know them")
+        if let node = mapping[.domains], pool.dnsServers.isEmpty, pool.encryptedResolvers.isEmpty {
+            node.error("domains need \"dns\" or \"encrypted-dns\": the servers that know them")
             return nil
         }
         return pool
@@ -134,14 +138,7 @@ struct ConfiguredPools {
 
     private static func name(_ text: String, _ node: ConfigurationNode) -> SplitDNSDomain? {
         let name = text.hasSuffix(".") ? String(text.dropLast()) : text
-        let labels = name.split(separator: ".", omittingEmptySubsequences: false)
-        let isDomain =
-            name.utf8.count <= 253
-            && labels.allSatisfy { label in
-                (1...63).contains(label.utf8.count)
-                    && label.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") }
-            }
-        guard isDomain else {
+        guard DomainName.isDomain(name) else {
             node.error(
                 "\(quoted(text)) is not a domain; expected letters, digits and hyphens as in corp.example (xn-- for others)"
             )

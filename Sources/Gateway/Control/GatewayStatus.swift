@@ -48,6 +48,8 @@ public struct ConnectionReport: Codable, Hashable, Sendable {
     public var remoteHosts: [String]
     public var securityAssociations: [IKESAReport]
     public var children: [ChildReport]
+    /// What of the peer's resolvers is used; absent where it has given none.
+    public var resolvers: ResolverReport?
 }
 
 /// An established IKE SA.
@@ -82,6 +84,36 @@ public struct AssignmentReport: Codable, Hashable, Sendable {
     public var dnsServers: [String]
     public var domains: [String]
     public var subnets: [String]
+    /// Resolvers by DNS over TLS, HTTPS or QUIC (RFC 9464), the one to ask first at first.
+    public var encryptedResolvers: [EncryptedResolverReport] = []
+}
+
+/// A resolver by DNS over TLS, HTTPS or QUIC.
+public struct EncryptedResolverReport: Codable, Hashable, Sendable {
+    public var priority: Int
+    public var name: String
+    public var addresses: [String]
+    /// As in a zone file: `alpn=dot port=853`.
+    public var parameters: String
+    /// Hash algorithms with hashes of the public keys that are right.
+    public var digests: [String]
+}
+
+/// What of a peer's resolvers this host uses, or would use.
+public struct ResolverReport: Codable, Hashable, Sendable {
+    /// `set`, `shown`, `waiting`, `failed`, or `nothing`: there is nothing to set.
+    public var state: String
+    /// Why it is `waiting` or `failed`.
+    public var reason: String?
+    /// `address:port#name`, the port only where it is not the usual one, the name only with TLS.
+    public var servers: [String]
+    public var usesTLS: Bool
+    /// `.`: every name.
+    public var domains: [String]
+    /// Domains with the data of DS records, as far as `dns.trust-anchors` allows them.
+    public var trustAnchors: [String]
+    /// What of the peer's is not used, and why.
+    public var remarks: [String]
 }
 
 /// An address of a pool that a peer has, or had: what `cygnet leases --json` prints.

@@ -15,6 +15,10 @@ public struct GatewayEvent: Codable, Hashable, Sendable {
         case negotiationFailed = "negotiation-failed"
         case callerRefused = "caller-refused"
         case configurationReceived = "configuration-received"
+        case resolversSet = "resolvers-set"
+        case resolversUnset = "resolvers-unset"
+        case resolversShown = "resolvers-shown"
+        case resolversFailed = "resolvers-failed"
         case peerDead = "peer-dead"
         case pathChanged = "path-changed"
         case redirecting, redirected

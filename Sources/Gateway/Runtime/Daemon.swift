@@ -45,6 +45,10 @@ public actor Daemon {
     var inboundPackets: [UInt32: UInt64] = [:]
     /// Addresses that peers have given us, by connection.
     var virtualAddresses: [String: [IPAddress]] = [:]
+    /// Resolvers that peers have given us, by connection.
+    var resolvers: [String: ConnectionResolvers] = [:]
+    let linkResolvers: LinkResolvers
+    private let resolverStates: AsyncStream<(String, ResolverState)>
     private var jobs: JobPool?
     private var timer: (at: Instant, task: Task<Void, Never>)?
     private var stopRequest: AsyncStream<Outcome>.Continuation?
@@ -73,6 +77,11 @@ public actor Daemon {
         settings.isLocalAddress = RouteProbe.isLocal
         endpoint = Endpoint(configuration: settings, random: SystemRandomNumberGenerator())
         fetcher = StatusFetcher(StatusFetcher.Limits(configuration.daemon.revocation))
+        let (states, told) = AsyncStream<(String, ResolverState)>.makeStream()
+        resolverStates = states
+        linkResolvers = LinkResolvers(device: configuration.daemon.device, perform: LinkResolvers.busctl()) {
+            told.yield(($0, $1))
+        }
     }
 
     // MARK: Life
@@ -120,6 +129,8 @@ public actor Daemon {
             group.addTask { await self.repeatedly(every: .seconds(5)) { await self.reportActivity() } }
             group.addTask { await self.repeatedly(every: .seconds(30)) { await self.resolveNamesAgain() } }
             group.addTask { await self.repeatedly(every: .seconds(300)) { await self.rereadStatusFiles() } }
+            group.addTask { await self.followResolvers() }
+            group.addTask { await self.repeatedly(every: .seconds(30)) { self.linkResolvers.tryAgain() } }
             if let interval = notification.watchdogInterval {
                 group.addTask { await self.repeatedly(every: interval) { await self.showLife() } }
             }
@@ -132,6 +143,8 @@ public actor Daemon {
             isStopping = true
             waiters.finishAll(ControlReply(.failed, lines: ["the daemon is stopping"]))
             group.cancelAll()
+            // While the device is there that they are set on.
+            await linkResolvers.release()
             end(outcome)
             await dismissFollowers()
             control.stopListening()
@@ -189,6 +202,10 @@ public actor Daemon {
                 await Task.yield()
             }
         }
+    }
+
+    private func followResolvers() async {
+        for await (connection, state) in resolverStates { noteResolvers(state, of: connection) }
     }
 
     private func handle(_ datagram: ReceivedDatagram) {
@@ -278,6 +295,7 @@ public actor Daemon {
             dataplane.updateAddresses(
                 inboundSPI: inboundSPI, local: local, remote: remote, encapsulation: isEncapsulatedInUDP ? .udp : .ip)
         case .assignAddresses(let connection, let addresses): assign(addresses, to: connection)
+        case .setResolvers(let connection, let plan): setResolvers(plan, of: connection)
         case .compute(let job):
             if let jobs { Task { await jobs.submit(job) } }
         case .inquire(let id, let inquiry):

@@ -79,7 +79,8 @@ extension Daemon {
             localIdentity: configured.localIdentity.description,
             remoteIdentity: configured.wantedPeer,
             remoteHosts: connection.hosts.map(\.description),
-            securityAssociations: state.ikeSAs.map { report($0, of: connection.name, now) }, children: children)
+            securityAssociations: state.ikeSAs.map { report($0, of: connection.name, now) }, children: children,
+            resolvers: resolverReport(of: connection.name))
     }
 
     private func report(_ sa: IKESAStatus, of connection: String, _ now: Instant) -> IKESAReport {
@@ -97,7 +98,13 @@ extension Daemon {
     private func report(_ assigned: AssignedConfiguration) -> AssignmentReport {
         AssignmentReport(
             addresses: assigned.addresses.map(\.description), dnsServers: assigned.dnsServers.map(\.description),
-            domains: assigned.domains.map(\.name), subnets: assigned.subnets.map(\.description))
+            domains: assigned.domains.map(\.name), subnets: assigned.subnets.map(\.description),
+            encryptedResolvers: assigned.encryptedResolvers.map { resolver in
+                EncryptedResolverReport(
+                    priority: Int(resolver.priority), name: resolver.name,
+                    addresses: resolver.addresses.map(\.description), parameters: resolver.parameters.description,
+                    digests: resolver.digests.map(\.description))
+            })
     }
 
     /// The addresses of all pools that peers have, or had last.

@@ -1,0 +1,193 @@
+import Foundation
+import Gateway
+import IKE
+import IPPacket
+import Synchronization
+import Testing
+
+@Suite("Telling systemd-resolved")
+struct LinkResolversTests {
+    private static func plan(
+        _ servers: [(String, UInt16?, String?)] = [("10.2.0.53", nil, nil)], for domains: [String] = ["corp.example"]
+    ) -> ResolverPlan {
+        var plan = ResolverPlan(use: .resolved)
+        plan.servers = servers.compactMap { server in
+            IPAddress(server.0).map { .init($0, port: server.1, name: server.2) }
+        }
+        plan.domains = domains
+        return plan
+    }
+
+    /// Calls that were made, and what was told of them.
+    private final class Record: Sendable {
+        private let lines = Mutex<[String]>([])
+        private let failing = Mutex<Set<String>>([])
+
+        var all: [String] { lines.withLock { $0 } }
+        func add(_ line: String) { lines.withLock { $0.append(line) } }
+        func setFailing(_ methods: Set<String>) { failing.withLock { $0 = methods } }
+        func isFailing(_ method: String) -> Bool { failing.withLock { $0.contains(method) } }
+
+        func resolvers(of device: String = "lo") -> LinkResolvers {
+            LinkResolvers(device: device) { call throws(SubordinateProgram.Failure) in
+                let method = call.arguments[7]
+                self.add(method)
+                if self.isFailing(method) { throw SubordinateProgram.Failure(reason: "no") }
+            } tell: { connection, state in
+                self.add("\(connection): \(state)")
+            }
+        }
+    }
+
+    private static let set = [
+        "SetLinkDNSOverTLS", "SetLinkDefaultRoute", "SetLinkDomains", "SetLinkDNSEx", "FlushCaches",
+    ]
+    private static let revert = ["RevertLink", "FlushCaches"]
+
+    @Test(
+        "Each call has busctl's arguments, nothing of them an option or for a shell, and TLS is on before servers are set"
+    )
+    func arguments() {
+        let plan = Self.plan(
+            [("10.2.0.53", 8853, "a.example.org"), ("2001:db8::1", nil, "b.example.org")], for: ["x.org", "."])
+        let calls = ResolvedCall.apply(plan, to: 7).map { Array($0.arguments.dropFirst(7)) }
+        #expect(
+            calls == [
+                ["SetLinkDNSOverTLS", "is", "7", "yes"], ["SetLinkDefaultRoute", "ib", "7", "true"],
+                ["SetLinkDomains", "ia(sb)", "7", "2", "x.org", "true", ".", "true"],
+                [
+                    "SetLinkDNSEx", "ia(iayqs)", "7", "2", "2", "4", "10", "2", "0", "53", "8853", "a.example.org",
+                    "10",
+                    "16", "32", "1", "13", "184", "0", "0", "0", "0", "0", "0", "0", "0", "0", "0", "0", "1", "0",
+                    "b.example.org",
+                ],
+                ["FlushCaches"],
+            ])
+        #expect(
+            ResolvedCall.apply(plan, to: 7).first?.arguments.prefix(7) == [
+                "--system", "--quiet", "--timeout=4", "call", "org.freedesktop.resolve1", "/org/freedesktop/resolve1",
+                "org.freedesktop.resolve1.Manager",
+            ])
+        let plain = ResolvedCall.apply(Self.plan(), to: 7).map { Array($0.arguments.dropFirst(9)) }
+        #expect(plain[0] == ["7", "no"] && plain[1] == ["7", "false"])
+        #expect(plain[3] == ["7", "1", "2", "4", "10", "2", "0", "53", "0", ""])
+    }
+
+    @Test("What is wanted is set once, and taken away when it is wanted no more")
+    func lifetime() async {
+        let record = Record()
+        let resolvers = record.resolvers()
+        resolvers.want(Self.plan(), of: "a")
+        resolvers.want(Self.plan(), of: "a")
+        resolvers.want(nil, of: "a")
+        resolvers.want(nil, of: "a")
+        await resolvers.release()
+        #expect(record.all == Self.set + ["a: set"] + Self.revert)
+    }
+
+    @Test("Whatever is set is taken away at the end")
+    func release() async {
+        let record = Record()
+        let resolvers = record.resolvers()
+        resolvers.want(Self.plan(), of: "a")
+        await resolvers.release()
+        await resolvers.release()
+        #expect(record.all == Self.set + ["a: set"] + Self.revert)
+    }
+
+    @Test("A device has the resolvers of one connection at a time; the next has its turn when that ends")
+    func turns() async {
+        let record = Record()
+        let resolvers = record.resolvers()
+        resolvers.want(Self.plan(), of: "a")
+        resolvers.want(Self.plan(for: ["x.org"]), of: "b")
+        resolvers.want(nil, of: "a")
+        await resolvers.release()
+        #expect(
+            record.all == Self.set + ["a: set", "b: waiting(for: \"a\")"] + Self.revert + Self.set + ["b: set"]
+                + Self.revert)
+    }
+
+    @Test("A changed plan is set in place of the one before")
+    func change() async {
+        let record = Record()
+        let resolvers = record.resolvers()
+        resolvers.want(Self.plan(), of: "a")
+        resolvers.want(Self.plan(for: ["x.org"]), of: "a")
+        await resolvers.release()
+        #expect(record.all == Self.set + ["a: set"] + Self.set + ["a: set"] + Self.revert)
+    }
+
+    @Test("Where a call fails nothing of the rest stays, and it is tried again when asked to")
+    func failure() async {
+        let record = Record()
+        let resolvers = record.resolvers()
+        record.setFailing(["SetLinkDomains"])
+        resolvers.want(Self.plan(), of: "a")
+        // Nothing is under way afterwards.
+        await Self.wait { record.all.contains { $0.hasPrefix("a: failed") } }
+        #expect(record.all == Array(Self.set.prefix(3)) + Self.revert + ["a: failed(\"no\")"])
+        record.setFailing([])
+        resolvers.tryAgain()
+        resolvers.tryAgain()
+        await resolvers.release()
+        #expect(Array(record.all.dropFirst(6)) == Self.set + ["a: set"] + Self.revert)
+    }
+
+    @Test("Without the device nothing is called")
+    func noDevice() async {
+        let record = Record()
+        let resolvers = record.resolvers(of: "not-there")
+        resolvers.want(Self.plan(), of: "a")
+        await resolvers.release()
+        #expect(record.all == ["a: failed(\"there is no device not-there\")"])
+    }
+
+    @Test("A missing busctl is named")
+    func missingProgram() async {
+        await #expect {
+            try await LinkResolvers.busctl(path: "/nonexistent/busctl")(.flushCaches)
+        } throws: { error in
+            (error as? SubordinateProgram.Failure)?.reason.contains("/nonexistent/busctl is missing") == true
+        }
+    }
+
+    // MARK: Programs
+
+    private static func shell(_ text: String, deadline: Duration = .seconds(20)) async throws(SubordinateProgram
+        .Failure)
+    {
+        try await SubordinateProgram(path: "/bin/sh", environment: ["A": "b"]).run(["-c", text], deadline: deadline)
+    }
+
+    @Test("A program sees the environment it is given and no other, and nothing is interpreted in its arguments")
+    func environment() async throws {
+        try await Self.shell("test \"$A\" = b -a -z \"$HOME\" -a \"$0\" = /bin/sh")
+        let program = SubordinateProgram(path: "/usr/bin/test", environment: [:])
+        try await program.run(["$(id) `id`; # *", "=", "$(id) `id`; # *"], deadline: .seconds(20))
+    }
+
+    @Test("What a program that fails says is the reason; one that says nothing is named by its status")
+    func complaints() async {
+        await #expect(throws: SubordinateProgram.Failure.self) { try await Self.shell("exit 3") }
+        await #expect {
+            try await Self.shell("echo one >&2; echo two >&2; head -c 100000 /dev/zero | tr '\\0' x >&2; exit 1")
+        } throws: { error in
+            guard let reason = (error as? SubordinateProgram.Failure)?.reason else { return false }
+            return reason.hasPrefix("one two") && reason.utf8.count <= 4096
+        }
+    }
+
+    @Test("A program that does not end is killed")
+    func deadline() async {
+        await #expect {
+            try await Self.shell("exec sleep 1000", deadline: .milliseconds(200))
+        } throws: { error in
+            (error as? SubordinateProgram.Failure)?.reason.contains("no answer within") == true
+        }
+    }
+
+    private static func wait(for condition: () -> Bool) async {
+        for _ in 0..<2000 where !condition() { try? await Task.sleep(for: .milliseconds(5)) }
+    }
+}
