@@ -23,6 +23,7 @@ extension TunnelPlan {
                 "    dns: [\(Self.quoted(assigned.map(Self.dnsServer)))]",
                 "    domains: \(Self.domain)",
             ]
+            lines += poolLines.map { "    \($0)" }
             remoteHost = nil
             other = ", id: \"*.example.org\", pool: \(Self.poolName)"
         } else if !assigned.isEmpty {

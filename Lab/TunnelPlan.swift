@@ -111,6 +111,8 @@ package struct TunnelPlan: Sendable {
     /// The left side asks the right one for addresses of these families, and both networks of the right are behind it; the right
     /// takes whoever is below `example.org`.
     package var assigned: [IPFamily] = []
+    /// Further lines for the pool in Cygnet's configuration.
+    package var poolLines: [String] = []
     /// A second child, so that the network of the left is halved between the two.
     package var hasSecondChild = false
     /// More children for the same traffic, at an end that is Cygnet: names, and what is said of each besides.

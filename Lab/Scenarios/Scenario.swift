@@ -48,6 +48,7 @@ package struct Scenario: Sendable {
         optimizedRekey,
         labeledIPsec,
         trafficClasses,
+        encryptedDNS,
     ]
 
     package static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }
