@@ -95,6 +95,16 @@ struct LinkResolversTests {
         #expect(record.all == Self.set + ["a: set"] + Self.revert)
     }
 
+    @Test("Who ends does not wait for a service that never answers")
+    func silentService() async {
+        let resolvers = LinkResolvers(device: "lo") { _ throws(SubordinateProgram.Failure) in
+            while !Task.isCancelled { try? await Task.sleep(for: .seconds(1)) }
+        } tell: { _, _ in
+        }
+        resolvers.want(Self.plan(), of: "a")
+        await resolvers.release(atMost: .milliseconds(50))
+    }
+
     @Test("A device has the resolvers of one connection at a time; the next has its turn when that ends")
     func turns() async {
         let record = Record()

@@ -167,4 +167,46 @@ struct EncryptedDNSTests {
         #expect(client.resolvers["site"]?.isUseful == false)
         #expect(Self.told(client).contains("corp.example is not taken: it is not among dns.domains"))
     }
+
+    @Test("A malformed question on an established SA is answered with what it asks for, and the SA stays")
+    func laterQuestion() async throws {
+        var pool = ConfigurationPayloadTests.pool("10.9.0.1", "10.9.0.9")
+        pool.encryptedResolvers = [Self.resolver()]
+        let given = pool
+        let pair = await Pair(
+            seed: 22,
+            left: {
+                $0.virtualAddresses = [.any(.v4)]
+                $0.children[0].localSelectors = Pair.selector("0.0.0.0/0")
+            },
+            right: {
+                $0.addressPools = [given]
+                $0.children[0].remoteSelectors = Pair.selector("10.9.0.0/28")
+            }, endpoint: { $0.exportsKeys = true })
+        await pair.world.run(for: .seconds(2))
+        let sa = try #require(pair.left.status("site")?.ikeSAs.last)
+        let attributes: [(ConfigurationAttributeType, [UInt8])] = [
+            (.encdnsIP4, [0, 0, 9]), (.encdnsIP4, []), (.encdnsDigestInfo, [255]), (.internalDNSDomain, [0xFF]),
+        ]
+        let question = ConfigurationPayload(
+            type: .request, attributes: attributes.map { ConfigurationAttribute(type: $0.0, value: $0.1) })
+        let header = IKEHeader(
+            initiatorSPI: sa.localSPI, responderSPI: sa.remoteSPI, exchangeType: .informational, flags: .initiator,
+            messageID: 2)
+        let octets = try #require(pair.wiretap.seal(header, [.configuration(question)], iv: 1 << 40))
+        let before = pair.world.sent.count
+        pair.world.inject(
+            IKEDatagram(
+                octets: octets, local: SocketAddress(pair.left.address, port: 500),
+                remote: SocketAddress(pair.right.address, port: 500), nonESPMarker: false))
+        await pair.world.run(for: .milliseconds(20))
+        let answer = try #require(
+            pair.world.sent.dropFirst(before).last.flatMap { pair.wiretap.payloads(of: $0.octets) })
+        guard case .configuration(let reply) = answer.first else { throw Missing() }
+        #expect(reply.type == .reply)
+        #expect(reply.attributes.map(\.type) == [.encdnsIP4, .internalDNSDomain])
+        #expect(pair.left.isUp("site") && pair.right.isUp("site"))
+    }
+
+    private struct Missing: Error {}
 }

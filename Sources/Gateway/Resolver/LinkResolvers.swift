@@ -63,12 +63,22 @@ package final class LinkResolvers: Sendable {
     /// Tries again what has failed.
     package func tryAgain() { wishes.yield(.tryAgain) }
 
-    /// Takes away what is set, and returns when that is done.
-    package func release() async {
-        await withCheckedContinuation { continuation in
-            if case .enqueued = wishes.yield(.release(continuation)) { return }
-            continuation.resume()
+    /// Takes away what is set, and returns when that is done, or after `limit`.
+    package func release(atMost limit: Duration = .seconds(60)) async {
+        let (ends, end) = AsyncStream<Void>.makeStream()
+        Task {
+            await withCheckedContinuation { continuation in
+                if case .enqueued = wishes.yield(.release(continuation)) { return }
+                continuation.resume()
+            }
+            end.finish()
         }
+        let timer = Task {
+            try await Task.sleep(for: limit)
+            end.finish()
+        }
+        for await _ in ends {}
+        timer.cancel()
     }
 
     private struct Link {
@@ -132,7 +142,12 @@ package final class LinkResolvers: Sendable {
 
         private func revert() async {
             guard let link = try? link() else { return }
-            for call in ResolvedCall.revert(link) { try? await perform(call) }
+            do throws(SubordinateProgram.Failure) {
+                for call in ResolvedCall.revert(link) { try await perform(call) }
+            } catch {
+                // It goes with the device at the latest.
+                return
+            }
         }
 
         private func link() throws(SubordinateProgram.Failure) -> Int32 {

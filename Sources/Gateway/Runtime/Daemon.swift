@@ -144,7 +144,7 @@ public actor Daemon {
             waiters.finishAll(ControlReply(.failed, lines: ["the daemon is stopping"]))
             group.cancelAll()
             // While the device is there that they are set on.
-            await linkResolvers.release()
+            await linkResolvers.release(atMost: .seconds(3))
             end(outcome)
             await dismissFollowers()
             control.stopListening()

@@ -1,5 +1,6 @@
 import IKEMessage
 import IPPacket
+import IPsecPolicy
 import Octets
 
 // Asking for addresses.
@@ -60,8 +61,10 @@ extension ConfigurationPayloads {
             return sa.context.emit(.setResolvers(connection: connection.name, nil))
         }
         // What the peer has left of the first child's traffic; of further children it is not known yet.
-        let agreed = payloads.trafficSelectors(ofInitiator: false)?.policySelectors
         let configured = connection.children.flatMap(\.remoteSelectors)
+        let agreed = payloads.trafficSelectors(ofInitiator: false).map {
+            Narrowing.narrow($0.policySelectors, to: configured)
+        }
         let reach = connection.children.count == 1 ? agreed ?? configured : configured
         let plan = assigned.plan(by: connection.resolvers, reach: reach, isTrusted: connection.peerProvesItself)
         sa.tell(

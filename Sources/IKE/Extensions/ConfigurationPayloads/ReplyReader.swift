@@ -117,7 +117,8 @@ package struct ReplyReader {
 
     private mutating func takeResolver(_ attribute: ConfigurationAttribute) {
         do throws(OctetError) {
-            let resolver = try attribute.encryptedResolver()
+            var resolver = try attribute.encryptedResolver()
+            resolver.addresses = Array(resolver.addresses.prefix(AssignedConfiguration.addressLimit))
             let known = assigned.encryptedResolvers.firstIndex {
                 $0.name == resolver.name && $0.priority == resolver.priority && $0.parameters == resolver.parameters
             }
@@ -129,7 +130,10 @@ package struct ReplyReader {
                 return assigned.encryptedResolvers.append(resolver)
             }
             // The same resolver's addresses of another family.
-            for address in resolver.addresses where !assigned.encryptedResolvers[known].addresses.contains(address) {
+            for address in resolver.addresses
+            where !assigned.encryptedResolvers[known].addresses.contains(address)
+                && assigned.encryptedResolvers[known].addresses.count < 2 * AssignedConfiguration.addressLimit
+            {
                 assigned.encryptedResolvers[known].addresses.append(address)
             }
         } catch {

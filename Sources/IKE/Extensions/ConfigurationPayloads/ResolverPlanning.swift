@@ -47,13 +47,13 @@ extension AssignedConfiguration {
                 )
                 continue
             }
-            for address in resolver.addresses {
-                guard isReached(address) else {
-                    plan.remarks.append("\(resolver.name) at \(address) is not used: no child SA reaches it")
-                    continue
-                }
-                plan.servers.append(.init(address, port: resolver.parameters.port, name: resolver.name))
+            let reached = resolver.addresses.filter(isReached)
+            let others = resolver.addresses.filter { !isReached($0) }
+            if !others.isEmpty {
+                let places = others.map(\.description).joined(separator: " ")
+                plan.remarks.append("\(resolver.name) at \(places) is not used: no child SA reaches it")
             }
+            plan.servers += reached.map { .init($0, port: resolver.parameters.port, name: resolver.name) }
         }
         if plan.servers.isEmpty {
             for address in dnsServers {
