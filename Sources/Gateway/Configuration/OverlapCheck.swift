@@ -92,8 +92,11 @@ enum OverlapCheck {
 
     /// Of the children for the same addresses the one for the most classes, where that leaves some to nobody.
     private static func remainders(_ children: [ChildConfiguration]) -> [ChildConfiguration] {
-        Dictionary(grouping: children.sortedByClasses, by: { [$0.child.localSelectors, $0.child.remoteSelectors] })
-            .values.compactMap { $0.last }.filter { $0.dscp != nil }.map(\.child)
+        let sorted = children.sortedByClasses
+        return sorted.indices.filter { index in
+            sorted[index].dscp != nil
+                && !sorted[(index + 1)...].contains { hasSameAddresses($0.child, sorted[index].child) }
+        }.map { sorted[$0].child }
     }
 
     /// Whether children for the same addresses are for different classes of packets, so that it is clear which takes one.
