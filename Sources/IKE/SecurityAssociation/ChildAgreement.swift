@@ -227,7 +227,10 @@ extension IKESA {
         let isPlanned = established.tasks.contains {
             if case .createChild(let planned) = $0 { planned.name == child.name } else { false }
         }
-        let present = established.children.filter { $0.configuration.name == child.name && $0.isCurrent }
+        // What is for other classes of packets does not carry these.
+        let present = established.children.filter {
+            $0.configuration.name == child.name && $0.isCurrent && !$0.isForOtherClasses(than: child)
+        }
         guard !isPlanned, !present.isEmpty else { return !isPlanned }
         // The peer has narrowed what there is. More than a few would be a peer that narrows without end.
         guard let packet, let local = packet.local, present.count < 4 else { return false }

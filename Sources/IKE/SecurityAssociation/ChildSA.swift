@@ -47,6 +47,12 @@ struct ChildSA {
     /// Whether this pair is there to stay, as far as is known.
     var isCurrent: Bool { state == .installed || state == .rekeying }
 
+    /// Whether this pair carries none of the classes of packets (DSCP) that a child is asked for.
+    func isForOtherClasses(than wanted: ChildConfiguration) -> Bool {
+        guard let own = terms.classes, let others = wanted.classes?.values else { return false }
+        return own.intersection(others).isEmpty
+    }
+
     func status() -> ChildSAStatus {
         ChildSAStatus(
             name: configuration.name, inboundSPI: inboundSPI, outboundSPI: outboundSPI, suite: description.suite,
