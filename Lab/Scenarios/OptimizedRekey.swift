@@ -22,15 +22,15 @@ extension Scenario {
             "both say OPTIMIZED_REKEY_SUPPORTED in IKE_AUTH",
             messages.count { $0.exchange == "IKE_AUTH" && $0.has("OPTIMIZED_REKEY_SUPPORTED") } == 2)
         let rekeys = messages.filter { $0.exchange == "CREATE_CHILD_SA" }
-        // The payload, which is a part of other names.
-        func carriesSA(_ message: DecodedMessage) -> Bool { message.contents.contains { $0.type == "SA" } }
-        let regular = rekeys.filter { carriesSA($0) }
+        let regular = rekeys.filter { $0.carries("SA") }
         let optimized = rekeys.filter { $0.has("OPTIMIZED_REKEY") }
         stage.check(
-            "one exchange has SA, TSi and TSr: the first", regular.count == 2 && regular.allSatisfy { $0.has("TSi") })
+            "one exchange has SA, TSi and TSr: the first",
+            regular.count == 2 && regular.allSatisfy { $0.carries("TSi") })
         stage.check(
             "four have OPTIMIZED_REKEY, and neither SA nor TS",
-            optimized.count == 8 && optimized.allSatisfy { !carriesSA($0) && !$0.has("TSi") && !$0.has("TSr") })
+            optimized.count == 8
+                && optimized.allSatisfy { !$0.carries("SA") && !$0.carries("TSi") && !$0.carries("TSr") })
         func octets(_ rekeys: [DecodedMessage]) -> Int { rekeys.map(\.length).reduce(0, +) }
         let children = optimized.filter { rekey in
             rekeys.contains {

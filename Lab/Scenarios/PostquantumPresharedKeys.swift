@@ -3,7 +3,7 @@ extension Scenario {
         "ppk", documents: ["RFC 8784"], summary: "a post-quantum preshared key is mixed into the keys in IKE_AUTH",
         peers: [.strongSwan, .cygnet]
     ) { setting in
-        let lines = ["ppk: { id: quantum, secret: { file: psk } }", "ppk-required: yes"]
+        let lines = ["ppk: { id: quantum, secret: { file: psk } }", "ppk-required: yes", "ppk-exchange: auth"]
         setting.lines[.right] = lines
         if setting.isExtensionOn { setting.lines[.left] = lines }
         setting.plan.peerLines.connection = ["ppk_id = quantum", "ppk_required = yes"]
