@@ -81,7 +81,8 @@ let package = Package(
             name: "CertificateFixtures", dependencies: ["IPsecCrypto", crypto, cryptoExtras, x509, asn1],
             path: "Tests/CertificateFixtures"),
         .target(
-            name: "FuzzTargets", dependencies: ["Gateway", "Decode", "ESP", "Simulation", "CertificateFixtures", x509],
+            name: "FuzzTargets",
+            dependencies: ["Gateway", "Dataplane", "Decode", "ESP", "Simulation", "CertificateFixtures", x509],
             path: "Fuzz/Targets"),
         .target(
             name: "FailingLibcrypto", dependencies: ["COpenSSL"], path: "Tests/LibcryptoFailures/FailingLibcrypto"),

@@ -5,6 +5,8 @@ package enum FrameClass: String, Sendable, CaseIterable, CustomStringConvertible
     case ike = "IKE"
     case espInUDP = "ESP in UDP"
     case esp = "ESP"
+    /// A segment of a connection to or from the port of RFC 9329, whatever it carries.
+    case inTCP = "IKE and ESP in TCP"
     case keepalive = "NAT keepalive"
     /// ARP, neighbour discovery and multicast listener reports: what a link needs for itself.
     case link = "ARP and neighbour discovery"
@@ -125,6 +127,9 @@ package struct FrameClassifier {
         case 50:
             noteESP(payload)
             return .esp
+        case 6:
+            guard payload.count >= 20 else { return .other }
+            return [word(payload, 0), word(payload, 2)].contains(where: encapsulationPorts.contains) ? .inTCP : .other
         case 17: return classifyUDP(payload)
         case 1:
             // Destination unreachable, time exceeded, parameter problem.

@@ -13,7 +13,7 @@ package struct FuzzTarget: Sendable {
 
     package static let all: [FuzzTarget] = [
         .messages, .chains, .certificates, .status, .identities, .configuration, .captures, .exchanges, .datagrams,
-        .esp, .control,
+        .esp, .control, .streams,
     ]
 }
 

@@ -49,6 +49,7 @@ package struct Scenario: Sendable {
         labeledIPsec,
         trafficClasses,
         encryptedDNS,
+        tcpEncapsulation,
     ]
 
     package static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }

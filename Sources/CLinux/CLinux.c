@@ -15,8 +15,11 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -112,6 +115,7 @@ int cygnet_receive(cygnet_batch *batch, int socket, cygnet_datagram *datagrams, 
         datagram->hop_limit = 0;
         datagram->interface = 0;
         datagram->segment_size = 0;
+        datagram->stream = 0;
         read_address(&batch->addresses[i], &datagram->family, datagram->remote, &datagram->remote_port);
         for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
             if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
@@ -353,6 +357,135 @@ uint16_t cygnet_socket_port(int socket) {
     memset(&at, 0, sizeof at);
     if (getsockname(socket, (struct sockaddr *)&at, &count)) return 0;
     return ntohs(at.v4.sin_family == AF_INET ? at.v4.sin_port : at.v6.sin6_port);
+}
+
+static socklen_t write_address(any_address *to, uint8_t family, const uint8_t *address, uint16_t port) {
+    memset(to, 0, sizeof *to);
+    if (family == 4) {
+        to->v4.sin_family = AF_INET;
+        to->v4.sin_port = htons(port);
+        memcpy(&to->v4.sin_addr, address, 4);
+        return sizeof to->v4;
+    }
+    to->v6.sin6_family = AF_INET6;
+    to->v6.sin6_port = htons(port);
+    memcpy(&to->v6.sin6_addr, address, 16);
+    return sizeof to->v6;
+}
+
+// Nothing waits for company, a peer that is silent is noticed within 20 s while there is something to send, and little waits unsent:
+// what is late is better sent by the other end of the tunnel once more. One flow label for all connections of a host, so that it
+// stays as it is over reconnections.
+static int tune_stream(int s, uint8_t family) {
+    set(s, IPPROTO_TCP, TCP_USER_TIMEOUT, 20000);
+    set(s, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 128 << 10);
+    if (family == 6) set(s, IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, 0);
+    return set(s, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+static int open_stream(uint8_t family, uint32_t mark) {
+    int s = socket(family == 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+    if (s < 0) return -errno;
+    if (set(s, SOL_SOCKET, SO_MARK, (int)mark) || (family == 6 && set(s, IPPROTO_IPV6, IPV6_V6ONLY, 1)) || tune_stream(s, family)) {
+        int error = errno;
+        close(s);
+        return -error;
+    }
+    return s;
+}
+
+int cygnet_listen_stream(uint8_t family, const uint8_t *address, uint16_t port, uint32_t mark) {
+    int s = open_stream(family, mark);
+    if (s < 0) return s;
+    any_address at;
+    socklen_t count = write_address(&at, family, address, port);
+    if (set(s, SOL_SOCKET, SO_REUSEADDR, 1) || bind(s, (struct sockaddr *)&at, count) || listen(s, 256)) {
+        int error = errno;
+        close(s);
+        return -error;
+    }
+    return s;
+}
+
+static int read_ends(int s, cygnet_stream_ends *ends) {
+    any_address local, remote;
+    socklen_t count = sizeof local;
+    memset(&local, 0, sizeof local);
+    memset(&remote, 0, sizeof remote);
+    if (getsockname(s, (struct sockaddr *)&local, &count)) return -errno;
+    count = sizeof remote;
+    if (getpeername(s, (struct sockaddr *)&remote, &count)) return -errno;
+    read_address(&local, &ends->family, ends->local, &ends->local_port);
+    read_address(&remote, &ends->family, ends->remote, &ends->remote_port);
+    return 0;
+}
+
+int cygnet_accept_stream(int listener, cygnet_stream_ends *ends) {
+    int s = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (s < 0) return -errno;
+    int result = read_ends(s, ends);
+    if (result == 0) tune_stream(s, ends->family);
+    if (result) close(s);
+    return result ? result : s;
+}
+
+int cygnet_connect_stream(uint8_t family, const uint8_t *local, const uint8_t *remote, uint16_t port, uint32_t mark) {
+    static const uint8_t anywhere[16];
+    int s = open_stream(family, mark);
+    if (s < 0) return s;
+    any_address at;
+    socklen_t count;
+    int failed = 0;
+    if (memcmp(local, anywhere, family == 4 ? 4 : 16)) {
+        // Which port is chosen when the other end is known, so that many connections can have the same.
+        set(s, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+        count = write_address(&at, family, local, 0);
+        failed = bind(s, (struct sockaddr *)&at, count);
+    }
+    count = write_address(&at, family, remote, port);
+    if (failed || (connect(s, (struct sockaddr *)&at, count) && errno != EINPROGRESS)) {
+        int error = errno;
+        close(s);
+        return -error;
+    }
+    return s;
+}
+
+int cygnet_finish_stream(int s, cygnet_stream_ends *ends) {
+    int error = 0;
+    socklen_t count = sizeof error;
+    if (getsockopt(s, SOL_SOCKET, SO_ERROR, &error, &count)) return -errno;
+    return error ? -error : read_ends(s, ends);
+}
+
+int cygnet_make_watch(void) {
+    int watch = epoll_create1(EPOLL_CLOEXEC);
+    return watch < 0 ? -errno : watch;
+}
+
+void cygnet_allow_descriptors(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int cygnet_watch(int watch, int socket, uint64_t key, int isNew, int writable) {
+    struct epoll_event event = {.events = EPOLLIN | (writable ? EPOLLOUT : 0), .data = {.u64 = key}};
+    return epoll_ctl(watch, isNew ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, socket, &event) ? -errno : 0;
+}
+
+int cygnet_wait_for_any(int watch, cygnet_readiness *ready, unsigned count, int milliseconds) {
+    struct epoll_event events[64];
+    if (count > 64) count = 64;
+    int found = epoll_wait(watch, events, (int)count, milliseconds);
+    if (found < 0) return -errno;
+    for (int i = 0; i < found; i++) {
+        ready[i].key = events[i].data.u64;
+        ready[i].readable = (events[i].events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0;
+        ready[i].writable = (events[i].events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0;
+    }
+    return found;
 }
 
 // Asks for all that is wanted, then for less: kernels before 6.2 do not cut UDP.

@@ -53,6 +53,8 @@ extension UserspaceDataplane {
         public static var usualWorkers: Int { max(1, min(Int(cygnet_processors()) / 2, Team.maximumCount)) }
         /// Datagrams or packets a worker takes at once.
         public var batchSize = 64
+        /// How many TCP connections of strangers there may be.
+        public var streamLimits = StreamLimits()
         /// Events that may wait for the control side.
         public var eventCapacity = 1024
 

@@ -14,6 +14,8 @@ struct Control: ~Copyable {
         let device: TunnelDevice
         let sockets: OuterSockets
         let workers: [WorkerPair]
+        let streams: StreamControl
+        let streamThread: WorkerThread
 
         /// The number of the worker to which the pair of an inbound SPI belongs.
         func owner(_ inboundSPI: UInt32) -> Int { Team.owner(inboundSPI, of: workers.count) }
@@ -91,13 +93,15 @@ struct Control: ~Copyable {
                 configuration, device: opened.index, netlink: opened.netlink, filter: opened.filter)
             try routing.takeOver()
             policies = opened.device.descriptors.map { _ in Self.table([]) }
+            let streams = StreamControl(wakeup: try Wakeup())
+            let started = try WorkerPair.start(
+                WorkerPair.Surroundings(
+                    device: opened.device, sockets: opened.sockets, events: outlet, screen: screen, streams: streams,
+                    streamWays: StreamControl.Ways(workers: policies.count), configuration: configuration),
+                policies: policies)
             running = Running(
-                device: opened.device, sockets: opened.sockets,
-                workers: try WorkerPair.start(
-                    WorkerPair.Surroundings(
-                        device: opened.device, sockets: opened.sockets, events: outlet, screen: screen,
-                        configuration: configuration),
-                    policies: policies))
+                device: opened.device, sockets: opened.sockets, workers: started.pairs, streams: streams,
+                streamThread: started.streams)
             if opened.device.descriptors.count < configuration.workers {
                 outlet.emit(
                     .warning(
@@ -145,6 +149,8 @@ struct Control: ~Copyable {
         guard let running else { return }
         self.running = nil
         for pair in running.workers { pair.stop() }
+        running.streams.tell(.stop)
+        running.streamThread.join()
         for row in inbound.values { release(row.entry) }
         for row in outbound.values { row.free() }
         for retired in retiredInbound { release(retired.entry) }
@@ -160,6 +166,7 @@ struct Control: ~Copyable {
         running.device.close()
         running.sockets.close()
         for pair in running.workers { pair.close() }
+        running.streams.wakeup.close()
     }
 
     private func whileRunning() throws(DataplaneError) -> Running {
@@ -185,6 +192,16 @@ struct Control: ~Copyable {
         for (index, pair) in running.workers.enumerated()
         where WorkerPair.wait(for: numbers[index], in: pair.outboundCommands) { release(old[index]) }
         return try routing?.apply(wanted, forwarding) ?? []
+    }
+
+    /// Accepts TCP connections on these ports, and lets in what belongs to those that are opened from here.
+    ///
+    /// - Returns: what a person should know of.
+    mutating func listen(onStreams ports: [UInt16], callsOut: Bool) -> String? {
+        guard let running else { return nil }
+        let warning = routing?.permitStreams(ports, callsOut: callsOut)
+        running.streams.tell(.listen(ports))
+        return warning
     }
 
     mutating func restoreFilter() -> String? { routing?.restoreFilter() }
@@ -250,6 +267,7 @@ struct Control: ~Copyable {
         _ encapsulation: Encapsulation, from local: IPAddress, to remote: IPAddress, _ sockets: OuterSockets,
         worker: Int
     ) throws(DataplaneError) -> Int32 {
+        guard encapsulation != .tcp else { return -1 }
         let source = local.family == remote.family ? local : .unspecified(remote.family)
         guard let socket = sockets.socket(encapsulation == .udp ? .nat : .plainESP, from: source, worker: worker) else {
             throw DataplaneError(
@@ -314,14 +332,17 @@ struct Control: ~Copyable {
     }
 
     mutating func updateAddresses(
-        inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress, encapsulation: Encapsulation
+        inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress, encapsulation: Encapsulation,
+        stream: StreamID?
     ) {
         guard let running else { return }
         let owner = running.owner(inboundSPI)
         let pair = running.workers[owner]
         if let row = inbound[UInt16(truncatingIfNeeded: inboundSPI)], row.spi == inboundSPI {
             WorkerPair.post(
-                .move(row.entry, local: local, remote: remote, encapsulation: encapsulation),
+                .move(
+                    row.entry, local: local, remote: remote, encapsulation: encapsulation,
+                    stream: stream?.rawValue ?? 0),
                 to: pair.inboundCommands)
         }
         guard let row = outbound[inboundSPI],
@@ -329,7 +350,9 @@ struct Control: ~Copyable {
                 encapsulation, from: local.address, to: remote.address, running.sockets, worker: owner)
         else { return }
         WorkerPair.post(
-            .move(row.entry, local: local, remote: remote, encapsulation: encapsulation, socket: socket),
+            .move(
+                row.entry, local: local, remote: remote, encapsulation: encapsulation, socket: socket,
+                stream: stream?.rawValue ?? 0),
             to: pair.outboundCommands)
     }
 

@@ -16,7 +16,7 @@ public enum DatagramVerdict: Hashable, Sendable {
     case drop
 }
 
-/// A datagram of IKE that came in.
+/// A datagram of IKE that came in, or a message by a TCP connection.
 public struct ReceivedDatagram: Hashable, Sendable {
     /// What a ``DatagramScreen`` has found.
     public enum Rank: Hashable, Sendable {
@@ -34,4 +34,18 @@ public struct ReceivedDatagram: Hashable, Sendable {
     /// Whether it came with the non-ESP marker (RFC 3948, section 2.2).
     public let nonESPMarker: Bool
     public let rank: Rank
+    /// The TCP connection it came by (RFC 9329).
+    public let stream: StreamID?
+
+    init(
+        octets: [UInt8], local: SocketAddress, remote: SocketAddress, nonESPMarker: Bool, rank: Rank,
+        stream: StreamID? = nil
+    ) {
+        self.octets = octets
+        self.local = local
+        self.remote = remote
+        self.nonESPMarker = nonESPMarker
+        self.rank = rank
+        self.stream = stream
+    }
 }

@@ -40,6 +40,26 @@ public protocol Dataplane: Sendable {
     /// Sends the keepalive of one octet 0xFF (RFC 3948, section 2.3) from the NAT port.
     func sendKeepalive(from local: SocketAddress, to remote: SocketAddress)
 
+    /// Accepts TCP connections that carry IKE and ESP (RFC 9329) on these ports and no others.
+    ///
+    /// - Parameter callsOut: whether connections will be opened from here as well, so that their answers are to be let in.
+    func listen(onStreams ports: [UInt16], callsOut: Bool)
+
+    /// Opens such a connection; tells what comes of it by ``DataplaneEvent/streamOpened(_:local:)`` or
+    /// ``DataplaneEvent/streamLost(_:reason:)``.
+    ///
+    /// - Parameter local: an unspecified address leaves the source to the kernel.
+    func openStream(_ stream: StreamID, from local: IPAddress, to remote: SocketAddress)
+
+    /// The peer has proved on this connection who it is: until then a connection that the peer has opened lasts half a minute.
+    func trustStream(_ stream: StreamID)
+
+    /// Nobody uses the connection any more. One of ours is closed when all has been sent; a peer that has opened it has a moment for that.
+    func closeStream(_ stream: StreamID)
+
+    /// Sends an IKE message by a connection; one that is gone loses it.
+    func send(_ message: [UInt8], by stream: StreamID)
+
     /// Makes `policies` the whole security policy database, in this order. Rules in the kernel are brought to match
     /// without a moment in which protected traffic could leave in clear.
     ///
@@ -69,9 +89,11 @@ public protocol Dataplane: Sendable {
     func removeInbound(spi: UInt32)
     func removeOutbound(pairedWith inboundSPI: UInt32)
 
-    /// Moves a pair of associations to new outer addresses (NAT rebinding, MOBIKE), on which it may be encapsulated otherwise.
+    /// Moves a pair of associations to new outer addresses (NAT rebinding, MOBIKE), on which it may be encapsulated otherwise, or to
+    /// another TCP connection.
     func updateAddresses(
-        inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress, encapsulation: Encapsulation)
+        inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress, encapsulation: Encapsulation,
+        stream: StreamID?)
 
     func counters() async -> [SACountersReport]
     func statistics() async -> DataplaneStatistics
@@ -86,6 +108,20 @@ extension Dataplane {
 
     /// Nothing, where nothing in the kernel keeps out clear text.
     public func restoreFilter() {}
+
+    // A data plane without TCP connections.
+    public func listen(onStreams ports: [UInt16], callsOut: Bool) {}
+    public func openStream(_ stream: StreamID, from local: IPAddress, to remote: SocketAddress) {}
+    public func trustStream(_ stream: StreamID) {}
+    public func closeStream(_ stream: StreamID) {}
+    public func send(_ message: [UInt8], by stream: StreamID) {}
+
+    public func updateAddresses(
+        inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress, encapsulation: Encapsulation
+    ) {
+        updateAddresses(
+            inboundSPI: inboundSPI, local: local, remote: remote, encapsulation: encapsulation, stream: nil)
+    }
 }
 
 /// A policy of the security policy database (RFC 4301, section 4.4.1) as the data plane is told it.
@@ -112,9 +148,14 @@ public enum DataplaneEvent: Sendable {
     case softLimit(inboundSPI: UInt32, direction: TrafficDirection)
     /// The association may not be used further and drops what it is given.
     case hardLimit(inboundSPI: UInt32, direction: TrafficDirection)
-    /// An authentic packet that was no replay came from another address or port than before (RFC 7296, section 2.23). At
-    /// most once a second for each association; the last place is told when packets go on coming from there.
-    case peerMoved(spi: UInt32, remote: SocketAddress)
+    /// An authentic packet that was no replay came from another address or port than before (RFC 7296, section 2.23), or by another
+    /// TCP connection. At most once a second for each association; the last place is told when packets go on coming from there.
+    case peerMoved(spi: UInt32, remote: SocketAddress, stream: StreamID?)
+    /// A TCP connection that was asked for is there, with this end of it.
+    case streamOpened(StreamID, local: SocketAddress)
+    /// A TCP connection could not be had, or is gone although nobody here has closed it. Of those that peers open only the ones are told
+    /// whose peers have proved who they are.
+    case streamLost(StreamID, reason: String)
     /// An ESP packet with an SPI of no association; limited in rate.
     case unknownSPI(spi: UInt32, local: SocketAddress, from: SocketAddress)
     /// Something in the surroundings keeps traffic from flowing, such as IP forwarding that is off; work goes on.

@@ -71,6 +71,31 @@ public struct DataplaneStatistics: Hashable, Sendable {
     public var queues: [Queue] = []
     /// What of the kernel's is in use.
     public var offloads: [OffloadReport] = []
+    /// TCP connections that carry IKE and ESP (RFC 9329).
+    public struct Streams: Hashable, Sendable {
+        /// Now.
+        public var open: Int = 0
+        /// By peers, and from here, since the start.
+        public var accepted: UInt64 = 0
+        public var opened: UInt64 = 0
+        /// Turned away, as there were too many whose peers had not proved who they were; closed, as theirs did not in time; closed,
+        /// as what came was nothing that could be read.
+        public var refused: UInt64 = 0
+        public var expired: UInt64 = 0
+        public var malformed: UInt64 = 0
+        public var messagesIn: UInt64 = 0
+        public var messagesOut: UInt64 = 0
+        public var packetsIn: UInt64 = 0
+        public var packetsOut: UInt64 = 0
+        /// For want of room in a connection, or with a worker; and as the connection was gone.
+        public var packetsDropped: UInt64 = 0
+        public var packetsWithoutStream: UInt64 = 0
+        public var octetsIn: UInt64 = 0
+        public var octetsOut: UInt64 = 0
+        public init() {}
+    }
+
+    public var streams = Streams()
     /// What encrypts packets, the best first.
     public var cipherProviders: [CipherProvider] = []
 

@@ -15,6 +15,7 @@ public final class UserspaceDataplane: Dataplane {
     private let outlet: EventOutlet
     private let control = Mutex(Control())
     private let sender = Mutex(DatagramSender())
+    private let streams = Mutex<StreamControl?>(nil)
 
     public init(_ configuration: Configuration = Configuration()) {
         self.configuration = configuration
@@ -49,7 +50,10 @@ public final class UserspaceDataplane: Dataplane {
         let result = control.withLock { control in
             Result { () throws(DataplaneError) in
                 try control.start(configuration, outlet, screen)
-                if let running = control.running { sender.withLock { $0.use(running.sockets) } }
+                if let running = control.running {
+                    sender.withLock { $0.use(running.sockets) }
+                    streams.withLock { $0 = running.streams }
+                }
             }
         }
         try result.get()
@@ -57,6 +61,7 @@ public final class UserspaceDataplane: Dataplane {
 
     public func stop(keepsBlocking: Bool) {
         sender.withLock { $0.use(nil) }
+        streams.withLock { $0 = nil }
         control.withLock { $0.stop(keepsBlocking: keepsBlocking) }
         outlet.finish()
     }
@@ -69,6 +74,21 @@ public final class UserspaceDataplane: Dataplane {
     public func sendKeepalive(from local: SocketAddress, to remote: SocketAddress) {
         sender.withLock { $0.send([0xff], from: local, to: remote) }
     }
+
+    public func listen(onStreams ports: [UInt16], callsOut: Bool) {
+        if let warning = control.withLock({ $0.listen(onStreams: ports, callsOut: callsOut) }) {
+            outlet.emit(.warning(warning))
+        }
+    }
+
+    public func openStream(_ stream: StreamID, from local: IPAddress, to remote: SocketAddress) {
+        tell(.open(stream, from: local, to: remote))
+    }
+    public func trustStream(_ stream: StreamID) { tell(.trust(stream)) }
+    public func closeStream(_ stream: StreamID) { tell(.close(stream)) }
+    public func send(_ message: [UInt8], by stream: StreamID) { tell(.send(stream, message)) }
+
+    private func tell(_ command: StreamControl.Command) { streams.withLock { $0?.tell(command) } }
 
     public func apply(_ policies: [InstalledPolicy]) throws(DataplaneError) {
         let result = control.withLock { control in
@@ -116,10 +136,12 @@ public final class UserspaceDataplane: Dataplane {
     }
 
     public func updateAddresses(
-        inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress, encapsulation: Encapsulation
+        inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress, encapsulation: Encapsulation,
+        stream: StreamID?
     ) {
         control.withLock {
-            $0.updateAddresses(inboundSPI: inboundSPI, local: local, remote: remote, encapsulation: encapsulation)
+            $0.updateAddresses(
+                inboundSPI: inboundSPI, local: local, remote: remote, encapsulation: encapsulation, stream: stream)
         }
     }
 
@@ -137,6 +159,11 @@ public final class UserspaceDataplane: Dataplane {
         let taken = await snapshots()
         statistics.drops = control.withLock { $0.dropsOfEnded() }
         statistics.queues = control.withLock { $0.queues(configuration) }
+        statistics.streams = streams.withLock { $0?.statistics } ?? DataplaneStatistics.Streams()
+        if statistics.streams.packetsDropped > 0 { statistics.drops["stream-busy"] = statistics.streams.packetsDropped }
+        if statistics.streams.packetsWithoutStream > 0 {
+            statistics.drops["stream-gone"] = statistics.streams.packetsWithoutStream
+        }
         statistics.cipherProviders = configuration.cipherProvider.map { [$0] } ?? CipherProvider.available
         guard let snapshots = taken else { return statistics }
         statistics.offloads = control.withLock {

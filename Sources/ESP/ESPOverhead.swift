@@ -3,7 +3,7 @@ import IPsecCrypto
 
 /// What ESP adds to a packet, in octets.
 public struct ESPOverhead: Hashable, Sendable {
-    /// In tunnel mode: outer IP header, UDP header where there is one, ESP header, IV, and the integrity check value.
+    /// In tunnel mode: outer IP header, UDP or TCP header where there is one, ESP header, IV, and the integrity check value.
     public let fixed: Int
     /// Inner packet, padding, Pad Length and Next Header together are a multiple of so many octets.
     public let alignment: Int
@@ -12,16 +12,27 @@ public struct ESPOverhead: Hashable, Sendable {
     /// Pad Length and Next Header.
     static let trailer = 2
     static let udpHeader = 8
+    /// A TCP header with timestamps, and the length before the packet (RFC 9329, section 3). A packet that fits beside them, and no
+    /// other, leaves with one segment.
+    static let tcpHeader = 34
 
     public init(
         outer: IPFamily, encapsulation: Encapsulation, encryption: EncryptionAlgorithm, integrity: IntegrityAlgorithm?
     ) {
         outerHeader = IPHeader.minimumLength(outer)
         fixed =
-            outerHeader + (encapsulation == .udp ? Self.udpHeader : 0) + Self.espHeader
+            outerHeader + Self.carrier(encapsulation) + Self.espHeader
             + encryption.ivLength + (integrity?.icvLength ?? encryption.icvLength)
         // RFC 4303, section 2.4: the ciphertext ends on a 4-octet boundary whatever the cipher.
         alignment = max(encryption.blockSize, 4)
+    }
+
+    private static func carrier(_ encapsulation: Encapsulation) -> Int {
+        switch encapsulation {
+        case .ip: 0
+        case .udp: udpHeader
+        case .tcp: tcpHeader
+        }
     }
 
     private let outerHeader: Int

@@ -21,6 +21,8 @@ public struct SAParameters: Sendable {
     /// The outer addresses; the ports count with ``Encapsulation/udp``.
     public var local: SocketAddress
     public var remote: SocketAddress
+    /// With ``Encapsulation/tcp``, the connection.
+    public var stream: StreamID?
     public var localSelectors: [TrafficSelector]
     public var remoteSelectors: [TrafficSelector]
     /// The classes that packets may have, sent and received; `nil` for all. In tunnel mode only.
@@ -60,6 +62,8 @@ public enum Encapsulation: UInt8, Hashable, Sendable {
     case ip
     /// In UDP (RFC 3948).
     case udp
+    /// In a TCP connection (RFC 9329), which is not the association's: it may be another at any time.
+    case tcp
 }
 
 /// How much an association may carry. `.max` stands for no limit. Limits of time are the control side's.

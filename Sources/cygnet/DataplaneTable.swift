@@ -21,6 +21,7 @@ struct DataplaneTable {
         } else {
             let offloads = now.offloads.map { [$0.name, $0.isOn ? "on" : "off", $0.detail] }
             if !offloads.isEmpty { lines += [""] + StatusTable.table(["OFFLOAD", "STATE", ""], offloads) }
+            if now.streams != StreamsReport() { lines += ["", Self.streams(now.streams)] }
             if !now.ciphers.isEmpty { lines += ["", "ciphers: " + now.ciphers.joined(separator: ", then ")] }
             lines.append(
                 "packets dropped: "
@@ -57,6 +58,15 @@ struct DataplaneTable {
                 before == nil ? "OCTETS OUT" : "BIT/S OUT", "PER READ", "PER WRITE",
                 "HANDED OVER\(unit)", "PROCESSOR",
             ], rows)
+    }
+
+    private static func streams(_ streams: StreamsReport) -> String {
+        let counts = [
+            ("open", UInt64(max(streams.open, 0))), ("accepted", streams.accepted), ("opened", streams.opened),
+            ("refused", streams.refused), ("given up unproved", streams.expired), ("malformed", streams.malformed),
+            ("packets in", streams.packetsIn), ("packets out", streams.packetsOut),
+        ].filter { $0.1 > 0 }
+        return "TCP connections: " + counts.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
     }
 
     private static func queues(_ now: TrafficReport, since before: TrafficReport?) -> [String] {

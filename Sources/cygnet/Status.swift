@@ -98,7 +98,7 @@ struct StatusTable {
     /// - Parameter sa: what the connection has, or has with one of several peers.
     private static func row(_ connection: ConnectionReport, _ sa: IKESAReport?) -> [String] {
         let agreed = sa.map {
-            "\($0.suite), \($0.optimizedRekey == true ? "optimized " : "")rekey in \($0.rekeyIn.map(Self.time) ?? "–")"
+            "\($0.suite)\($0.transport == "tcp" ? ", by TCP" : ""), \($0.optimizedRekey == true ? "optimized " : "")rekey in \($0.rekeyIn.map(Self.time) ?? "–")"
                 + given("has", $0.assignedToPeer)
                 + given("gives", $0.assignedToUs)
         }

@@ -204,7 +204,7 @@ struct EventTests {
         let tunnel = try Tunnel(sides)
         try Self.moveLeft(tunnel, sides)
         let moves = await Self.events(of: tunnel.right).compactMap { event -> String? in
-            guard case .peerMoved(let spi, let remote) = event else { return nil }
+            guard case .peerMoved(let spi, let remote, _) = event else { return nil }
             return "\(String(spi, radix: 16)) \(remote)"
         }
         #expect(moves == ["10010001 192.0.2.1:40000"])

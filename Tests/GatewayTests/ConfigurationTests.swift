@@ -57,6 +57,16 @@ struct ConfigurationTests {
         #expect(connection.ppkExchange == .intermediate)
     }
 
+    @Test("TCP is used as is said, by fallback where only that is not said, and not at all where nothing is")
+    func tcp() throws {
+        let configuration = try read("tcp.yaml")
+        #expect(configuration.daemon.tcpPorts == [4500, 443])
+        let policies = configuration.connections.map(\.configuration.tcp)
+        #expect(policies.map(\.use) == [.always, .fallback, .no])
+        #expect(policies.map(\.ports) == [[443, 4500], [14500], [4500]])
+        #expect(policies.map(\.probeAfter) == [nil, .seconds(60), .seconds(600)])
+    }
+
     @Test("Every setting of the daemon is taken over")
     func daemon() throws {
         let daemon = try read("everything.yaml").daemon

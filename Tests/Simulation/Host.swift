@@ -44,6 +44,8 @@ public final class Host {
     public private(set) var tally = Tally()
     /// Datagrams that keep a NAT's mapping alive.
     public private(set) var keepalives = 0
+    /// TCP connections whose peers have proved who they are.
+    public private(set) var trustedStreams: Set<StreamID> = []
     /// Inbound SAs on which a packet has arrived.
     private var heard: Set<UInt32> = []
     /// What went against the rules of the data plane: a test wants it empty.
@@ -95,17 +97,19 @@ public final class Host {
             heard.remove(spi)
         case .removeOutbound(let spi):
             for policy in outbounds.keys { outbounds[policy]?.removeAll { $0.inboundSPI == spi } }
-        case .updateAddresses(let inboundSPI, let local, let remote, let isEncapsulated):
+        case .updateAddresses(let inboundSPI, let local, let remote, let isEncapsulated, let stream):
             if inbound[inboundSPI] == nil { faults.append("addresses of unknown inbound SPI \(inboundSPI) updated") }
             inbound[inboundSPI]?.local = local
             inbound[inboundSPI]?.remote = remote
             inbound[inboundSPI]?.isEncapsulatedInUDP = isEncapsulated
+            inbound[inboundSPI]?.stream = stream
             for policy in outbounds.keys {
                 for index in outbounds[policy, default: []].indices
                 where outbounds[policy, default: []][index].inboundSPI == inboundSPI {
                     outbounds[policy, default: []][index].local = local
                     outbounds[policy, default: []][index].remote = remote
                     outbounds[policy, default: []][index].isEncapsulatedInUDP = isEncapsulated
+                    outbounds[policy, default: []][index].stream = stream
                 }
             }
         case .sendKeepalive: keepalives += 1
@@ -119,7 +123,8 @@ public final class Host {
             recent.append((now, event))
             if recent.count > 128 { recent.removeFirst(88) }
             tally.count(event)
-        case .send, .compute, .inquire, .resolve: break
+        case .trustStream(let stream): trustedStreams.insert(stream)
+        case .send, .compute, .inquire, .resolve, .openStream, .closeStream: break
         }
     }
 
@@ -160,6 +165,12 @@ public final class Host {
         guard let out = outbound[policy], let there = peer.inbound[out.outboundSPI] else { return false }
         return there.inboundKeys == out.outboundKeys && there.suite.encryption == out.suite.encryption
             && there.suite.sequenceNumbers == out.suite.sequenceNumbers
+    }
+
+    /// The TCP connection by which packets of a peer's SA are known to come.
+    func stream(of sender: ChildSADescription) -> StreamID? {
+        guard let own = inbound[sender.outboundSPI], own.inboundKeys == sender.outboundKeys else { return nil }
+        return own.stream
     }
 
     /// Where packets of a peer's SA are known to come from.

@@ -51,6 +51,10 @@ public final class World {
     public var recording: JobRecording?
     /// Whether packets flow steadily through every outbound SA, so that a peer hears from a new SA as soon as it is used.
     public var carriesTraffic = true
+    /// Says which datagrams of UDP a firewall swallows; packets as well if `nil` is what it is asked about.
+    public var stopsUDP: (IKEDatagram?) -> Bool = { _ in false }
+    /// TCP connections between hosts.
+    public let streams = StreamNetwork()
     /// Whether datagrams arrive when it is time. Otherwise they wait in ``waiting`` until somebody chooses.
     public var delivers = true
     /// Whether a host's tables are looked through whenever it has done something.
@@ -85,6 +89,10 @@ public final class World {
         let arrival: Instant
         let serial: Int
         let datagram: IKEDatagram
+        /// In place of a datagram: something that happens to a host.
+        var report: (host: Host, DataplaneReport)?
+        /// Where a message by a TCP connection ends up.
+        var receiver: Host?
     }
 
     private struct Computation {
@@ -182,7 +190,7 @@ public final class World {
     /// Lets a datagram arrive now.
     public func deliver(_ serial: Int) async {
         guard let flight = take(serial) else { return }
-        await deliver(flight.datagram)
+        await deliver(flight)
         await afterwards()
     }
 
@@ -243,7 +251,7 @@ public final class World {
         switch next.happening {
         case .arrival(let flight):
             _ = take(flight.serial)
-            await deliver(flight.datagram)
+            await deliver(flight)
         case .result(var computation):
             computing.removeAll { $0.serial == computation.serial }
             if computation.host.isAsleep(at: now) {
@@ -263,6 +271,99 @@ public final class World {
         }
         await afterwards()
         return true
+    }
+
+    private func deliver(_ flight: Flight) async {
+        if let (host, report) = flight.report {
+            guard hosts[host.name] === host else { return }
+            host.endpoint.handle(report, at: host.clock(now))
+            return await drain(host)
+        }
+        guard let host = flight.receiver else { return await deliver(flight.datagram) }
+        guard hosts[host.name] === host else { return }
+        // Its kernel takes what comes by TCP meanwhile.
+        guard !host.isAsleep(at: now) else {
+            flying.append(
+                Flight(
+                    arrival: host.sleepsUntil, serial: flight.serial, datagram: flight.datagram, receiver: host))
+            return
+        }
+        host.endpoint.receive(flight.datagram, at: host.clock(now))
+        await drain(host)
+    }
+
+    // MARK: TCP connections
+
+    /// Opens a connection, if the other side is there and listens.
+    private func open(_ stream: StreamID, _ local: IPAddress, _ remote: SocketAddress, for host: Host) {
+        streams.attempts.append(remote)
+        guard host.addresses.contains(local), let (receiver, _) = receiver(of: remote), receiver !== host,
+            streams.accepts(remote)
+        else { return report(.streamLost(stream, reason: "connection refused"), to: host, after: .milliseconds(10)) }
+        let port = streams.nextPort()
+        let inside = SocketAddress(local, port: port)
+        _ = streams.connect(
+            StreamNetwork.End(host: host, stream: stream, local: inside, remote: remote), to: receiver, local: remote,
+            seenAs: host.nat?.outside(inside, at: now) ?? inside)
+        report(.streamOpened(stream, local: inside), to: host, after: .milliseconds(10))
+    }
+
+    private func report(_ report: DataplaneReport, to host: Host, after pause: Duration) {
+        serial += 1
+        let nowhere = SocketAddress(.unspecified(.v4), port: 0)
+        flying.append(
+            Flight(
+                arrival: now + pause, serial: serial,
+                datagram: IKEDatagram(octets: [], local: nowhere, remote: nowhere, nonESPMarker: false),
+                report: (host, report)))
+    }
+
+    /// Sends a message by a connection: nothing is lost there, and nothing overtakes.
+    private func post(_ datagram: IKEDatagram, by stream: StreamID, from host: Host) {
+        sent.append(datagram)
+        if let fault = secrets.note(datagram.octets) { accuse(fault) }
+        guard let other = streams.other(end: stream, of: host) else { return }
+        for datagram in tap?(datagram) ?? [datagram] {
+            var arrived = datagram
+            (arrived.local, arrived.remote, arrived.stream) = (other.local, other.remote, other.stream)
+            serial += 1
+            let arrival = streams.arrival(of: other, at: now + duration(in: conditions.delay))
+            flying.append(Flight(arrival: arrival, serial: serial, datagram: arrived, receiver: other.host))
+        }
+    }
+
+    /// Lets a message arrive by the connection that a host has with this number, whoever made it.
+    public func inject(_ octets: [UInt8], by stream: StreamID, at host: Host) {
+        guard let end = streams.end(stream, of: host) else { return }
+        serial += 1
+        flying.append(
+            Flight(
+                arrival: now, serial: serial,
+                datagram: IKEDatagram(
+                    octets: octets, local: end.local, remote: end.remote, nonESPMarker: true, stream: stream),
+                receiver: host))
+    }
+
+    /// Opens a connection for whoever wants to be at its other end.
+    public func connect(to host: Host, port: UInt16 = 4500, from source: SocketAddress) -> StreamID {
+        streams.connect(
+            nil, to: host, local: SocketAddress(host.address, port: port), seenAs: source)
+    }
+
+    /// Cuts every connection at once, as a box on the way that has lost its memory does. What was on its way is lost.
+    public func cutStreams() async {
+        flying.removeAll { $0.datagram.stream != nil }
+        for end in streams.cut() {
+            report(.streamLost(end.stream, reason: "connection reset by peer"), to: end.host, after: .zero)
+        }
+        packetsMayDiffer = true
+        await afterwards()
+    }
+
+    private func close(_ stream: StreamID, of host: Host) {
+        // The peer is given time to close what it has opened.
+        guard !stream.isAccepted, let other = streams.close(stream, of: host) else { return }
+        report(.streamLost(other.stream, reason: "the peer has closed it"), to: other.host, after: .milliseconds(5))
     }
 
     private func deliver(_ datagram: IKEDatagram) async {
@@ -299,6 +400,8 @@ public final class World {
 
     /// Where packets of an outbound SA end up, and where they seem to come from there.
     private func way(of out: ChildSADescription, from sender: Host) -> (receiver: Host, source: SocketAddress)? {
+        if let stream = out.stream { return streams.other(end: stream, of: sender).map { ($0.host, $0.remote) } }
+        if stopsUDP(nil) { return nil }
         // What a tap does to addresses, packets do not see: then keys alone decide.
         guard tap == nil else {
             return inOrder.first { sender.reaches($0, policy: out.policyID) }.map { ($0, out.local) }
@@ -326,6 +429,14 @@ public final class World {
                 guard let (receiver, source) = way(of: description, from: sender), receiver !== sender,
                     !receiver.isAsleep(at: now)
                 else { continue }
+                if let stream = description.stream, let other = streams.other(end: stream, of: sender),
+                    receiver.stream(of: description) != other.stream
+                {
+                    receiver.endpoint.handle(
+                        .peerMoved(spi: description.outboundSPI, remote: source, stream: other.stream),
+                        at: receiver.clock(now))
+                    await drain(receiver)
+                }
                 // A NAT that a test makes of a tap does not see packets.
                 if sender.nat != nil, let remote = receiver.origin(of: description), remote != source,
                     description.isEncapsulatedInUDP, !happens(conditions.reportLoss)
@@ -348,7 +459,14 @@ public final class World {
         if touched.last !== host { touched.append(host) }
         while let output = host.endpoint.nextOutput() {
             switch output {
-            case .send(let datagram): post(datagram, from: host)
+            case .send(let datagram):
+                if let stream = datagram.stream {
+                    post(datagram, by: stream, from: host)
+                } else {
+                    post(datagram, from: host)
+                }
+            case .openStream(let stream, let local, let remote): open(stream, local, remote, for: host)
+            case .closeStream(let stream): close(stream, of: host)
             case .compute(let job): await compute(job, for: host)
             case .inquire(let id, let inquiry):
                 inquiries.append(inquiry.requests)
@@ -412,7 +530,7 @@ public final class World {
         var outside = datagram
         if let nat = host.nat { outside.local = nat.outside(datagram.local, at: now) }
         for datagram in tap?(outside) ?? [outside] {
-            guard !happens(conditions.loss) else { continue }
+            guard !stopsUDP(datagram), !happens(conditions.loss) else { continue }
             fly(datagram)
             if happens(conditions.duplication) { fly(datagram) }
         }

@@ -28,6 +28,7 @@ typedef struct {
     uint32_t segment_size;  // octets of each of the datagrams that `octets` holds, the last may have less; 0: it holds one
     uint8_t remote[16];
     uint8_t local[16];
+    uint64_t stream;        // the number of the TCP connection it came or goes by; 0: by none
 } cygnet_datagram;
 
 // Message headers for up to `capacity` datagrams, made once and reused by one thread.
@@ -77,6 +78,38 @@ int cygnet_check_segmentation(int socket);
 int cygnet_socket_queue(int socket, uint32_t *waiting, uint32_t *dropped);
 // The port a socket is bound to.
 uint16_t cygnet_socket_port(int socket);
+
+// The two ends of a TCP connection, as addresses and ports of a datagram.
+typedef struct {
+    uint8_t family;
+    uint16_t local_port;
+    uint16_t remote_port;
+    uint8_t local[16];
+    uint8_t remote[16];
+} cygnet_stream_ends;
+// A TCP socket that listens, marked, and never waits. Returns the descriptor or -errno.
+int cygnet_listen_stream(uint8_t family, const uint8_t *address, uint16_t port, uint32_t mark);
+// Takes a connection from it, as it was in the order of their coming. Returns the descriptor or -errno.
+int cygnet_accept_stream(int listener, cygnet_stream_ends *ends);
+// Begins to connect, marked; it is done when the socket can be written to. `local` of zeros leaves the source to the kernel. Returns
+// the descriptor or -errno.
+int cygnet_connect_stream(uint8_t family, const uint8_t *local, const uint8_t *remote, uint16_t port, uint32_t mark);
+// What has become of that: 0 and the ends of the connection, or -errno.
+int cygnet_finish_stream(int socket, cygnet_stream_ends *ends);
+
+// What of many sockets can be read, written, or is gone.
+typedef struct {
+    uint64_t key;
+    uint8_t readable;
+    uint8_t writable;
+} cygnet_readiness;
+int cygnet_make_watch(void);
+// Lets the process have as many descriptors as it may: each TCP connection is one.
+void cygnet_allow_descriptors(void);
+// Watches a socket, or changes what is looked for. Returns 0 or -errno.
+int cygnet_watch(int watch, int socket, uint64_t key, int isNew, int writable);
+// Waits at most so many milliseconds, or without end if negative. Returns how many are ready, or -errno.
+int cygnet_wait_for_any(int watch, cygnet_readiness *ready, unsigned count, int milliseconds);
 
 // What a TUN device leaves to us and takes from us whole. Each read and write then has a header of virtio-net in front.
 enum {

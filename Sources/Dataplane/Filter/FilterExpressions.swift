@@ -99,6 +99,16 @@ struct FilterExpressions {
         }
     }
 
+    /// What goes to a socket with this mark.
+    mutating func socketMark(is mark: UInt32) {
+        add("socket") {
+            $0.attribute(NFTA_SOCKET_KEY, network: NFT_SOCKET_MARK.rawValue)
+            $0.attribute(NFTA_SOCKET_DREG, network: Self.register)
+        }
+        // A register has marks in the host's order.
+        compare(NFT_CMP_EQ, withUnsafeBytes(of: mark) { Array($0) })
+    }
+
     mutating func icmpType(in range: ClosedRange<UInt8>) {
         load(NFT_PAYLOAD_TRANSPORT_HEADER, at: 0, count: 1)
         compare(from: [range.lowerBound], to: [range.upperBound])

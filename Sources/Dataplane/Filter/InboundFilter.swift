@@ -14,6 +14,9 @@ struct InboundFilter: ~Copyable {
     private var socket: FilterSocket
     /// What the kernel has; `nil` as long as that is a predecessor's.
     private var rules: [InboundFilterPlan.Rule]?
+    /// Ports on which TCP connections are accepted that carry tunnels, and whether some are opened from here.
+    private var streamPorts: [UInt16] = []
+    private var opensStreams = false
 
     private static let policies = "policies"
     /// Those of a transaction are in requests of so many, of which each fits an attribute's 65,535 octets.
@@ -43,9 +46,25 @@ struct InboundFilter: ~Copyable {
         }
         // Somebody may have taken the table away: then changes of it fail.
         rules = nil
-        let result = try socket.perform(replacement(wanted), purpose)
+        var result = try socket.perform(replacement(wanted), purpose)
+        if result != 0, opensStreams {
+            // The kernel does not tell whose socket a segment is for: then it is kept out with the rest.
+            opensStreams = false
+            result = try socket.perform(replacement(wanted), purpose)
+        }
         guard result == 0 else { throw .system(result, purpose) }
         rules = wanted
+    }
+
+    /// Lets in what belongs to TCP connections that carry tunnels (RFC 9329).
+    mutating func permitStreams(_ ports: [UInt16], callsOut: Bool) throws(DataplaneError) {
+        guard ports != streamPorts || callsOut != opensStreams else { return }
+        streamPorts = ports
+        opensStreams = callsOut
+        // What a predecessor has left stays until there are policies.
+        guard let rules, !rules.isEmpty else { return }
+        self.rules = nil
+        try apply(rules)
     }
 
     /// Makes the table again if somebody has taken it away.
@@ -196,7 +215,21 @@ struct InboundFilter: ~Copyable {
                     $0.ipProtocol(is: IPProtocol.udp)
                     $0.ports(source: nil, destination: port...port)
                 }
-            } + [icmp(.v4, 3...3), icmp(.v4, 11...12), icmp(.v6, 1...4), icmp(.v6, 133...137), toPolicies]
+            }
+            + streamPorts.map { port in
+                passing {
+                    $0.ipProtocol(is: IPProtocol.tcp)
+                    $0.ports(source: nil, destination: port...port)
+                }
+            }
+            // Of what comes to ports that nobody has chosen, our own sockets' only.
+            + (opensStreams
+                ? [
+                    passing {
+                        $0.ipProtocol(is: IPProtocol.tcp)
+                        $0.socketMark(is: configuration.firewallMark)
+                    }
+                ] : []) + [icmp(.v4, 3...3), icmp(.v4, 11...12), icmp(.v6, 1...4), icmp(.v6, 133...137), toPolicies]
     }
 
     private var forwarding: [FilterExpressions] {

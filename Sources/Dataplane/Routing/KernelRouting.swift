@@ -89,6 +89,18 @@ struct KernelRouting: ~Copyable {
         }
     }
 
+    /// Lets in what belongs to TCP connections that carry tunnels.
+    ///
+    /// - Returns: a warning if that is not to be had.
+    mutating func permitStreams(_ ports: [UInt16], callsOut: Bool) -> String? {
+        do throws(DataplaneError) {
+            try filter?.permitStreams(ports, callsOut: callsOut)
+            return nil
+        } catch {
+            return Self.warning(of: error)
+        }
+    }
+
     /// Looks whether what keeps clear text out is still there, and makes it again if not.
     ///
     /// - Returns: a warning if it was gone.

@@ -32,6 +32,7 @@ extension cygnet_datagram {
         family = destination.address.family.rawValue
         remote_port = destination.port
         interface = 0
+        stream = 0
         withUnsafeMutableBytes(of: &remote) {
             Self.store(destination.address, in: $0)
         }

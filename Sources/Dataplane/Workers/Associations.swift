@@ -13,8 +13,10 @@ struct OutboundEntry: ~Copyable {
     var encapsulation: Encapsulation
     var local: SocketAddress
     var remote: SocketAddress
-    /// Descriptor of the socket to send by.
+    /// Descriptor of the socket to send by; negative for TCP connections.
     var socket: Int32
+    /// The TCP connection; 0 if it goes by none.
+    var stream: UInt64
     var path: PathMTU
 
     init(
@@ -30,6 +32,7 @@ struct OutboundEntry: ~Copyable {
         self.policy = policy
         self.socket = socket
         encapsulation = parameters.encapsulation
+        stream = parameters.stream?.rawValue ?? 0
         local = parameters.local
         remote = parameters.remote
         path = PathMTU(parameters.remote.address.family, linkMTU: outerMTU)
@@ -77,6 +80,8 @@ struct InboundEntry: ~Copyable {
     var sa: InboundSA
     let policy: UInt32
     var encapsulation: Encapsulation
+    /// The TCP connection that it is known to come by; 0 if by none.
+    var stream: UInt64
     var local: SocketAddress
     var remote: SocketAddress
     /// Where the peer was last reported to have moved to, so that it is reported once.
@@ -92,6 +97,7 @@ struct InboundEntry: ~Copyable {
         }
         self.policy = policy
         encapsulation = parameters.encapsulation
+        stream = parameters.stream?.rawValue ?? 0
         local = parameters.local
         remote = parameters.remote
     }

@@ -37,11 +37,11 @@ final class EventOutlet: Sendable {
 }
 
 extension DataplaneEvent {
-    /// Whether nothing would tell it again. Of these each association has a few in its whole life, so that no more can
-    /// wait than there are associations.
+    /// Whether nothing would tell it again. Of these each association, and each TCP connection of a peer that is known, has a few in its
+    /// whole life, so that no more can wait than there are of those.
     fileprivate var isToldOnce: Bool {
         switch self {
-        case .inboundSeen, .softLimit, .hardLimit, .failed: true
+        case .inboundSeen, .softLimit, .hardLimit, .failed, .streamOpened, .streamLost: true
         case .acquire, .peerMoved, .unknownSPI, .warning: false
         }
     }

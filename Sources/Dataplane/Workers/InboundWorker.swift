@@ -10,18 +10,20 @@ enum InboundCommand {
     case install(UnsafeMutablePointer<InboundEntry>)
     case remove(UnsafeMutablePointer<InboundEntry>)
     case move(
-        UnsafeMutablePointer<InboundEntry>, local: SocketAddress, remote: SocketAddress, encapsulation: Encapsulation)
+        UnsafeMutablePointer<InboundEntry>, local: SocketAddress, remote: SocketAddress, encapsulation: Encapsulation,
+        stream: UInt64)
     case snapshot(Unmanaged<WorkerSnapshot>)
     case stop
 }
 
-/// What stands before an ESP packet that one worker hands to another.
-private struct HandedDatagram {
+/// What stands before an ESP packet that one worker, or the thread that has the TCP connections, hands to another.
+struct HandedDatagram {
     /// Where it came from and what was on its IP header; its octets are elsewhere.
     let datagram: cygnet_datagram
     /// Octets of the IP header that precede the packet.
     let header: Int
     let port: UInt16
+    /// Or in TCP.
     let isInUDP: Bool
 
     static let size = (MemoryLayout<HandedDatagram>.size + 15) & ~15
@@ -40,6 +42,7 @@ struct InboundWorker: ~Copyable {
     private let notices: [PathNotices]
     private let events: EventOutlet
     private let screen: (any DatagramScreen)?
+    private let streams: StreamControl
     private let clampsSegmentSize: Bool
     private let deviceMTU: Int
 
@@ -80,7 +83,7 @@ struct InboundWorker: ~Copyable {
     init?(
         device: TunnelDevice, team: consuming Team, sockets: [OuterSocket], wakeup: Wakeup,
         commands: CommandRing<InboundCommand>, notices: [PathNotices], events: EventOutlet,
-        screen: (any DatagramScreen)?,
+        screen: (any DatagramScreen)?, streams: StreamControl,
         _ configuration: UserspaceDataplane.Configuration
     ) {
         guard let batch = cygnet_batch_make(UInt32(configuration.batchSize)) else { return nil }
@@ -93,6 +96,7 @@ struct InboundWorker: ~Copyable {
         self.notices = notices
         self.events = events
         self.screen = screen
+        self.streams = streams
         clampsSegmentSize = configuration.clampsSegmentSize
         deviceMTU = configuration.mtu
         arena = Arena(capacity: configuration.batchSize, slotSize: Self.headroom + Self.slotSize)
@@ -326,6 +330,7 @@ struct InboundWorker: ~Copyable {
         }
         guard let entry = find(spi) else {
             counters.count(.unknownSPI)
+            if arena.datagrams[index].stream != 0 { streams.complain(arena.datagrams[index].stream, .unknownSPI) }
             if unknownSPILimit.allows(at: now) {
                 events.emit(
                     .unknownSPI(
@@ -367,11 +372,12 @@ struct InboundWorker: ~Copyable {
     private mutating func open() {
         guard let entry = pending, pendingCount > 0 else { return }
         entry.pointee.sa.open(UnsafeMutableBufferPointer(start: received, count: pendingCount), work: work)
-        let mayMove = entry.pointee.encapsulation == .udp
+        let mayMove = entry.pointee.encapsulation != .ip
         for index in 0..<pendingCount {
             let packet = received + index
             if !packet.pointee.result.notices.isEmpty { tell(packet.pointee.result.notices, entry.pointee.sa.spi) }
             if packet.pointee.result.isNewest, mayMove, origins[index] >= 0 { watch(origins[index], entry) }
+            if packet.pointee.result.drop == .notAuthentic { complain(origins[index]) }
             guard packet.pointee.result.drop == nil, let base = packet.pointee.buffer.baseAddress else { continue }
             let inner = UnsafeMutableRawBufferPointer(
                 start: base + packet.pointee.result.offset, count: packet.pointee.result.count)
@@ -406,11 +412,20 @@ struct InboundWorker: ~Copyable {
     @inline(__always)
     private func watch(_ index: Int, _ entry: UnsafeMutablePointer<InboundEntry>) {
         let remote = arena.datagrams[index].remoteAddress
-        guard remote != entry.pointee.remote, remote != entry.pointee.reported,
-            entry.pointee.reportLimit.allows(at: now)
+        let stream = arena.datagrams[index].stream
+        guard stream != entry.pointee.stream || stream == 0 && remote != entry.pointee.remote,
+            remote != entry.pointee.reported, entry.pointee.reportLimit.allows(at: now)
         else { return }
         // Where there is no room, a later packet tells it again.
-        if events.emit(.peerMoved(spi: entry.pointee.sa.spi, remote: remote)) { entry.pointee.reported = remote }
+        let move = DataplaneEvent.peerMoved(
+            spi: entry.pointee.sa.spi, remote: remote, stream: stream == 0 ? nil : StreamID(rawValue: stream))
+        if events.emit(move) { entry.pointee.reported = remote }
+    }
+
+    /// Tells the one who has it that a TCP connection has brought what is not authentic.
+    private func complain(_ origin: Int) {
+        guard origin >= 0, arena.datagrams[origin].stream != 0 else { return }
+        streams.complain(arena.datagrams[origin].stream, .notAuthentic)
     }
 
     private func tell(_ notices: SANotices, _ spi: UInt32) {
@@ -449,10 +464,11 @@ struct InboundWorker: ~Copyable {
                 table[Int(entry.pointee.sa.spi & 0xffff)] = entry
             case .remove(let entry):
                 table[Int(entry.pointee.sa.spi & 0xffff)] = nil
-            case .move(let entry, let local, let remote, let encapsulation):
+            case .move(let entry, let local, let remote, let encapsulation, let stream):
                 entry.pointee.local = local
                 entry.pointee.remote = remote
                 entry.pointee.encapsulation = encapsulation
+                entry.pointee.stream = stream
                 entry.pointee.reported = nil
             case .snapshot(let snapshot):
                 let snapshot = snapshot.takeRetainedValue()

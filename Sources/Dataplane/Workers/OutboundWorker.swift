@@ -13,7 +13,7 @@ enum OutboundCommand {
     /// To the worker whose it is.
     case move(
         UnsafeMutablePointer<OutboundEntry>, local: SocketAddress, remote: SocketAddress, encapsulation: Encapsulation,
-        socket: Int32)
+        socket: Int32, stream: UInt64)
     case snapshot(Unmanaged<WorkerSnapshot>)
     case stop
 }
@@ -29,6 +29,8 @@ struct OutboundWorker: ~Copyable {
     private let commands: CommandRing<OutboundCommand>
     private let notices: PathNotices
     private let events: EventOutlet
+    /// The way to the thread that has the TCP connections, and how it is woken.
+    private let streams: (way: Handover, wakeup: Wakeup)
     private let clampsSegmentSize: Bool
     private let deviceMTU: Int
     private let batchSize: Int
@@ -55,7 +57,7 @@ struct OutboundWorker: ~Copyable {
     init?(
         device: TunnelDevice, team: consuming Team, joinsDatagrams: Bool, wakeup: Wakeup,
         commands: CommandRing<OutboundCommand>, notices: PathNotices, policies: UnsafeMutablePointer<PolicyTable>,
-        events: EventOutlet,
+        events: EventOutlet, streams: (way: Handover, wakeup: Wakeup),
         _ configuration: UserspaceDataplane.Configuration
     ) {
         guard let batch = cygnet_batch_make(UInt32(Outbox.maximumRuns)) else { return nil }
@@ -69,6 +71,7 @@ struct OutboundWorker: ~Copyable {
         self.notices = notices
         self.policies = policies
         self.events = events
+        self.streams = streams
         clampsSegmentSize = configuration.clampsSegmentSize
         deviceMTU = configuration.mtu
         batchSize = configuration.batchSize
@@ -392,7 +395,9 @@ struct OutboundWorker: ~Copyable {
             let exit = outbox.exits[start]
             var end = start + 1
             while end < count, outbox.exits[end] == exit { end += 1 }
-            if exit.fragments {
+            if exit.socket < 0 {
+                handToStreams(from: start, to: end)
+            } else if exit.fragments {
                 let family = outbox.datagrams[start].family
                 cygnet_set_fragmenting(exit.socket, family, 1)
                 send(from: start, to: end, by: exit.socket)
@@ -403,6 +408,21 @@ struct OutboundWorker: ~Copyable {
             start = end
         }
         if all { outbox.clear() } else { outbox.clearClosed() }
+    }
+
+    /// Copies packets over to the thread that has the TCP connections. Where it has no room they are lost: nothing waits for TCP here.
+    private mutating func handToStreams(from first: Int, to end: Int) {
+        for index in first..<end where outbox.datagrams[index].count > 0 {
+            let datagram = outbox.datagrams + index
+            let size = Int(datagram.pointee.count)
+            let isTaken = streams.way.push(SealedForStream.offset + size) { place in
+                place.storeBytes(of: datagram.pointee.stream, as: UInt64.self)
+                (place + SealedForStream.offset).copyMemory(from: datagram.pointee.octets, byteCount: size)
+            }
+            if isTaken { count(datagram) } else { drop(.streamsBusy) }
+        }
+        counters.moved.writes &+= 1
+        streams.wakeup.signal()
     }
 
     private mutating func send(from first: Int, to end: Int, by socket: Int32) {
@@ -510,13 +530,14 @@ struct OutboundWorker: ~Copyable {
             case .remove(let candidate):
                 candidates.removeAll { $0 == candidate }
                 policies.pointee.unlink(candidate)
-            case .move(let entry, let local, let remote, let encapsulation, let socket):
+            case .move(let entry, let local, let remote, let encapsulation, let socket, let stream):
                 if remote.address.family != entry.pointee.remote.address.family {
                     entry.pointee.path = PathMTU(remote.address.family, linkMTU: entry.pointee.path.linkMTU)
                 }
                 entry.pointee.local = local
                 entry.pointee.remote = remote
                 entry.pointee.socket = socket
+                entry.pointee.stream = stream
                 entry.pointee.encapsulation = encapsulation
                 entry.pointee.sa.move(outer: remote.address.family, encapsulation: encapsulation)
             case .snapshot(let snapshot):

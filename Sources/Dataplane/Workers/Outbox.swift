@@ -7,6 +7,7 @@ import IPsecCrypto
 /// call as one. Made once for a worker.
 struct Outbox: ~Copyable {
     struct Exit: Equatable {
+        /// Negative: TCP connections, which another thread has.
         let socket: Int32
         /// The kernel may fragment the outer packet.
         let fragments: Bool
@@ -187,5 +188,6 @@ extension OutboundEntry {
     func address(_ datagram: inout cygnet_datagram) {
         datagram.address(
             from: local.address, to: SocketAddress(remote.address, port: encapsulation == .udp ? remote.port : 0))
+        datagram.stream = stream
     }
 }

@@ -27,21 +27,27 @@ struct Team: ~Copyable {
         self.wakeups = wakeups
     }
 
-    /// - Parameter wakeups: one of each worker.
-    static func ways(_ wakeups: [Wakeup]) -> Ways {
+    /// - Parameters:
+    ///   - wakeups: one of each worker.
+    ///   - others: ways to each from a thread that is none of them.
+    static func ways(_ wakeups: [Wakeup], from others: [Handover] = []) -> Ways {
         Ways(
             handovers: wakeups.indices.map { from in
                 wakeups.indices.map { to in from == to ? nil : Handover() }
-            }, wakeups: wakeups)
+            }, others: others, wakeups: wakeups)
     }
 
     /// All ways from one worker to another, from which each takes its own.
     struct Ways: Sendable {
         fileprivate let handovers: [[Handover?]]
+        fileprivate let others: [Handover]
         fileprivate let wakeups: [Wakeup]
 
         func team(_ index: Int) -> Team {
-            Team(index, incoming: handovers.compactMap { $0[index] }, outgoing: handovers[index], wakeups)
+            Team(
+                index,
+                incoming: handovers.compactMap { $0[index] } + (others.indices.contains(index) ? [others[index]] : []),
+                outgoing: handovers[index], wakeups)
         }
     }
 

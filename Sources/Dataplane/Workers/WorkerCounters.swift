@@ -4,7 +4,7 @@ enum WorkerDrop: Int, CaseIterable {
     case malformed, noPolicy, discarded, bypassInside, ambiguousFragment, noAssociation, tooBig, outerTooBig, sendBusy,
         sendFailed
     // Either way.
-    case workerBusy
+    case workerBusy, streamsBusy
     // Inbound.
     case shortDatagram, truncated, unknownSPI, deviceBusy
 
@@ -22,6 +22,7 @@ enum WorkerDrop: Int, CaseIterable {
         case .sendBusy: "send-busy"
         case .sendFailed: "send-failed"
         case .workerBusy: "worker-busy"
+        case .streamsBusy: "stream-busy"
         case .shortDatagram: "short-datagram"
         case .truncated: "truncated"
         case .unknownSPI: "unknown-spi"

@@ -16,19 +16,24 @@ struct WorkerPair {
         let sockets: OuterSockets
         let events: EventOutlet
         let screen: (any DatagramScreen)?
+        let streams: StreamControl
+        let streamWays: StreamControl.Ways
         let configuration: UserspaceDataplane.Configuration
     }
 
     /// Starts as many pairs as the device has queues, each with one of the tables.
+    ///
+    /// - Returns: the pairs, and the thread that has the TCP connections.
     static func start(
         _ surroundings: Surroundings, policies: [UnsafeMutablePointer<PolicyTable>]
-    ) throws(DataplaneError) -> [WorkerPair] {
+    ) throws(DataplaneError) -> (pairs: [WorkerPair], streams: WorkerThread) {
         var wakeups: [Wakeup] = []
         var pairs: [WorkerPair] = []
         do throws(DataplaneError) {
             for _ in 0..<2 * policies.count { wakeups.append(try Wakeup()) }
             let (inbound, outbound) = (Array(wakeups.prefix(policies.count)), Array(wakeups.suffix(policies.count)))
-            let (inboundWays, outboundWays) = (Team.ways(inbound), Team.ways(outbound))
+            let inboundWays = Team.ways(inbound, from: surroundings.streamWays.inbound)
+            let outboundWays = Team.ways(outbound)
             let notices = outbound.map(PathNotices.init)
             for index in policies.indices {
                 pairs.append(
@@ -36,12 +41,31 @@ struct WorkerPair {
                         index, surroundings, policies[index], wakeups: (inbound[index], outbound[index]),
                         ways: (inboundWays, outboundWays), notices))
             }
+            return (pairs, try startStreams(surroundings, wakeups: inbound))
         } catch {
             for pair in pairs { pair.stop() }
             for wakeup in wakeups { wakeup.close() }
             throw error
         }
-        return pairs
+    }
+
+    private static func startStreams(
+        _ surroundings: Surroundings, wakeups: [Wakeup]
+    ) throws(DataplaneError) -> WorkerThread {
+        let (control, ways, events) = (surroundings.streams, surroundings.streamWays, surroundings.events)
+        let configuration = surroundings.configuration
+        return try WorkerThread(name: "cygnet-tcp") {
+            let watch = StreamThread.makeWatch(control, configuration)
+            guard watch >= 0 else {
+                events.emit(
+                    .failed(
+                        "TCP connections cannot be waited for: \(DataplaneError.system(-watch, "make an epoll").reason)"
+                    ))
+                return
+            }
+            var thread = StreamThread(watch: watch, control, ways, wakeups: wakeups, events, configuration)
+            thread.run()
+        }
     }
 
     private init(
@@ -66,6 +90,7 @@ struct WorkerPair {
                     device: surroundings.device, team: ways.outbound.team(index),
                     joinsDatagrams: surroundings.sockets.cutSent, wakeup: wakeups.outbound,
                     commands: outboundCommands, notices: notices[index], policies: handedOver, events: events,
+                    streams: (surroundings.streamWays.outbound[index], surroundings.streams.wakeup),
                     surroundings.configuration)
             else {
                 events.emit(.failed("no memory for the outbound worker"))
@@ -82,7 +107,7 @@ struct WorkerPair {
                         device: surroundings.device, team: ways.inbound.team(index),
                         sockets: surroundings.sockets.of(worker: index), wakeup: wakeups.inbound,
                         commands: inboundCommands, notices: notices, events: events, screen: surroundings.screen,
-                        surroundings.configuration)
+                        streams: surroundings.streams, surroundings.configuration)
                 else {
                     events.emit(.failed("no memory for the inbound worker"))
                     return

@@ -9,6 +9,7 @@ enum TopLevelKey: String, ConfigurationKey {
 enum DaemonKey: String, ConfigurationKey {
     case ikePort = "ike-port"
     case natPort = "nat-port"
+    case tcpPorts = "tcp-ports"
     case listen, device
     case control
     case logLevel = "log-level"
@@ -60,7 +61,7 @@ enum ConnectionKey: String, ConfigurationKey {
     case start, lifetimes
     case deadPeer = "dead-peer"
     case retry, retransmission
-    case encapsulation, fragmentation
+    case encapsulation, tcp, fragmentation
     case fragmentSize = "fragment-size"
     case initialContact = "initial-contact"
     case natKeepalive = "nat-keepalive"
@@ -119,6 +120,10 @@ enum DeadPeerKey: String, ConfigurationKey {
     case interval, action
 }
 
+enum TCPKey: String, ConfigurationKey {
+    case use, ports, probe
+}
+
 enum RetryKey: String, ConfigurationKey {
     case first, limit
 }
@@ -142,7 +147,8 @@ package enum ConfigurationReference {
         "remote": RemoteKey.words, "secret": SecretKey.words, "a ppk": PPKKey.words,
         "certificate": CertificateKey.words,
         "a child": ChildKey.words, "lifetimes": LifetimeKey.words, "dead-peer": DeadPeerKey.words,
-        "retry": RetryKey.words, "retransmission": RetransmissionKey.words, "policies": PolicyKey.words,
+        "tcp": TCPKey.words, "retry": RetryKey.words, "retransmission": RetransmissionKey.words,
+        "policies": PolicyKey.words,
         "a pool": PoolKey.words, "a domain of a pool": DomainKey.words,
         "encrypted-dns": EncryptedDNSKey.words, "dns": DNSKey.words,
     ]

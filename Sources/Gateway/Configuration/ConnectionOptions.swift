@@ -21,6 +21,7 @@ struct ConnectionOptions {
     private let followRedirect: Bool?
     private let deadPeerAction: DeadPeerAction?
     private let encapsulation: EncapsulationPolicy?
+    private var tcp = TCPPolicy()
     private let fragmentation: Bool?
     private let fragmentSize: Int?
     private let initialContact: Bool?
@@ -87,8 +88,22 @@ struct ConnectionOptions {
         if let time = settings[.natKeepalive]?.duration(in: .seconds(1)...(.seconds(3600))) {
             timing.natKeepalive = time
         }
+        readTCP(settings, port: natPort)
         readRetry(settings.nested(.retry, as: RetryKey.self))
         readRetransmission(settings.nested(.retransmission, as: RetransmissionKey.self))
+    }
+
+    private mutating func readTCP(_ settings: LayeredMapping<ConnectionKey>, port: Int?) {
+        if let port { tcp.ports = [UInt16(port)] }
+        guard settings[.tcp] != nil else { return }
+        let mapping = settings.nested(.tcp, as: TCPKey.self)
+        tcp.use = .fallback
+        if let use = mapping[.use]?.word(TCPPolicy.Use.self, what: "use of TCP") { tcp.use = use }
+        if let node = mapping[.ports] {
+            tcp.ports = node.elements.compactMap { $0.integer(in: 1...65535).map { UInt16($0) } }
+            if node.elements.isEmpty { node.error("there is no port; expected for example 4500, or [4500, 443]") }
+        }
+        if let node = mapping[.probe], let time = node.timeOrNever(from: .seconds(1)) { tcp.probeAfter = time.value }
     }
 
     private mutating func readRetry(_ retry: LayeredMapping<RetryKey>) {
@@ -148,6 +163,7 @@ struct ConnectionOptions {
         if let childless { connection.childless = childless }
         if let deadPeerAction { connection.deadPeerAction = deadPeerAction }
         if let encapsulation { connection.encapsulation = encapsulation }
+        connection.tcp = tcp
         if let fragmentation { connection.fragmentation = fragmentation }
         if let fragmentSize { connection.fragmentSize = fragmentSize }
         if let initialContact { connection.sendsInitialContact = initialContact }
@@ -182,3 +198,4 @@ extension RevocationPolicy: ConfigurationKey {}
 extension ChildlessPolicy: ConfigurationKey {}
 extension DeadPeerAction: ConfigurationKey {}
 extension EncapsulationPolicy: ConfigurationKey {}
+extension TCPPolicy.Use: ConfigurationKey {}

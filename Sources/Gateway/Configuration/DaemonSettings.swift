@@ -13,6 +13,8 @@ public struct DaemonSettings: Sendable {
     public var endpoint = EndpointConfiguration()
     /// Addresses to listen on; empty for all.
     public var listen: [IPAddress] = []
+    /// Ports on which TCP connections with IKE and ESP are accepted; `nil`: the NAT port, if a connection uses TCP.
+    public var tcpPorts: [UInt16]?
     public var device = "cygnet0"
     public var controlSocket = DaemonSettings.defaultControlSocket
     /// Where the daemon keeps what must outlive it; `nil`: nowhere.
@@ -66,6 +68,11 @@ extension DaemonSettings {
             mapping.node.diagnostics.error(
                 "ike-port and nat-port are both \(endpoint.ikePort); expected two ports",
                 at: mapping.origin(of: .natPort))
+        }
+        if let node = mapping[.tcpPorts] {
+            tcpPorts =
+                node.node.scalar?.string == "none"
+                ? [] : node.elements.compactMap { $0.integer(in: 1...65535).map { UInt16($0) } }
         }
         listen = mapping[.listen]?.elements.compactMap { $0.address() } ?? []
         if let node = mapping[.device], let name = node.text(expected: "the name of a network device") {

@@ -66,6 +66,8 @@ public struct IKESAReport: Codable, Hashable, Sendable {
     public var suite: String
     public var isBehindNAT: Bool
     public var isPeerBehindNAT: Bool
+    /// `udp` or `tcp`.
+    public var transport: String
     /// Whether both sides can do optimized rekeys (draft-ietf-ipsecme-ikev2-sa-ts-payloads-opt).
     public var optimizedRekey: Bool?
     /// Seconds since it was established, and until it is rekeyed.
@@ -151,7 +153,7 @@ public struct ChildSAReport: Codable, Hashable, Sendable {
     /// `installed`, `rekeying`, `rekeyed` or `deleting`.
     public var state: String
     public var suite: String
-    /// `esp` or `udp`.
+    /// `esp`, `udp` or `tcp`.
     public var encapsulation: String
     /// `tunnel` or `transport`.
     public var mode: String
@@ -189,10 +191,31 @@ public struct TrafficReport: Codable, Hashable, Sendable {
     public var workers: [WorkerReport] = []
     public var queues: [QueueReport] = []
     public var offloads: [OffloadStateReport] = []
+    /// TCP connections that carry IKE and ESP (RFC 9329).
+    public var streams = StreamsReport()
     /// Libraries that encrypt packets, the first for what it has.
     public var ciphers: [String] = []
     /// Milliseconds since the daemon began, at which all this was read: for rates.
     public var readAt: UInt64 = 0
+
+    public init() {}
+}
+
+/// TCP connections that carry IKE and ESP, now and since the daemon began.
+public struct StreamsReport: Codable, Hashable, Sendable {
+    public var open = 0
+    /// Opened by peers, and from here.
+    public var accepted: UInt64 = 0
+    public var opened: UInt64 = 0
+    /// Turned away or closed, as too many peers had not proved who they were; as one did not in time; as what came could not be read.
+    public var refused: UInt64 = 0
+    public var expired: UInt64 = 0
+    public var malformed: UInt64 = 0
+    /// Packets of ESP, and octets of everything.
+    public var packetsIn: UInt64 = 0
+    public var packetsOut: UInt64 = 0
+    public var octetsIn: UInt64 = 0
+    public var octetsOut: UInt64 = 0
 
     public init() {}
 }

@@ -1,4 +1,5 @@
 import Dataplane
+import ESP
 import Glibc
 import IKE
 import IPPacket
@@ -95,6 +96,7 @@ public actor Daemon {
         }
         do {
             try dataplane.start(screen: AdmissionScreen(admission: endpoint.admission, clock: clock))
+            listenOnStreams()
             try dataplane.apply(configuration.installedPolicies(virtual: [:]))
         } catch {
             report(.dataplaneFailed, .error, ["reason": error.reason])
@@ -167,6 +169,14 @@ public actor Daemon {
         dataplane.stop(keepsBlocking: outcome != .success)
     }
 
+    /// Takes the TCP connections that the configuration wants.
+    func listenOnStreams() {
+        let users = configuration.connections.filter { $0.configuration.tcp.use != .no }
+        let ports = configuration.daemon.tcpPorts ?? (users.isEmpty ? [] : [configuration.daemon.endpoint.natPort])
+        dataplane.listen(
+            onStreams: ports, callsOut: users.contains { !$0.hosts.allSatisfy { $0 == .any } })
+    }
+
     private func showLife() { notification.alive() }
 
     private func repeatedly(every interval: Duration, _ body: @Sendable () async -> Void) async {
@@ -213,7 +223,7 @@ public actor Daemon {
         endpoint.receive(
             IKEDatagram(
                 octets: datagram.octets, local: datagram.local, remote: datagram.remote,
-                nonESPMarker: datagram.nonESPMarker),
+                nonESPMarker: datagram.nonESPMarker, stream: datagram.stream),
             isAdmitted: datagram.rank == .admitted, at: clock.now)
         drain()
     }
@@ -231,7 +241,7 @@ public actor Daemon {
             report(.dataplaneFailed, .critical, ["reason": reason])
             stop(.failed)
             return
-        case .acquire, .inboundSeen, .softLimit, .hardLimit, .peerMoved:
+        case .acquire, .inboundSeen, .softLimit, .hardLimit, .peerMoved, .streamOpened, .streamLost:
             guard let report = DataplaneReport(event) else { return }
             endpoint.handle(report, at: clock.now)
         }
@@ -275,6 +285,8 @@ public actor Daemon {
 
     private func execute(_ output: Output) {
         switch output {
+        case .send(let datagram) where datagram.stream != nil:
+            if let stream = datagram.stream { dataplane.send(datagram.octets, by: stream) }
         case .send(let datagram):
             dataplane.send(
                 datagram.octets, from: datagram.local, to: datagram.remote, nonESPMarker: datagram.nonESPMarker)
@@ -291,9 +303,14 @@ public actor Daemon {
             }
         case .removeInbound(let spi): dataplane.removeInbound(spi: spi)
         case .removeOutbound(let inboundSPI): dataplane.removeOutbound(pairedWith: inboundSPI)
-        case .updateAddresses(let inboundSPI, let local, let remote, let isEncapsulatedInUDP):
+        case .updateAddresses(let inboundSPI, let local, let remote, let isEncapsulatedInUDP, let stream):
             dataplane.updateAddresses(
-                inboundSPI: inboundSPI, local: local, remote: remote, encapsulation: isEncapsulatedInUDP ? .udp : .ip)
+                inboundSPI: inboundSPI, local: local, remote: remote,
+                encapsulation: Encapsulation(isInUDP: isEncapsulatedInUDP, stream), stream: stream)
+        case .openStream(let stream, let local, let remote):
+            dataplane.openStream(stream, from: local, to: remote)
+        case .trustStream(let stream): dataplane.trustStream(stream)
+        case .closeStream(let stream): dataplane.closeStream(stream)
         case .assignAddresses(let connection, let addresses): assign(addresses, to: connection)
         case .setResolvers(let connection, let plan): setResolvers(plan, of: connection)
         case .compute(let job):

@@ -2,6 +2,7 @@ import Dataplane
 import Glibc
 import IKE
 import Logging
+import Octets
 
 extension Daemon {
     /// Reads the configuration, opens the control socket, and works until told to stop.
@@ -40,6 +41,9 @@ extension Daemon {
         settings.offloads = configuration.daemon.offloads
         settings.workers = configuration.daemon.workers
         settings.cipherProvider = configuration.daemon.cipherProvider
+        settings.streamLimits.strangers = configuration.daemon.endpoint.halfOpenLimit
+        settings.streamLimits.strangersPerSource = configuration.daemon.endpoint.halfOpenLimitPerAddress
+        settings.streamLimits.proof = configuration.daemon.endpoint.halfOpenTimeout.wholeNanoseconds / 1_000_000
         do {
             let keyLog = try options.keyDirectory.map { try KeyLog(directory: $0) }
             let path = options.controlSocket ?? configuration.daemon.controlSocket

@@ -42,6 +42,8 @@ extension Daemon {
         configuration.daemon = old.daemon
         configuration.daemon.logLevel = new.daemon.logLevel
         configuration.daemon.revocation = new.daemon.revocation
+        configuration.daemon.tcpPorts = new.daemon.tcpPorts
+        listenOnStreams()
         giveStatusDocuments()
         await fetcher.change(StatusFetcher.Limits(new.daemon.revocation))
         if options.logLevel == nil, new.daemon.logLevel != old.daemon.logLevel { threshold.level = new.daemon.logLevel }

@@ -50,6 +50,7 @@ extension Daemon {
         report.offloads = statistics.offloads.map {
             OffloadStateReport(name: $0.name, isOn: $0.isOn, detail: $0.detail)
         }
+        report.streams = StreamsReport(statistics.streams)
         report.ciphers = statistics.cipherProviders.map(\.rawValue)
         return report
     }
@@ -89,6 +90,7 @@ extension Daemon {
             responderSPI: hexadecimal(sa.isInitiator ? sa.remoteSPI : sa.localSPI), isInitiator: sa.isInitiator,
             local: sa.local, remote: sa.remote, localIdentity: sa.localIdentity, remoteIdentity: sa.remoteIdentity,
             suite: sa.suite.description, isBehindNAT: sa.isBehindNAT, isPeerBehindNAT: sa.isPeerBehindNAT,
+            transport: sa.isOverTCP ? "tcp" : "udp",
             optimizedRekey: sa.optimizedRekey ? true : nil, age: seconds(now - sa.establishedAt),
             rekeyIn: sa.rekeyAt.map { max(0, seconds($0 - now)) },
             instance: sa.instance.map { InstanceName(connection, $0).description },
@@ -122,7 +124,8 @@ extension Daemon {
     ) -> ChildSAReport {
         var report = ChildSAReport(
             inboundSPI: hex(child.inboundSPI), outboundSPI: hex(child.outboundSPI), state: child.state,
-            suite: child.suite.description, encapsulation: child.isEncapsulatedInUDP ? "udp" : "esp",
+            suite: child.suite.description,
+            encapsulation: child.isInTCP ? "tcp" : child.isEncapsulatedInUDP ? "udp" : "esp",
             mode: child.mode.name, localSelectors: child.localSelectors, remoteSelectors: child.remoteSelectors,
             securityLabel: child.securityLabel?.description, dscp: child.dscp?.values,
             dscpSent: child.sentDSCP?.values, dscpOfPeer: child.peerDSCP?.values, distinctions: child.distinctions,
@@ -143,4 +146,20 @@ extension Daemon {
     }
 
     private func seconds(_ duration: Duration) -> Int { Int(duration.wholeNanoseconds / 1_000_000_000) }
+}
+
+extension StreamsReport {
+    fileprivate init(_ statistics: DataplaneStatistics.Streams) {
+        self.init()
+        open = statistics.open
+        accepted = statistics.accepted
+        opened = statistics.opened
+        refused = statistics.refused
+        expired = statistics.expired
+        malformed = statistics.malformed
+        packetsIn = statistics.packetsIn
+        packetsOut = statistics.packetsOut
+        octetsIn = statistics.octetsIn
+        octetsOut = statistics.octetsOut
+    }
 }

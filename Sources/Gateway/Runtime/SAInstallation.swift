@@ -17,12 +17,18 @@ extension ChildSADescription {
         var parameters = SAParameters(
             spi: spi, encryption: suite.encryption, encryptionKey: keys.encryption, integrity: suite.integrity,
             integrityKey: keys.integrity, extendedSequenceNumbers: suite.sequenceNumbers == .extended,
-            replayWindow: replayWindow, mode: mode, encapsulation: isEncapsulatedInUDP ? .udp : .ip, local: local,
+            replayWindow: replayWindow, mode: mode, encapsulation: Encapsulation(isInUDP: isEncapsulatedInUDP, stream),
+            local: local,
             remote: remote, localSelectors: localSelectors, remoteSelectors: remoteSelectors,
             lifetime: SALifetime(lifetime, suite.sequenceNumbers), options: options)
         parameters.dscp = dscp
+        parameters.stream = stream
         return parameters
     }
+}
+
+extension Encapsulation {
+    init(isInUDP: Bool, _ stream: StreamID?) { self = stream != nil ? .tcp : isInUDP ? .udp : .ip }
 }
 
 extension SALifetime {
@@ -61,7 +67,10 @@ extension IKE.DataplaneReport {
         case .inboundSeen(let spi): self = .inboundSeen(spi: spi)
         case .softLimit(let inboundSPI, _): self = .softLimit(spi: inboundSPI)
         case .hardLimit(let inboundSPI, _): self = .hardLimit(spi: inboundSPI)
-        case .peerMoved(let spi, let remote): self = .peerMoved(spi: spi, remote: remote)
+        case .peerMoved(let spi, let remote, let stream):
+            self = .peerMoved(spi: spi, remote: remote, stream: stream)
+        case .streamOpened(let stream, let local): self = .streamOpened(stream, local: local)
+        case .streamLost(let stream, let reason): self = .streamLost(stream, reason: reason)
         case .unknownSPI, .warning, .failed: return nil
         }
     }

@@ -29,6 +29,26 @@ public enum EncapsulationPolicy: String, Sendable, CaseIterable {
     case udp
 }
 
+/// Whether TCP carries IKE and ESP (RFC 9329), and when.
+public struct TCPPolicy: Sendable, Hashable {
+    public enum Use: String, Sendable, CaseIterable {
+        /// Never: callers that come by TCP are not taken either.
+        case no
+        /// We call by UDP, and by TCP where UDP brings no answer. Callers may come by either.
+        case fallback
+        /// We call by TCP. Callers may come by either.
+        case always
+    }
+
+    public var use = Use.no
+    /// The peer's ports, tried in this order.
+    public var ports: [UInt16] = [4500]
+    /// How long TCP is used before UDP is tried again; `nil`: as long as there is need for it.
+    public var probeAfter: Duration? = .seconds(600)
+
+    public init() {}
+}
+
 /// One peer and what may be agreed with it: everything IKE needs to know of a configured connection.
 public struct ConnectionConfiguration: Sendable {
     public var name: String
@@ -71,6 +91,8 @@ public struct ConnectionConfiguration: Sendable {
     public var timing = ConnectionTiming()
     public var deadPeerAction: DeadPeerAction = .restart
     public var encapsulation: EncapsulationPolicy = .automatic
+    /// TCP in place of UDP (RFC 9329).
+    public var tcp = TCPPolicy()
     /// Whether IKE fragmentation (RFC 7383) is offered.
     public var fragmentation = true
     /// Largest IP datagram of a fragment, in octets.

@@ -11,19 +11,24 @@ extension Endpoint {
             sa.repeatInitResponse(to: datagram)
             return
         }
+        // A connection is for one IKE SA, and for what replaces that by a rekey (RFC 9329 section 6.1).
+        if let stream = datagram.stream,
+            context.streams.users(of: stream).contains(where: { sas[$0]?.isEstablished ?? false })
+        {
+            return context.counters.count(.unexpected)
+        }
         if isAdmitted {
             // Others may have come between.
             guard admission.hasRoom(for: datagram.remote) else { return }
         } else {
-            switch admission.decide(header, datagram.octets, from: datagram.remote, at: context.now) {
+            // Whoever has a TCP connection is where it says it is.
+            switch admission.decide(
+                header, datagram.octets, from: datagram.remote, isProved: datagram.stream != nil, at: context.now)
+            {
             case .admitted, .known: break
             case .refused: return
             case .answered(let octets):
-                return context.emit(
-                    .send(
-                        IKEDatagram(
-                            octets: octets, local: datagram.local, remote: datagram.remote,
-                            nonESPMarker: datagram.nonESPMarker)))
+                return context.emit(.send(datagram.answer(octets)))
             }
         }
         guard let message = parse(datagram, header) else { return }
@@ -32,7 +37,8 @@ extension Endpoint {
 
     private func begin(_ message: Message, _ datagram: IKEDatagram, _ key: HalfOpenTable.Key) {
         let header = message.header
-        let candidates = candidates(local: datagram.local.address, remote: datagram.remote.address)
+        var candidates = candidates(local: datagram.local.address, remote: datagram.remote.address)
+        if datagram.stream != nil { candidates.removeAll { !Extensions.take(datagram, for: $0) } }
         for owner in Extensions.all {
             let answer = owner.answer(initial: message, datagram, candidates: candidates, context: context)
             if let answer { return answerUnprotected(header, datagram, answer, id: 0) }

@@ -56,7 +56,7 @@ public final class AdmissionControl: Sendable {
             // The endpoint repeats its answer.
             let key = HalfOpenTable.Key(remote: remote, initiatorSPI: header.initiatorSPI)
             if state.halfOpen.localSPI(key) != nil { return .admitted }
-            return state.decide(header, octets, from: remote, at: now)
+            return state.decide(header, octets, from: remote, isProved: false, at: now)
         }
         switch decision {
         case .known??: return .known
@@ -71,10 +71,13 @@ public final class AdmissionControl: Sendable {
     }
 
     /// Decides on a request that would begin an IKE SA.
+    ///
+    /// - Parameter isProved: it came by TCP, so that its source is no forgery: a cookie alone would prove nothing more (RFC 9329
+    ///   section 6.3).
     func decide(
-        _ header: IKEHeader, _ octets: [UInt8], from remote: SocketAddress, at now: Instant
+        _ header: IKEHeader, _ octets: [UInt8], from remote: SocketAddress, isProved: Bool = false, at now: Instant
     ) -> Decision {
-        state.withLock { $0.decide(header, octets, from: remote, at: now) }
+        state.withLock { $0.decide(header, octets, from: remote, isProved: isProved, at: now) }
     }
 
     /// Whether there is room for one more half-open SA of this peer's; if not, that is counted.
@@ -136,14 +139,16 @@ extension AdmissionControl {
         }
 
         mutating func decide(
-            _ header: IKEHeader, _ octets: [UInt8], from remote: SocketAddress, at now: Instant
+            _ header: IKEHeader, _ octets: [UInt8], from remote: SocketAddress, isProved: Bool, at now: Instant
         ) -> Decision {
             guard header.initiatorSPI != 0 else { return refuse(.malformed) }
             let load = load(of: remote, arrivals: arrivals.count(at: now))
             if !load.isFree {
                 guard let first = FirstMessage(header, octets) else { return refuse(.malformed) }
                 guard let mark = cookies.mark(in: first, from: remote.address, at: now) else {
-                    return demandCookie(first, remote, Extensions.toll(of: first, under: load), now)
+                    let toll = Extensions.toll(of: first, under: load)
+                    guard isProved, toll == nil else { return demandCookie(first, remote, toll, now) }
+                    return load.isFull ? refuse(.halfOpenLimit) : .admitted
                 }
                 if mark != CookieJar.noMark {
                     let isPaid = Extensions.all.contains { $0.accepts(first, mark: mark) }

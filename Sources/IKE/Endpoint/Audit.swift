@@ -57,6 +57,7 @@ extension Endpoint {
         if context.childOwners.count != owned {
             faults.append("\(context.childOwners.count) owners of \(owned) children")
         }
+        if sas.isEmpty, context.streams.count > 0 { faults.append("TCP connections of SAs that are gone are kept") }
         if sas.isEmpty, !context.identityPairs.isEmpty { faults.append("identities of SAs that are gone are kept") }
         if context.turns.isFree, context.turns.waitingCount > 0 {
             faults.append("turns are free, and somebody waits for one")

@@ -59,6 +59,10 @@ public final class Endpoint {
             unknownSA(header, datagram)
             return settle(nil)
         }
+        if datagram.stream != nil, let connection = sa.connection, !Extensions.take(datagram, for: connection) {
+            context.counters.count(.unexpected)
+            return settle(nil)
+        }
         if header.exchangeType == .ikeSAInit {
             sa.receiveInitResponse(message, datagram)
         } else if let owner = Extensions.owner(ofInitialExchange: header.exchangeType), !sa.isEstablished {
@@ -179,11 +183,7 @@ public final class Endpoint {
         guard !isInitial || answer.count <= datagram.octets.count else {
             return context.counters.count(.answerWithheld)
         }
-        context.emit(
-            .send(
-                IKEDatagram(
-                    octets: answer, local: datagram.local, remote: datagram.remote,
-                    nonESPMarker: datagram.nonESPMarker)))
+        context.emit(.send(datagram.answer(answer)))
     }
 
     private func unknownSA(_ header: IKEHeader, _ datagram: IKEDatagram) {
@@ -211,11 +211,13 @@ public final class Endpoint {
             if isThere, let deadline = sa.nextDeadline { deadlines.insert(.sa(sa.localSPI), at: deadline) }
             context.turns.update(sa.localSPI, holds: isThere && sa.holdsTurn)
         }
+        for stream in context.streams.takeUnused() { context.emit(.closeStream(stream)) }
         giveTurns()
     }
 
     func register(_ sa: IKESA) {
         sas[sa.localSPI] = sa
         admission.begin(sa.localSPI)
+        context.streams.move(sa.localSPI, from: nil, to: sa.path.stream)
     }
 }

@@ -16,6 +16,7 @@ final class EndpointContext {
     var signals: [Signal] = []
     var jobs = JobTable()
     var turns: NegotiationTurns
+    var streams = StreamTable()
     var counters = MessageCounters()
     var ikeSPIs = SPIAllocator()
     var childSPIs: ChildSPIAllocator

@@ -57,6 +57,8 @@ public struct IKESAStatus: Sendable {
     public var suite: IKESuite
     public var isBehindNAT: Bool
     public var isPeerBehindNAT: Bool
+    /// IKE and ESP go by a TCP connection (RFC 9329).
+    public var isOverTCP: Bool
     public var establishedAt: Instant
     public var rekeyAt: Instant?
     public var expiresAt: Instant?
@@ -87,6 +89,8 @@ public struct ChildSAStatus: Sendable {
     public var sentDSCP: DSCPSet?
     public var peerDSCP: DSCPSet?
     public var isEncapsulatedInUDP: Bool
+    /// ESP goes by a TCP connection (RFC 9329).
+    public var isInTCP: Bool
     public var establishedAt: Instant
     public var rekeyAt: Instant?
     public var expiresAt: Instant?

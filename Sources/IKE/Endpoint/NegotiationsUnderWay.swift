@@ -27,6 +27,7 @@ extension IKESA {
         case .initiating(let initial):
             switch initial.phase {
             case .makingKey: return ("our \(initial.method.name) key to be made", nil)
+            case .awaitingStream: return ("a TCP connection to \(path.remote)", initial.until)
             case .agreeing: return ("the shared secret to be computed", nil)
             case .earningCookie: return ("what was demanded beside the cookie to be computed", nil)
             case .awaitingAnswer: break

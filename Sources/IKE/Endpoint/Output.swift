@@ -13,9 +13,19 @@ public enum Output: Sendable {
     /// The pair is named by the SPI we chose. Peers choose the ones we send with, and two may have chosen the same.
     case removeOutbound(inboundSPI: UInt32)
     /// The peer, a NAT before it, or this host is now at another address, and packets may go in UDP or no longer.
-    case updateAddresses(inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress, isEncapsulatedInUDP: Bool)
+    /// `stream`: the TCP connection that packets go by, if they do.
+    case updateAddresses(
+        inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress, isEncapsulatedInUDP: Bool, stream: StreamID?)
     /// One octet 0xFF that keeps a NAT's mapping alive (RFC 3948 section 2.3).
     case sendKeepalive(from: SocketAddress, to: SocketAddress)
+    /// Open a TCP connection, from a port of the system's choice, and report that it is there, or is not to be had. The stream
+    /// prefix of RFC 9329 section 4 comes first on it.
+    case openStream(StreamID, from: IPAddress, to: SocketAddress)
+    /// A peer has proved on this connection who it is: it is no stranger's any more.
+    case trustStream(StreamID)
+    /// Nothing needs the connection any more. One that was opened here is closed when everything has been sent; the peer that
+    /// opened the other kind has a moment to do that itself.
+    case closeStream(StreamID)
     /// Makes these the addresses of ours that the connection's peer has given us; none: there are no more.
     case assignAddresses(connection: String, [IPAddress])
     /// What of the resolvers that the connection's peer has given us is to be used or shown; `nil`: there are none any more.
@@ -34,14 +44,19 @@ public struct IKEDatagram: Sendable, Hashable {
     public var octets: [UInt8]
     public var local: SocketAddress
     public var remote: SocketAddress
-    /// Whether four zero octets go before the message (RFC 3948 section 2.2): it uses the NAT traversal port.
+    /// Whether four zero octets go before the message (RFC 3948 section 2.2): it uses the NAT traversal port, or TCP.
     public var nonESPMarker: Bool
+    /// The TCP connection it goes, or came, by.
+    public var stream: StreamID?
 
-    public init(octets: [UInt8], local: SocketAddress, remote: SocketAddress, nonESPMarker: Bool) {
+    public init(
+        octets: [UInt8], local: SocketAddress, remote: SocketAddress, nonESPMarker: Bool, stream: StreamID? = nil
+    ) {
         self.octets = octets
         self.local = local
         self.remote = remote
         self.nonESPMarker = nonESPMarker
+        self.stream = stream
     }
 }
 
@@ -58,8 +73,10 @@ public struct ChildSADescription: Sendable {
     public var outboundKeys: DirectionKeys
     public var local: SocketAddress
     public var remote: SocketAddress
-    /// ESP in UDP (RFC 3948) between ``local`` and ``remote``; otherwise protocol 50.
+    /// ESP in UDP (RFC 3948) between ``local`` and ``remote``; otherwise protocol 50, unless there is a ``stream``.
     public var isEncapsulatedInUDP: Bool
+    /// The TCP connection that ESP goes by (RFC 9329).
+    public var stream: StreamID?
     public var localSelectors: [TrafficSelector]
     public var remoteSelectors: [TrafficSelector]
     public var lifetime: ChildLifetime
@@ -99,8 +116,12 @@ public enum DataplaneReport: Sendable {
     case softLimit(spi: UInt32)
     /// A volume limit of a pair, in either direction: it must no longer be used.
     case hardLimit(spi: UInt32)
-    /// Authentic packets now come from another address or port.
-    case peerMoved(spi: UInt32, remote: SocketAddress)
+    /// Authentic packets now come from another address or port, or by another TCP connection.
+    case peerMoved(spi: UInt32, remote: SocketAddress, stream: StreamID? = nil)
     /// An SA could not be installed.
     case installationFailed(spi: UInt32, reason: String)
+    /// A TCP connection of ours is there, with this end of it.
+    case streamOpened(StreamID, local: SocketAddress)
+    /// A TCP connection could not be had, or is gone, without our doing.
+    case streamLost(StreamID, reason: String)
 }

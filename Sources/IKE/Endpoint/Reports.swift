@@ -1,3 +1,4 @@
+import IPPacket
 import Octets
 
 // What the data plane reports.
@@ -30,9 +31,19 @@ extension Endpoint {
                         "child \(child.configuration.name) could not be installed: \(reason)"))
                 sa.enqueue(.deleteChild(inboundSPI: child.inboundSPI, reason: reason))
             }
-        case .peerMoved(let spi, let remote):
+        case .peerMoved(let spi, let remote, let stream):
             withOwner(ofInbound: spi) { sa, child in
-                if child.description.isEncapsulatedInUDP { sa.follow(espFrom: remote) }
+                if child.description.isEncapsulatedInUDP || stream != nil { sa.follow(espFrom: remote, by: stream) }
+            }
+        case .streamOpened(let stream, let local):
+            withSA(awaiting: stream) { sa in
+                for owner in Extensions.all { owner.opened(stream, local: local, of: sa) }
+            }
+        case .streamLost(let stream, let reason):
+            for spi in context.streams.lose(stream) {
+                guard let sa = sas[spi] else { continue }
+                for owner in Extensions.all { owner.lost(stream, reason, of: sa) }
+                settle(sa)
             }
         }
     }
@@ -43,6 +54,16 @@ extension Endpoint {
             let child = sa.established?.child(inboundSPI: spi)
         else { return }
         body(sa, child)
+        settle(sa)
+    }
+
+    /// The IKE SA that has asked for a TCP connection; one that nobody waits for any more is closed.
+    private func withSA(awaiting stream: StreamID, _ body: (IKESA) -> Void) {
+        guard let owner = context.streams.owner(of: stream), let sa = sas[owner], !sa.isClosed else {
+            context.streams.abandon(stream)
+            return settle(nil)
+        }
+        body(sa)
         settle(sa)
     }
 

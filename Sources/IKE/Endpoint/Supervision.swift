@@ -99,15 +99,20 @@ extension Endpoint {
         _ name: String, at remote: IPAddress, from local: IPAddress, for children: [ChildConfiguration], mayResume: Bool
     ) {
         guard let configuration = connections[name]?.configuration else { return }
-        let path = Path(
-            local: SocketAddress(local, port: context.configuration.ikePort),
-            remote: SocketAddress(remote, port: configuration.remotePort), usesNATPort: false)
         let spi = context.ikeSPIs.allocate(using: &context.random)
+        let other = Extensions.wayOfCall(configuration, to: remote, from: local, localSPI: spi, context)
+        let path =
+            other
+            ?? Path(
+                local: SocketAddress(local, port: context.configuration.ikePort),
+                remote: SocketAddress(remote, port: configuration.remotePort), usesNATPort: false)
         guard
             let sa = IKESA.initiate(
-                configuration, children: children, path: path, localSPI: spi, mayResume: mayResume, context: context)
+                configuration, children: children, path: path, localSPI: spi, mayResume: mayResume && other == nil,
+                context: context)
         else {
             context.ikeSPIs.release(spi)
+            context.streams.forget(spi)
             failed(name, Refusal(.local, "no IKE proposal has a key exchange", at: [configuration.origin(of: "ike")]))
             return
         }
@@ -379,6 +384,7 @@ extension Endpoint {
     private func forget(_ sa: IKESA) {
         sas[sa.localSPI] = nil
         admission.end(sa.localSPI)
+        context.streams.forget(sa.localSPI)
         context.ikeSPIs.release(sa.localSPI)
     }
 

@@ -7,6 +7,8 @@ import Octets
 struct InitiatorInit {
     enum Phase {
         case makingKey(Job.ID)
+        /// The TCP connection is not open yet.
+        case awaitingStream(KeyExchangeKey)
         case awaitingAnswer
         /// What the extension wants computed before the cookie is returned.
         case earningCookie(Job.ID, any IKEExtension.Type)
@@ -118,6 +120,11 @@ extension IKESA {
     private func sendInit(_ initial: InitiatorInit, _ key: KeyExchangeKey) {
         guard let connection else { return }
         var initial = initial
+        guard path.isOpen else {
+            initial.phase = .awaitingStream(key)
+            state = .initiating(initial)
+            return
+        }
         var payloads: [Payload] = []
         if let cookie = initial.cookie { payloads.append(.notify(NotifyPayload(type: .cookie, data: cookie))) }
         payloads += initial.besideCookie
@@ -130,7 +137,8 @@ extension IKESA {
             .nonce(initial.nonce),
         ]
         payloads += path.natDetectionPayloads(
-            initiatorSPI, 0, pretendingNAT: connection.encapsulation == .udp ? pretendedAddressHash : nil)
+            initiatorSPI, 0,
+            pretendingNAT: connection.encapsulation == .udp && path.stream == nil ? pretendedAddressHash : nil)
         payloads += extensionPayloads(for: .initRequest)
         for (proposal, wanted) in zip(proposals, connection.ikeProposals) {
             tell(.offered, proposal.summary, origin: wanted.origin)
@@ -148,6 +156,12 @@ extension IKESA {
         tell(.sent, "IKE_SA_INIT request: \(payloads.summary(codePoints))")
     }
 
+    /// Sends the first message if that was ready before its TCP connection.
+    func streamIsOpen() {
+        guard case .initiating(let initial) = state, case .awaitingStream(let key) = initial.phase else { return }
+        sendInit(initial, key)
+    }
+
     /// An unprotected IKE_SA_INIT response for this SA.
     func receiveInitResponse(_ message: Message, _ datagram: IKEDatagram) {
         guard case .initiating(var initial) = state, message.header.messageID == 0, datagram.remote == path.remote
@@ -155,7 +169,7 @@ extension IKESA {
         let isWaiting: Bool
         switch initial.phase {
         case .agreeing: return
-        case .makingKey, .earningCookie: isWaiting = false
+        case .makingKey, .awaitingStream, .earningCookie: isWaiting = false
         case .awaitingAnswer: isWaiting = true
         }
         let payloads = message.payloads
@@ -168,7 +182,9 @@ extension IKESA {
                 initial.cookieRounds < InitiatorInit.maximumCookieRounds
             else { return }
             tell(.received, "IKE_SA_INIT response: COOKIE")
-            initial.cookieDemand = (cookie.data, payloads, context.now + InitiatorInit.cookiePatience)
+            initial.cookieDemand = (
+                cookie.data, payloads, context.now + (path.stream == nil ? InitiatorInit.cookiePatience : .zero)
+            )
             state = .initiating(initial)
         } else if let invalid = payloads.notification(.invalidKEPayload) {
             retryInit(initial, invalid)
@@ -233,7 +249,8 @@ extension IKESA {
         if case .agreeing = initial.phase { initial.phase = .awaitingAnswer }
         if initial.doubt == nil {
             tell(.received, "IKE_SA_INIT response: \(refusal.reason)")
-            initial.doubt = (refusal, context.now + InitiatorInit.patience)
+            // Nobody can be faster than the peer on its TCP connection (RFC 9329 section 6.4).
+            initial.doubt = (refusal, context.now + (path.stream == nil ? InitiatorInit.patience : .zero))
         }
         state = .initiating(initial)
     }
@@ -279,7 +296,9 @@ extension IKESA {
             tell(.received, "IKE_SA_INIT response: \(payloads.summary(codePoints))")
             tell(.chosen, "by the peer: \(choice.suite)", origin: choice.origin)
             remoteSPI = message.header.responderSPI
-            if path.detectNAT(in: payloads, initiatorSPI, responderSPI), connection.encapsulation == .udp {
+            if path.detectNAT(in: payloads, initiatorSPI, responderSPI), connection.encapsulation == .udp,
+                path.stream == nil
+            {
                 // We have announced a NAT that is not there: the peer takes to UDP, and so must we.
                 path.isBehindNAT = true
             }

@@ -124,7 +124,7 @@ extension IKESA {
 
         let localSPI = context.ikeSPIs.allocate(using: &context.random)
         let fitting = connections(candidates, allowing: choice.suite)
-        let path = Path(local: datagram.local, remote: datagram.remote, usesNATPort: datagram.nonESPMarker)
+        let path = datagram.way
         let sa = IKESA(
             context: context, isInitiator: false, localSPI: localSPI, remoteSPI: initiatorSPI, path: path,
             state: .answering(
@@ -136,7 +136,9 @@ extension IKESA {
         sa.narrative = narrative
         sa.window.expectedID = 1
         // The hashes were made before there was a responder SPI.
-        if sa.path.detectNAT(in: payloads, initiatorSPI, 0), fitting.contains(where: { $0.encapsulation == .udp }) {
+        if sa.path.detectNAT(in: payloads, initiatorSPI, 0), path.stream == nil,
+            fitting.contains(where: { $0.encapsulation == .udp })
+        {
             sa.path.isBehindNAT = true
         }
         do {
@@ -198,7 +200,7 @@ extension IKESA {
             close(Refusal(.local, "cannot derive keys: \(error.reason)"), tellPeer: false)
             return
         }
-        let forcesUDP = initial.candidates.contains { $0.encapsulation == .udp }
+        let forcesUDP = path.stream == nil && initial.candidates.contains { $0.encapsulation == .udp }
         var payloads: [Payload] = [
             .securityAssociation(
                 SecurityAssociationPayload(proposals: [initial.suite.payload(number: initial.proposalNumber)])),

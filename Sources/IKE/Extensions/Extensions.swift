@@ -1,4 +1,5 @@
 import IKEMessage
+import IPPacket
 import Octets
 
 /// All extensions in the order in which they are asked.
@@ -24,6 +25,7 @@ enum Extensions {
         DistinctPeers.self,
         OptimizedRekey.self,
         ClientPuzzles.self,
+        TCPEncapsulation.self,
         Mobility.self,
         Redirection.self,
     ]
@@ -33,6 +35,24 @@ extension Extensions {
     /// What the first extension that demands anything beside a cookie demands.
     static func toll(of request: FirstMessage, under load: AdmissionLoad) -> CookieToll? {
         all.lazy.compactMap { $0.toll(of: request, under: load) }.first
+    }
+
+    /// Whether a connection may be used in the way that a message has come.
+    static func take(_ datagram: IKEDatagram, for connection: ConnectionConfiguration) -> Bool {
+        all.allSatisfy { $0.takes(datagram, for: connection) }
+    }
+
+    /// The way of a call that an extension wants to be another than usual.
+    static func wayOfCall(
+        _ connection: ConnectionConfiguration, to remote: IPAddress, from local: IPAddress, localSPI: UInt64,
+        _ context: EndpointContext
+    ) -> Path? {
+        for owner in all {
+            if let way = owner.wayOfCall(connection, to: remote, from: local, localSPI: localSPI, context: context) {
+                return way
+            }
+        }
+        return nil
     }
 
     /// The extension whose exchange begins an SA as IKE_SA_INIT does.

@@ -231,15 +231,33 @@ protocol IKEExtension: SendableMetatype {
     /// - Returns: whether it is to be repeated once more from the beginning, as there is another way to try.
     static func findOtherWay(for sa: IKESA) -> Bool
 
+    /// How often a request is repeated at most before ``findOtherWay(for:)`` is asked; `nil`: as configured.
+    static func patience(of sa: IKESA) -> Int?
+
+    /// The way of a call, other than by UDP to the IKE port. What it needs is being opened for the SA that is to come.
+    static func wayOfCall(
+        _ connection: ConnectionConfiguration, to remote: IPAddress, from local: IPAddress, localSPI: UInt64,
+        context: EndpointContext
+    ) -> Path?
+
+    /// Whether a connection may be used in the way that a message, by TCP, has come.
+    static func takes(_ datagram: IKEDatagram, for connection: ConnectionConfiguration) -> Bool
+
+    /// A TCP connection that was asked for is open.
+    static func opened(_ stream: StreamID, local: SocketAddress, of sa: IKESA)
+
+    /// A TCP connection that the SA uses, or waits for, is gone.
+    static func lost(_ stream: StreamID, _ reason: String, of sa: IKESA)
+
     /// A new and authentic message came by another way than the SA's.
     ///
     /// - Returns: whether the extension sees to it; otherwise a peer behind a NAT is followed (RFC 7296 section 2.23).
     static func follow(_ datagram: IKEDatagram, isResponse: Bool, of sa: IKESA) -> Bool
 
-    /// Authentic ESP of a peer behind a NAT came from another address or port.
+    /// Authentic ESP of a peer behind a NAT came from another address or port, or came by another TCP connection than IKE's.
     ///
-    /// - Returns: whether the extension sees to it; otherwise the peer is followed.
-    static func follow(espFrom remote: SocketAddress, of sa: IKESA) -> Bool
+    /// - Returns: whether the extension sees to it; otherwise a peer behind a NAT is followed.
+    static func follow(espFrom remote: SocketAddress, by stream: StreamID?, of sa: IKESA) -> Bool
 
     /// This host's addresses or routes have changed. Called for established SAs.
     static func addressesChanged(of sa: IKESA)
@@ -341,7 +359,15 @@ extension IKEExtension {
     static func wayOfRequest(attempt: Int, of sa: IKESA) -> Path? { nil }
     static func findOtherWay(for sa: IKESA) -> Bool { false }
     static func follow(_ datagram: IKEDatagram, isResponse: Bool, of sa: IKESA) -> Bool { false }
-    static func follow(espFrom remote: SocketAddress, of sa: IKESA) -> Bool { false }
+    static func follow(espFrom remote: SocketAddress, by stream: StreamID?, of sa: IKESA) -> Bool { false }
+    static func patience(of sa: IKESA) -> Int? { nil }
+    static func wayOfCall(
+        _ connection: ConnectionConfiguration, to remote: IPAddress, from local: IPAddress, localSPI: UInt64,
+        context: EndpointContext
+    ) -> Path? { nil }
+    static func takes(_ datagram: IKEDatagram, for connection: ConnectionConfiguration) -> Bool { true }
+    static func opened(_ stream: StreamID, local: SocketAddress, of sa: IKESA) {}
+    static func lost(_ stream: StreamID, _ reason: String, of sa: IKESA) {}
     static func addressesChanged(of sa: IKESA) {}
     static func payloads(askingForLifeOf sa: IKESA) -> [Payload] { [] }
     static func receive(signOfLife answer: Authenticated, of sa: IKESA) {}

@@ -279,6 +279,7 @@ extension IKESA {
             connection: connection?.name ?? "?", child: configuration.name, policyID: configuration.policyID,
             inboundSPI: inboundSPI, outboundSPI: terms.outboundSPI, suite: terms.suite, inboundKeys: inbound,
             outboundKeys: outbound, local: path.local, remote: path.remote, isEncapsulatedInUDP: path.encapsulatesESP,
+            stream: path.stream,
             localSelectors: terms.localSelectors, remoteSelectors: terms.remoteSelectors, lifetime: lifetime,
             replayWindow: configuration.replayWindow,
             tfcPadding: terms.takesTFCPadding ? configuration.tfcPadding : nil,

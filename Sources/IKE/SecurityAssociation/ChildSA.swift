@@ -60,7 +60,8 @@ struct ChildSA {
             remoteSelectors: description.remoteSelectors.summary, distinctions: description.distinctions,
             securityLabel: description.securityLabel, dscp: description.dscp, sentDSCP: description.sentDSCP,
             peerDSCP: description.peerDSCP,
-            isEncapsulatedInUDP: description.isEncapsulatedInUDP, establishedAt: establishedAt, rekeyAt: rekeyAt,
+            isEncapsulatedInUDP: description.isEncapsulatedInUDP, isInTCP: description.stream != nil,
+            establishedAt: establishedAt, rekeyAt: rekeyAt,
             expiresAt: expiresAt, state: state.rawValue)
     }
 }

@@ -49,7 +49,9 @@ final class IKESA {
     let isInitiator: Bool
     let localSPI: UInt64
     var remoteSPI: UInt64
-    var path: Path
+    var path: Path {
+        didSet { context.streams.move(localSPI, from: oldValue.stream, to: path.stream) }
+    }
     var state: State
     var window = RequestWindow()
     /// The connection; a responder knows it from IKE_AUTH on.
@@ -165,14 +167,20 @@ final class IKESA {
         for octets in datagrams {
             context.emit(
                 .send(
-                    IKEDatagram(octets: octets, local: way.local, remote: way.remote, nonESPMarker: way.usesNATPort)))
+                    IKEDatagram(
+                        octets: octets, local: way.local, remote: way.remote, nonESPMarker: way.usesNATPort,
+                        stream: way.stream)))
         }
         lastSent = context.now
     }
 
-    /// The largest IKE message that one datagram takes, if the peer can put fragments together.
-    private var fragmentLimit: Int? {
-        guard slots[MessageFragmentation.self] != nil, let connection = likelyConnection, connection.fragmentation
+    /// The largest IKE message that one datagram takes, if the peer can put fragments together. Over TCP nothing needs to be in
+    /// fragments (RFC 9329 section 7.5).
+    ///
+    /// - Parameter way: which the message goes.
+    private func fragmentLimit(_ way: Path) -> Int? {
+        guard way.stream == nil, slots[MessageFragmentation.self] != nil, let connection = likelyConnection,
+            connection.fragmentation
         else {
             return nil
         }
@@ -199,7 +207,7 @@ final class IKESA {
         window.outstanding = RequestWindow.Outstanding(
             messageID: id, exchange: exchange, datagrams: datagrams,
             resendAt: context.now + timing.retransmission.wait(afterAttempt: 0))
-        transmit(datagrams, along: wayOfRequest(attempt: 0))
+        transmitRequest(datagrams, attempt: 0)
     }
 
     /// Answers the request that is being processed, to where that came from (RFC 7296 section 2.11).
@@ -217,8 +225,8 @@ final class IKESA {
     ) -> [[UInt8]]? {
         do {
             return try protection?.seal(
-                header(exchange, id: id, isResponse: isResponse), payloads, fragmentLimit: fragmentLimit,
-                context: context)
+                header(exchange, id: id, isResponse: isResponse), payloads,
+                fragmentLimit: fragmentLimit(isResponse ? window.answering ?? path : path), context: context)
         } catch {
             context.emit(.warning(connection: connection?.name, "cannot protect a message: \(error.reason)"))
             return nil
@@ -490,7 +498,8 @@ final class IKESA {
             localSPI: localSPI, remoteSPI: remoteSPI, isInitiator: isInitiator, local: path.local.description,
             remote: path.remote.description, localIdentity: established.localIdentity.description,
             remoteIdentity: established.remoteIdentity.description, suite: suite, isBehindNAT: path.isBehindNAT,
-            isPeerBehindNAT: path.isPeerBehindNAT, establishedAt: established.establishedAt,
+            isPeerBehindNAT: path.isPeerBehindNAT, isOverTCP: path.stream != nil,
+            establishedAt: established.establishedAt,
             rekeyAt: established.rekeyAt, expiresAt: established.expiresAt, instance: instance)
         for owner in Extensions.all { owner.describe(&result, of: self) }
         return result

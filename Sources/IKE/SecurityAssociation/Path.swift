@@ -7,8 +7,10 @@ import Octets
 struct Path: Sendable, Hashable {
     var local: SocketAddress
     var remote: SocketAddress
-    /// Messages carry the non-ESP marker: they use the NAT traversal ports.
+    /// Messages carry the non-ESP marker: they use the NAT traversal ports, or a TCP connection.
     var usesNATPort: Bool
+    /// The TCP connection that everything goes by; `nil`: UDP, or ESP in IP.
+    var stream: StreamID?
     var isBehindNAT = false
     var isPeerBehindNAT = false
 
@@ -30,11 +32,15 @@ struct Path: Sendable, Hashable {
     /// Notes that the peer has answered here.
     mutating func believe() { lastProvedAddress = nil }
 
-    var encapsulatesESP: Bool { isBehindNAT || isPeerBehindNAT }
+    /// ESP goes in UDP.
+    var encapsulatesESP: Bool { stream == nil && (isBehindNAT || isPeerBehindNAT) }
+
+    /// A NAT's mapping has to be kept alive: for TCP, it lasts long enough (RFC 9329 section 6.6).
+    var needsKeepalives: Bool { stream == nil && isBehindNAT }
 
     /// Whether messages go from and to the same addresses and ports, whatever is known of NATs.
     func hasSameEnds(as other: Path) -> Bool {
-        local == other.local && remote == other.remote && usesNATPort == other.usesNATPort
+        local == other.local && remote == other.remote && usesNATPort == other.usesNATPort && stream == other.stream
     }
 
     /// The same path, for what is known of NATs, with other ends.
@@ -43,6 +49,7 @@ struct Path: Sendable, Hashable {
         result.local = other.local
         result.remote = other.remote
         result.usesNATPort = other.usesNATPort
+        result.stream = other.stream
         return result
     }
 
@@ -86,7 +93,12 @@ struct Path: Sendable, Hashable {
 
 extension IKEDatagram {
     /// The way it came by, seen from here: that of its answer.
-    var way: Path { Path(local: local, remote: remote, usesNATPort: nonESPMarker) }
+    var way: Path { Path(local: local, remote: remote, usesNATPort: nonESPMarker, stream: stream) }
+
+    /// An answer to it, the way it came.
+    func answer(_ octets: [UInt8]) -> IKEDatagram {
+        IKEDatagram(octets: octets, local: local, remote: remote, nonESPMarker: nonESPMarker, stream: stream)
+    }
 }
 
 extension [Payload] {

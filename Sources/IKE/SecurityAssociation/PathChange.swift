@@ -19,7 +19,15 @@ extension IKESA {
         guard let outstanding = window.outstanding else { return }
         window.outstanding?.attempt = 0
         window.outstanding?.resendAt = context.now + timing.retransmission.wait(afterAttempt: 0)
-        transmit(outstanding.datagrams, along: wayOfRequest(attempt: 0))
+        transmitRequest(outstanding.datagrams, attempt: 0)
+    }
+
+    /// Sends a request, or a repetition of it. A TCP connection loses nothing, so that no request goes twice by the same (RFC 9329
+    /// section 6.2).
+    func transmitRequest(_ datagrams: [[UInt8]], attempt: Int) {
+        let way = wayOfRequest(attempt: attempt)
+        if let stream = way.stream, window.outstanding?.streams.insert(stream).inserted == false { return }
+        transmit(datagrams, along: way)
     }
 
     /// Takes in the way that a new and authentic message came by. A peer behind a NAT is followed to where it is now
@@ -40,10 +48,15 @@ extension IKESA {
         changePath(to: next)
     }
 
-    /// Authentic ESP came from elsewhere: the NAT's mapping, which IKE shares, has changed.
-    func follow(espFrom remote: SocketAddress) {
+    /// Authentic ESP came from elsewhere: the NAT's mapping, which IKE shares, has changed, or the peer has another TCP connection.
+    func follow(espFrom remote: SocketAddress, by stream: StreamID?) {
+        if stream != path.stream {
+            _ = Extensions.all.contains { $0.follow(espFrom: remote, by: stream, of: self) }
+            return
+        }
+        guard stream == nil else { return }
         guard path.isPeerBehindNAT, path.usesNATPort, remote != path.remote else { return }
-        guard !Extensions.all.contains(where: { $0.follow(espFrom: remote, of: self) }) else { return }
+        guard !Extensions.all.contains(where: { $0.follow(espFrom: remote, by: nil, of: self) }) else { return }
         var next = path
         next.remote = remote
         next.doubt(since: path)
@@ -80,7 +93,7 @@ extension IKESA {
             context.emit(
                 .updateAddresses(
                     inboundSPI: description.inboundSPI, local: description.local, remote: description.remote,
-                    isEncapsulatedInUDP: description.isEncapsulatedInUDP))
+                    isEncapsulatedInUDP: description.isEncapsulatedInUDP, stream: description.stream))
         }
         deleteChildrenOfOtherHosts()
     }
@@ -102,7 +115,8 @@ extension IKESA {
     /// The two NAT detection notifications, for a message of an SA that goes that way (RFC 7296 section 2.23).
     func natDetectionPayloads(along way: Path) -> [Payload] {
         way.natDetectionPayloads(
-            initiatorSPI, responderSPI, pretendingNAT: forcesUDP ? context.randomOctets(20) : nil)
+            initiatorSPI, responderSPI,
+            pretendingNAT: forcesUDP && way.stream == nil ? context.randomOctets(20) : nil)
     }
 
     /// `way` with the NATs that the peer's notifications tell of; what it knew of them stays if there are none.
@@ -110,7 +124,7 @@ extension IKESA {
         var detected = way
         guard detected.detectNAT(in: payloads, initiatorSPI, responderSPI) else { return way }
         // We have announced a NAT that is not there: the peer takes to UDP, and so must we.
-        if forcesUDP { detected.isBehindNAT = true }
+        if forcesUDP, way.stream == nil { detected.isBehindNAT = true }
         return detected
     }
 
@@ -126,12 +140,14 @@ extension ChildSADescription {
 
     /// Goes over to a path; false if it is there already.
     fileprivate mutating func take(_ path: Path) -> Bool {
-        guard local != path.local || remote != path.remote || isEncapsulatedInUDP != path.encapsulatesESP else {
-            return false
-        }
+        guard
+            local != path.local || remote != path.remote || isEncapsulatedInUDP != path.encapsulatesESP
+                || stream != path.stream
+        else { return false }
         local = path.local
         remote = path.remote
         isEncapsulatedInUDP = path.encapsulatesESP
+        stream = path.stream
         return true
     }
 }

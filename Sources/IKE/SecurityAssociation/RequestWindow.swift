@@ -1,4 +1,5 @@
 import IKEMessage
+import IPPacket
 import Octets
 
 /// Message IDs, the request we wait for an answer to, and the answer we may have to repeat (RFC 7296 sections 2.1 to 2.3).
@@ -11,6 +12,8 @@ package struct RequestWindow {
         var datagrams: [[UInt8]]
         var attempt = 0
         var resendAt: Instant
+        /// The TCP connections it has gone by.
+        var streams: Set<StreamID> = []
     }
 
     /// The ID of the next request of ours.

@@ -25,7 +25,7 @@ extension IKESA {
         if let at = established.rekeyAt { deadlines.append(at) }
         if let at = established.retireAt { deadlines.append(at) }
         if let interval = livenessInterval(established) { deadlines.append(lastHeard + interval) }
-        if path.isBehindNAT, !established.isReplaced { deadlines.append(lastSent + timing.natKeepalive) }
+        if path.needsKeepalives, !established.isReplaced { deadlines.append(lastSent + timing.natKeepalive) }
         for child in established.children {
             if let at = child.expiresAt { deadlines.append(at) }
             if let at = child.deleteAt { deadlines.append(at) }
@@ -77,7 +77,8 @@ extension IKESA {
 
     private func resend(_ outstanding: RequestWindow.Outstanding) {
         let policy = timing.retransmission
-        guard outstanding.attempt < policy.tries else {
+        let tries = Extensions.all.compactMap { $0.patience(of: self) }.reduce(policy.tries, min)
+        guard outstanding.attempt < tries else {
             if Extensions.all.contains(where: { $0.findOtherWay(for: self) }) { return relaunch() }
             if case .initiating(let initial) = state, let doubt = initial.doubt {
                 close(doubt.refusal, tellPeer: false)
@@ -94,7 +95,7 @@ extension IKESA {
             close(
                 Refusal(
                     .peerSilent,
-                    "no answer from \(path.remote) to \(outstanding.exchange), sent \(outstanding.attempt + 1) times: it is down, not reachable, or a firewall stops UDP \(path.remote.port)",
+                    "no answer from \(path.remote) to \(outstanding.exchange), sent \(outstanding.attempt + 1) times: it is down, not reachable, or a firewall stops \(path.stream == nil ? "UDP" : "TCP") \(path.remote.port)",
                     at: connection.map { [$0.origin(of: "remote.address")] } ?? []),
                 tellPeer: false)
             return
@@ -107,8 +108,10 @@ extension IKESA {
         let attempt = outstanding.attempt + 1
         window.outstanding?.attempt = attempt
         window.outstanding?.resendAt = context.now + policy.wait(afterAttempt: attempt)
-        tell(.sent, "\(outstanding.exchange) request \(outstanding.messageID) again (\(attempt) of \(policy.tries))")
-        transmit(outstanding.datagrams, along: wayOfRequest(attempt: attempt))
+        if path.stream == nil {
+            tell(.sent, "\(outstanding.exchange) request \(outstanding.messageID) again (\(attempt) of \(tries))")
+        }
+        transmitRequest(outstanding.datagrams, attempt: attempt)
     }
 
     private func handleEstablishedTimeout() {
@@ -143,7 +146,7 @@ extension IKESA {
             dropUnfinishedAnswer()
         }
         for child in current.children { handleTimeout(of: child) }
-        if path.isBehindNAT, !current.isReplaced, lastSent + timing.natKeepalive <= now {
+        if path.needsKeepalives, !current.isReplaced, lastSent + timing.natKeepalive <= now {
             context.emit(.sendKeepalive(from: path.local, to: path.remote))
             lastSent = now
         }

@@ -36,11 +36,12 @@ extension Mobility {
 
     static func beginUpdate(of sa: IKESA) -> [Payload]? {
         guard var state = sa.slots[Self.self], state.decides else { return nil }
-        let update = Update(way: sa.path, cookie: newCookie(sa.context))
+        let way = TCPEncapsulation.wayOfUpdate(of: sa) ?? sa.path
+        let update = Update(way: way, cookie: newCookie(sa.context))
         state.update = update
         state.announced = reachableAddresses(of: sa)
         sa.slots[Self.self] = state
-        let detection = sa.path.traversesNATs ? sa.natDetectionPayloads(along: sa.path) : natProhibition(of: sa)
+        let detection = sa.path.traversesNATs ? sa.natDetectionPayloads(along: way) : natProhibition(of: sa)
         return [
             .notify(NotifyPayload(type: .updateSAAddresses)),
             .notify(NotifyPayload(type: .cookie2, data: update.cookie)),
@@ -53,6 +54,7 @@ extension Mobility {
         let sawNAT = answer.payloads.notification(.unexpectedNATDetected) != nil
         state.unexpectedNATs = sawNAT ? state.unexpectedNATs + 1 : 0
         sa.slots[Self.self] = state
+        TCPEncapsulation.updateIsAnswered(answer, of: sa)
         // The way has changed since: the next update, which waits already, counts.
         guard update.way.hasSameEnds(as: sa.path) else { return }
         if sawNAT, state.unexpectedNATs < unexpectedNATLimit { return requestUpdate(of: sa) }
@@ -110,10 +112,11 @@ extension Mobility {
     /// The initiator says that it is where its request came from.
     static func acceptUpdate(_ payloads: [Payload], along way: Path, of sa: IKESA) {
         var next = sa.detectingNAT(in: payloads, along: sa.path.moved(to: way))
-        next.doubt(since: sa.path)
+        // Who has a TCP connection has shown that it is there (RFC 9329 section 7.1).
+        if way.stream == nil { next.doubt(since: sa.path) } else { next.believe() }
         sa.tell(.received, "UPDATE_SA_ADDRESSES: the peer is at \(next.remote)")
         let isElsewhere = next.remote.address != sa.path.remote.address
-        if isElsewhere, sa.connection?.checksReturnRoutability ?? true {
+        if isElsewhere, way.stream == nil, sa.connection?.checksReturnRoutability ?? true {
             check(next, patience: nil, of: sa)
         } else {
             sa.slots[Self.self]?.check = nil

@@ -173,13 +173,14 @@ enum Mobility: IKEExtension {
     /// Both ends as we see them, where the peer does not traverse NATs: nothing may change them on the way then (RFC 4555
     /// section 3.9).
     static func natProhibition(of sa: IKESA) -> [Payload] {
-        guard !sa.path.traversesNATs else { return [] }
+        guard !sa.path.traversesNATs, sa.path.stream == nil else { return [] }
         return [.notify(NotifyPayload(type: .noNATsAllowed, data: ends(from: sa.path.local, to: sa.path.remote)))]
     }
 
     /// Whether a message that came by `way` was sent between those ends, or does not say.
     private static func isAsSent(_ payloads: [Payload], along way: Path) -> Bool {
-        guard let told = payloads.notification(.noNATsAllowed) else { return true }
+        // TCP passes NATs whatever the peer allows (RFC 9329 section 7.1).
+        guard way.stream == nil, let told = payloads.notification(.noNATsAllowed) else { return true }
         return told.data == ends(from: way.remote, to: way.local)
     }
 
@@ -199,6 +200,12 @@ enum Mobility: IKEExtension {
             guard case .notice(let notice) = task else { return false }
             return notice.owner == Self.self && notice.subject == subject.rawValue
         } ?? false
+    }
+
+    /// Whether an UPDATE_SA_ADDRESSES of ours waits for its answer.
+    static func isUpdating(_ sa: IKESA) -> Bool {
+        guard case .notice(let notice) = sa.established?.outgoing else { return false }
+        return notice.owner == Self.self && notice.subject == Subject.update.rawValue
     }
 
     static func begin(_ notice: ExtensionNotice, of sa: IKESA) -> [Payload]? {

@@ -11,17 +11,21 @@ extension Mobility {
     /// is there. Those that the peer did not accept are left out.
     static func ways(of sa: IKESA) -> [Path] {
         guard let state = sa.slots[Self.self], let connection = sa.connection else { return [] }
+        // TCP alone is to be used: its connections are opened anew where addresses change.
+        if sa.path.stream != nil, connection.tcp.use == .always { return [sa.path] }
         let current = sa.path.remote
         var remotes =
             state.peerAddresses.isEmpty || state.peerAddresses.contains(current.address) ? [current.address] : []
         remotes += state.peerAddresses.filter { $0 != current.address }
         return remotes.compactMap { remote in
             guard let local = sourceAddress(towards: remote, of: sa) else { return nil }
-            var way = sa.path
+            let isWhereItIs = local == sa.path.local.address && remote == current.address
+            // Another way is tried by UDP first (RFC 9329 section 7.1).
+            var way = sa.path.stream == nil || isWhereItIs ? sa.path : TCPEncapsulation.wayByUDP(sa)
             way.local.address = local
             if remote != current.address {
                 way.remote = SocketAddress(
-                    remote, port: sa.path.usesNATPort ? connection.remoteNATPort : connection.remotePort)
+                    remote, port: way.usesNATPort ? connection.remoteNATPort : connection.remotePort)
             }
             return state.refused.contains(Ends(way)) ? nil : way
         }

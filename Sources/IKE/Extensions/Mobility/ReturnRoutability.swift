@@ -77,8 +77,10 @@ extension Mobility {
 
     /// Behind a NAT, packets from another port are followed at once, as RFC 7296 section 2.23 wants; from another
     /// address, when the peer has answered there. The side that decides follows no packets: the peer tells its addresses.
-    static func follow(espFrom remote: SocketAddress, of sa: IKESA) -> Bool {
-        guard let state = sa.slots[Self.self], remote.address != sa.path.remote.address else { return false }
+    static func follow(espFrom remote: SocketAddress, by stream: StreamID?, of sa: IKESA) -> Bool {
+        guard stream == nil, let state = sa.slots[Self.self], remote.address != sa.path.remote.address else {
+            return false
+        }
         guard !state.decides else { return true }
         guard sa.connection?.checksReturnRoutability ?? true else { return false }
         guard state.check?.way.remote != remote else { return true }

@@ -23,7 +23,7 @@ extension SessionResumption {
         let initiatorSPI = request.header.initiatorSPI
         let sa = IKESA(
             context: context, isInitiator: false, localSPI: localSPI, remoteSPI: initiatorSPI,
-            path: Path(local: datagram.local, remote: datagram.remote, usesNATPort: datagram.nonESPMarker),
+            path: datagram.way,
             state: .answering(
                 ResponderInit(
                     phase: .received, suite: ticket.suite, proposalNumber: 0, request: datagram.octets,
@@ -37,7 +37,7 @@ extension SessionResumption {
         )
         sa.window.expectedID = 1
         sa.tell(.received, "IKE_SESSION_RESUME request: \(payloads.summary(sa.codePoints))")
-        if sa.path.detectNAT(in: payloads, initiatorSPI, 0), connection.encapsulation == .udp {
+        if sa.path.detectNAT(in: payloads, initiatorSPI, 0), connection.encapsulation == .udp, datagram.stream == nil {
             sa.path.isBehindNAT = true
         }
         do {

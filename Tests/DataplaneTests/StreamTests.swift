@@ -1,0 +1,339 @@
+import Dataplane
+import ESP
+import Foundation
+import IPPacket
+import Testing
+
+/// Two data planes with a TCP connection between them, which left has opened.
+private struct StreamedTunnel {
+    let sides: (left: TestNamespace, right: TestNamespace)
+    let tunnel: Tunnel
+    let family: IPFamily
+    /// Left's number for it, and right's.
+    let called = StreamID(rawValue: 1)
+    private(set) var accepted = StreamID(rawValue: 1)
+    private(set) var source = SocketAddress(.unspecified(.v4), port: 0)
+
+    static let first = [UInt8](1...60)
+
+    init(_ family: IPFamily = .v4, workers: Int = 1) async throws {
+        let sides = try TestNamespace.pair()
+        let tunnel = try Tunnel(sides, workers: workers)
+        self.sides = sides
+        self.tunnel = tunnel
+        self.family = family
+        let far = try #require(IPAddress(family == .v4 ? "192.0.2.2" : "2001:db8:ffff::2"))
+        tunnel.right.listen(onStreams: [4500], callsOut: false)
+        tunnel.left.listen(onStreams: [], callsOut: true)
+        try tunnel.protect()
+        // The other side may not listen yet.
+        var number: UInt64 = 0
+        var local: SocketAddress?
+        var events = tunnel.left.events.makeAsyncIterator()
+        tunnel.left.openStream(called, from: .unspecified(family), to: SocketAddress(far, port: 4500))
+        while local == nil, let event = await events.next() {
+            switch event {
+            case .streamOpened(called, let end): local = end
+            case .streamLost(called, _) where number < 50:
+                number += 1
+                try await Task.sleep(for: .milliseconds(50))
+                tunnel.left.openStream(called, from: .unspecified(family), to: SocketAddress(far, port: 4500))
+            default: break
+            }
+        }
+        source = try #require(local)
+        tunnel.left.send(Self.first, by: called)
+        let message = try await Self.message(at: tunnel.right)
+        accepted = try #require(message.stream)
+        #expect(message.octets == Self.first && message.nonESPMarker && message.remote == source)
+        #expect(message.local == SocketAddress(far, port: 4500) && accepted.isAccepted)
+    }
+
+    static func message(at dataplane: UserspaceDataplane) async throws -> ReceivedDatagram {
+        for _ in 0..<500 {
+            if let datagram = dataplane.datagrams.take() { return datagram }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        throw TestFailure(description: "no message has come")
+    }
+
+    /// Gives the pair of associations the connection.
+    func key(_ inner: IPFamily) throws {
+        try tunnel.key(inner: inner, outer: family, encapsulation: .tcp)
+        let id: UInt32 = inner == .v4 ? 1 : 2
+        let far = SocketAddress(try #require(IPAddress(family == .v4 ? "192.0.2.2" : "2001:db8:ffff::2")), port: 4500)
+        tunnel.left.updateAddresses(
+            inboundSPI: 0x2002_0000 + id, local: source, remote: far, encapsulation: .tcp, stream: called)
+        tunnel.right.updateAddresses(
+            inboundSPI: 0x1001_0000 + id, local: far, remote: source, encapsulation: .tcp, stream: accepted)
+    }
+
+    @inline(never)
+    func ping(_ inner: IPFamily) throws -> Bool { try DataplaneTests.ping(sides.left, inner: inner) }
+}
+
+@Suite("TCP connections of the data plane (RFC 9329)", .serialized)
+struct StreamTests {
+    @Test(
+        "IKE goes both ways by a connection, and packets of both families, whichever worker has the association",
+        .timeLimit(.minutes(1)), arguments: zip([IPFamily.v4, .v6, .v4], [1, 1, 3]))
+    func traffic(family: IPFamily, workers: Int) async throws {
+        let streamed = try await StreamedTunnel(family, workers: workers)
+        let tunnel = streamed.tunnel
+        tunnel.right.trustStream(streamed.accepted)
+        tunnel.right.send([UInt8](5...90), by: streamed.accepted)
+        let answer = try await StreamedTunnel.message(at: tunnel.left)
+        #expect(answer.octets == [UInt8](5...90) && answer.stream == streamed.called)
+        for inner in IPFamily.allCases {
+            try streamed.key(inner)
+            #expect(try streamed.ping(inner))
+        }
+        let counters = await tunnel.left.counters()
+        #expect(counters.map(\.counters.packets) == [3, 3, 3, 3])
+        #expect(counters.allSatisfy { $0.counters.totalDrops == 0 })
+        let statistics = await tunnel.right.statistics().streams
+        #expect(statistics.open == 1 && statistics.accepted == 1)
+        #expect(statistics.packetsIn == 6 && statistics.packetsOut == 6)
+        tunnel.stop()
+    }
+
+    @Test(
+        "A connection that is cut is told of, and what would go by it is dropped and counted", .timeLimit(.minutes(1)))
+    func cut() async throws {
+        let streamed = try await StreamedTunnel()
+        try streamed.key(.v4)
+        #expect(try streamed.ping(.v4))
+        streamed.tunnel.right.trustStream(streamed.accepted)
+        try await Task.sleep(for: .milliseconds(50))
+        try streamed.sides.left.mustExecute("ss -K dst 192.0.2.2 dport = 4500")
+        var lost = 0
+        for dataplane in [streamed.tunnel.left, streamed.tunnel.right] {
+            for await event in dataplane.events {
+                guard case .streamLost(let stream, _) = event else { continue }
+                #expect(stream == (lost == 0 ? streamed.called : streamed.accepted))
+                lost += 1
+                break
+            }
+        }
+        #expect(try !streamed.ping(.v4))
+        #expect(await streamed.tunnel.left.statistics().drops["stream-gone"] ?? 0 > 0)
+        streamed.tunnel.stop()
+    }
+
+    @Test("Authentic packets by another connection are told of, with its number", .timeLimit(.minutes(1)))
+    func moved() async throws {
+        let streamed = try await StreamedTunnel()
+        try streamed.key(.v4)
+        // Right believes that they come by UDP.
+        let far = SocketAddress(try #require(IPAddress("192.0.2.2")), port: 4500)
+        streamed.tunnel.right.updateAddresses(
+            inboundSPI: 0x1001_0001, local: far, remote: streamed.source, encapsulation: .tcp,
+            stream: StreamID(rawValue: streamed.accepted.rawValue + 7))
+        _ = try streamed.ping(.v4)
+        var told: DataplaneEvent?
+        for await event in streamed.tunnel.right.events {
+            if case .peerMoved = event {
+                told = event
+                break
+            }
+        }
+        guard case .peerMoved(0x1001_0001, streamed.source, streamed.accepted) = told else {
+            Issue.record("\(String(describing: told))")
+            return
+        }
+        streamed.tunnel.stop()
+    }
+
+    // MARK: Strangers
+
+    /// What a program sees of connections to a data plane.
+    private func strangers(_ script: String, _ limits: (inout StreamLimits) -> Void) async throws -> (
+        output: String, DataplaneStatistics.Streams
+    ) {
+        let sides = try TestNamespace.pair()
+        var configuration = sides.right.configuration
+        limits(&configuration.streamLimits)
+        let dataplane = UserspaceDataplane(configuration)
+        try dataplane.start()
+        dataplane.listen(onStreams: [4500], callsOut: false)
+        let prelude = """
+            import socket, sys, time
+            def connect():
+                for attempt in range(100):
+                    try:
+                        s = socket.create_connection(("192.0.2.2", 4500), timeout=5)
+                        return s
+                    except ConnectionRefusedError:
+                        time.sleep(0.05)
+            def ended(s, patience=5):
+                s.settimeout(patience)
+                try:
+                    return s.recv(100) == b""
+                except ConnectionResetError:
+                    return True
+                except TimeoutError:
+                    return False
+
+            """
+        let file = "/tmp/\(sides.left.name).py"
+        try (prelude + script).write(toFile: file, atomically: false, encoding: .utf8)
+        defer { unlink(file) }
+        let result = try Self.execute(sides.left, "python3 \(file)")
+        try await Task.sleep(for: .milliseconds(100))
+        let statistics = await dataplane.statistics().streams
+        dataplane.stop()
+        return (result, statistics)
+    }
+
+    @inline(never)
+    private static func rest(of pipe: Pipe) -> Data { pipe.fileHandleForReading.readDataToEndOfFile() }
+
+    @inline(never)
+    private static func execute(_ namespace: TestNamespace, _ command: String) throws -> String {
+        try namespace.execute(command).output
+    }
+
+    @Test(
+        "What does not begin with the prefix, or has an impossible length, is closed at once", .timeLimit(.minutes(1)))
+    func hostile() async throws {
+        let (output, statistics) = try await strangers(
+            """
+            for octets in [b"GET / HTTP/1.1", b"IKETCQ", b"IKETCP\\0\\0", b"IKETCP\\0\\1", b"IKETCP\\0\\3\\1", b"IKETCP\\0\\x10" + bytes(14)]:
+                s = connect()
+                s.sendall(octets)
+                print(ended(s, 3))
+            s = connect()
+            s.sendall(b"IKETCP\\0\\3\\xff\\0\\2")
+            print(ended(s, 1))
+            """, { _ in })
+        #expect(output.split(separator: "\n") == ["True", "True", "True", "True", "True", "True", "False"])
+        #expect(statistics.malformed == 6 && statistics.expired == 0)
+    }
+
+    @Test("Who says nothing, or not who it is, is given up when its time is over", .timeLimit(.minutes(1)))
+    func slow() async throws {
+        let (output, statistics) = try await strangers(
+            """
+            silent, slow, talking = connect(), connect(), connect()
+            slow.sendall(b"IKET")
+            talking.sendall(b"IKETCP" + b"\\0\\x40\\0\\0\\0\\0" + bytes([7]) * 58)
+            start = time.time()
+            print(ended(silent), ended(slow))
+            first = time.time() - start
+            print(ended(talking))
+            print(0.3 < first < 1.5, time.time() - start > 1.5)
+            """,
+            {
+                $0.firstMessage = 500
+                $0.proof = 2000
+            })
+        #expect(output.split(separator: "\n") == ["True True", "True", "True True"])
+        #expect(statistics.expired == 3 && statistics.open == 0)
+    }
+
+    @Test("More connections of strangers than there may be are turned away, by source", .timeLimit(.minutes(1)))
+    func many() async throws {
+        let (output, statistics) = try await strangers(
+            """
+            first = [connect() for n in range(4)]
+            time.sleep(0.2)
+            more = [connect() for n in range(3)]
+            print([ended(s, 1) for s in more])
+            first[0].close()
+            time.sleep(0.4)
+            print(ended(connect(), 0.5))
+            """, { $0.strangersPerSource = 4 })
+        #expect(output.split(separator: "\n") == ["[True, True, True]", "False"])
+        #expect(statistics.refused == 3)
+    }
+
+    @Test(
+        "Few packets of no association are passed over, many end the connection; so do too many messages",
+        .timeLimit(.minutes(1)))
+    func unknown() async throws {
+        let (output, statistics) = try await strangers(
+            """
+            packet = b"\\0\\x22" + bytes([9, 9, 0, 1]) + bytes(28)
+            s = connect()
+            s.sendall(b"IKETCP" + packet * 8)
+            print(ended(s, 1))
+            s.sendall(packet * 40)
+            print(ended(s, 3))
+            s = connect()
+            s.sendall(b"IKETCP" + (b"\\0\\x40\\0\\0\\0\\0" + bytes([7]) * 58) * 65)
+            print(ended(s, 3))
+            """, { _ in })
+        #expect(output.split(separator: "\n") == ["False", "True", "True"])
+        #expect(statistics.packetsIn >= 24)
+    }
+
+    @Test("A peer that does not read loses whole packets and holds up nobody", .timeLimit(.minutes(1)))
+    func congestion() async throws {
+        let sides = try TestNamespace.pair()
+        let tunnel = try Tunnel(sides)
+        tunnel.right.stop()
+        tunnel.left.listen(onStreams: [], callsOut: true)
+        try tunnel.left.apply([policy(1, "10.1.0.0/16", "10.2.0.0/16")])
+        let script = """
+            import socket, time
+            l = socket.socket(); l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            l.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            l.bind(("192.0.2.2", 4500)); l.listen()
+            s, a = l.accept()
+            time.sleep(3)
+            data = b""
+            s.settimeout(1)
+            try:
+                while len(data) < 6 or True:
+                    part = s.recv(1 << 16)
+                    if not part: break
+                    data += part
+            except TimeoutError: pass
+            ok = data[:6] == b"IKETCP"
+            at, count = 6, 0
+            while at + 2 <= len(data):
+                length = data[at] << 8 | data[at + 1]
+                if length < 2 or data[at + 2:at + 6] != bytes([0x10, 1, 0, 1]): ok = False; break
+                if at + length > len(data): break
+                at += length; count += 1
+            print(ok, at == len(data), count)
+            """
+        let sink = Process()
+        sink.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        sink.arguments = ["ip", "netns", "exec", sides.right.name, "python3", "-c", script]
+        let counted = Pipe()
+        sink.standardOutput = counted
+        sink.standardInput = FileHandle.nullDevice
+        try sink.run()
+        let stream = StreamID(rawValue: 1)
+        let far = SocketAddress(try #require(IPAddress("192.0.2.2")), port: 4500)
+        var isOpen = false
+        var events = tunnel.left.events.makeAsyncIterator()
+        tunnel.left.openStream(stream, from: .unspecified(.v4), to: far)
+        while !isOpen, let event = await events.next() {
+            if case .streamOpened = event { isOpen = true }
+            if case .streamLost = event {
+                try await Task.sleep(for: .milliseconds(50))
+                tunnel.left.openStream(stream, from: .unspecified(.v4), to: far)
+            }
+        }
+        var parameters = try Tunnel.parameters(0x1001_0001, true, .v4, .v4, .tcp)
+        parameters.stream = stream
+        try tunnel.left.activateOutbound(parameters, pairedWith: 0x2002_0001, policy: 1)
+        // 8 MB within two seconds, of which the kernel and we keep about one.
+        _ = try Self.execute(
+            sides.left,
+            "python3 -c 'import socket,time\ns=socket.socket(socket.AF_INET,socket.SOCK_DGRAM);s.bind((\"10.1.0.1\",0))\nfor n in range(8000):\n s.sendto(bytes(1000),(\"10.2.0.1\",9))\n if n%100==0: time.sleep(0.01)'"
+        )
+        let drops = await tunnel.left.statistics().drops
+        #expect(drops["stream-busy"] ?? 0 > 1000, "\(drops)")
+        let sent = await tunnel.left.statistics().streams.packetsOut
+        let text = String(decoding: Self.rest(of: counted), as: UTF8.self)
+        #expect(text == "True True \(sent)\n")
+        tunnel.stop()
+    }
+}
+
+extension TestNamespace {
+    fileprivate func mustExecute(_ command: String) throws { try mustRun("ip netns exec \(name) \(command)") }
+}
