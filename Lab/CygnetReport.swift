@@ -15,6 +15,7 @@ package struct CygnetStatus: Decodable, Sendable {
         package let isInitiator: Bool
         package let suite: String?
         package let optimizedRekey: Bool?
+        package let outerLimit: Int?
         /// Addresses with ports.
         package let local: String
         package let remote: String

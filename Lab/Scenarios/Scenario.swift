@@ -46,6 +46,7 @@ package struct Scenario: Sendable {
         intermediatePresharedKeys,
         authenticationAnnouncements,
         optimizedRekey,
+        linkMTUNotification,
         labeledIPsec,
         trafficClasses,
         encryptedDNS,

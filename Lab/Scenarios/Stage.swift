@@ -93,11 +93,13 @@ package final class Stage: Sendable {
 
     /// Pings from the left host to the right one.
     ///
-    /// - Parameter trafficClass: TOS or traffic class of the packets, with the DSCP in the high six bits.
-    func checkPings(_ occasion: String, count: Int = 5, trafficClass: Int = 0) async throws {
+    /// - Parameters:
+    ///   - size: octets of payload.
+    ///   - trafficClass: TOS or traffic class of the packets, with the DSCP in the high six bits.
+    func checkPings(_ occasion: String, count: Int = 5, size: Int = 56, trafficClass: Int = 0) async throws {
         let result = try await Ping.run(
             from: topology.host(.left), to: Topology.hostAddress(.right, setting.plan.inner), count: count,
-            interval: .milliseconds(20), trafficClass: trafficClass)
+            interval: .milliseconds(20), size: size, trafficClass: trafficClass)
         check("\(occasion), \(result.sent) of \(result.sent) pings are answered", result.lost == 0)
     }
 

@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 // Room for packet information, traffic class, hop limit, segment size and options of either family.
-enum { CONTROL = 288 };
+enum { CONTROL = 320 };
 
 // Headers older than the kernel lack these.
 #ifndef TUN_F_USO4
@@ -116,6 +116,7 @@ int cygnet_receive(cygnet_batch *batch, int socket, cygnet_datagram *datagrams, 
         datagram->interface = 0;
         datagram->segment_size = 0;
         datagram->stream = 0;
+        datagram->fragment_size = 0;
         read_address(&batch->addresses[i], &datagram->family, datagram->remote, &datagram->remote_port);
         for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
             if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
@@ -141,6 +142,11 @@ int cygnet_receive(cygnet_batch *batch, int socket, cygnet_datagram *datagrams, 
                 int value;
                 memcpy(&value, CMSG_DATA(c), sizeof value);
                 datagram->traffic_class = (uint8_t)value;
+            } else if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVFRAGSIZE)
+                || (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVFRAGSIZE)) {
+                int value;
+                memcpy(&value, CMSG_DATA(c), sizeof value);
+                datagram->fragment_size = value > 0 ? (uint32_t)value : 0;
             } else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
                 int value;
                 memcpy(&value, CMSG_DATA(c), sizeof value);
@@ -265,6 +271,8 @@ static int open_socket(uint8_t family, uint8_t ip_protocol, const uint8_t *addre
         failed = failed || set(s, IPPROTO_IP, IP_PKTINFO, 1) || set(s, IPPROTO_IP, IP_RECVTOS, 1)
             || set(s, IPPROTO_IP, IP_RECVTTL, 1)
             || set(s, IPPROTO_IP, IP_RECVERR, 1) || set(s, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+        // A kernel before 4.10 does not tell of fragments.
+        set(s, IPPROTO_IP, IP_RECVFRAGSIZE, 1);
         at.v4.sin_family = AF_INET;
         at.v4.sin_port = type == SOCK_RAW ? 0 : htons(port);
         memcpy(&at.v4.sin_addr, address, 4);
@@ -274,6 +282,7 @@ static int open_socket(uint8_t family, uint8_t ip_protocol, const uint8_t *addre
             || set(s, IPPROTO_IPV6, IPV6_RECVTCLASS, 1)
             || set(s, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1) || set(s, IPPROTO_IPV6, IPV6_RECVERR, 1)
             || set(s, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE) || set(s, IPPROTO_IPV6, IPV6_DONTFRAG, 1);
+        set(s, IPPROTO_IPV6, IPV6_RECVFRAGSIZE, 1);
         at.v6.sin6_family = AF_INET6;
         at.v6.sin6_port = type == SOCK_RAW ? 0 : htons(port);
         memcpy(&at.v6.sin6_addr, address, 16);

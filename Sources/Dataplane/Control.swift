@@ -356,6 +356,12 @@ struct Control: ~Copyable {
             to: pair.outboundCommands)
     }
 
+    func updatePath(inboundSPI: UInt32, _ path: OuterPath) {
+        guard let running, let row = outbound[inboundSPI] else { return }
+        WorkerPair.post(
+            .path(row.entry, path), to: running.workers[running.owner(inboundSPI)].outboundCommands)
+    }
+
     private mutating func remember(_ report: SACountersReport) {
         for (reason, packets) in report.counters.allDrops { endedDrops["\(reason)", default: 0] += packets }
     }

@@ -95,6 +95,9 @@ public protocol Dataplane: Sendable {
         inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress, encapsulation: Encapsulation,
         stream: StreamID?)
 
+    /// Takes what the peer says of the way that a pair's packets take to it.
+    func updatePath(inboundSPI: UInt32, _ path: OuterPath)
+
     func counters() async -> [SACountersReport]
     func statistics() async -> DataplaneStatistics
 }
@@ -156,6 +159,9 @@ public enum DataplaneEvent: Sendable {
     /// A TCP connection could not be had, or is gone although nobody here has closed it. Of those that peers open only the ones are told
     /// whose peers have proved who they are.
     case streamLost(StreamID, reason: String)
+    /// Authentic packets came in fragments, or were larger than the association's ``SAParameters/largestReceived``. At most once a
+    /// second for each association.
+    case arrivals(spi: UInt32, ArrivalSummary)
     /// An ESP packet with an SPI of no association; limited in rate.
     case unknownSPI(spi: UInt32, local: SocketAddress, from: SocketAddress)
     /// Something in the surroundings keeps traffic from flowing, such as IP forwarding that is off; work goes on.

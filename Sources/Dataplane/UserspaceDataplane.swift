@@ -145,6 +145,10 @@ public final class UserspaceDataplane: Dataplane {
         }
     }
 
+    public func updatePath(inboundSPI: UInt32, _ path: OuterPath) {
+        control.withLock { $0.updatePath(inboundSPI: inboundSPI, path) }
+    }
+
     public func counters() async -> [SACountersReport] {
         guard let snapshots = await snapshots() else { return [] }
         return snapshots.pairs.flatMap { $0.inbound.associations + $0.outbound.associations }.sorted {

@@ -13,6 +13,8 @@ public struct PathMTU: Hashable, Sendable {
     /// How long a claim holds.
     public static let timeToLive: Duration = .seconds(600)
 
+    /// What the peer that opens the packets has said of them, by IKE; smaller values than ``minimum`` are not followed.
+    public var limit: Int?
     private var learnt: Int?
     private var expiry = Instant.origin
 
@@ -23,8 +25,9 @@ public struct PathMTU: Hashable, Sendable {
 
     /// Octets of the largest packet to send.
     public func value(at now: Instant) -> Int {
-        guard let learnt, now < expiry else { return linkMTU }
-        return learnt
+        let told = min(limit.map { max($0, minimum) } ?? linkMTU, linkMTU)
+        guard let learnt, now < expiry else { return told }
+        return min(learnt, told)
     }
 
     /// Takes a claim that a packet was too big.

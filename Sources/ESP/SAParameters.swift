@@ -27,6 +27,10 @@ public struct SAParameters: Sendable {
     public var remoteSelectors: [TrafficSelector]
     /// The classes that packets may have, sent and received; `nil` for all. In tunnel mode only.
     public var dscp: DSCPSet?
+    /// What the peer says of the way that packets take to it. Outbound only.
+    public var outerPath = OuterPath()
+    /// Octets of the largest outer packet that the peer should send, IP header included; larger ones are told of. Inbound only.
+    public var largestReceived = Int.max
     public var lifetime: SALifetime
     public var options: SAOptions
 

@@ -2,6 +2,7 @@ import Dataplane
 import ESP
 import Foundation
 import IPPacket
+import IPsecPolicy
 import Testing
 
 @Suite("What a data plane reports")
@@ -209,6 +210,105 @@ struct EventTests {
         }
         #expect(moves == ["10010001 192.0.2.1:40000"])
         tunnel.stop()
+    }
+
+    @Test(
+        "Packets that come in fragments are reported with the size of the largest fragment, if they are authentic",
+        arguments: [IPFamily.v4, .v6].flatMap { outer in
+            [Encapsulation.ip, .udp].map { (outer: outer, encapsulation: $0) }
+        })
+    func fragments(_ row: (outer: IPFamily, encapsulation: Encapsulation)) async throws {
+        let sides = try TestNamespace.pair()
+        let tunnel = try Tunnel(sides)
+        try Self.sendFragments(tunnel, sides, row.outer, row.encapsulation)
+        let seen = await Self.events(of: tunnel.right).compactMap { event -> ArrivalSummary? in
+            if case .arrivals(0x1001_0001, let arrivals) = event { arrivals } else { nil }
+        }
+        // Behind the headers a fragment has a multiple of eight octets.
+        let largest = row.outer == .v4 ? 1300 : 1296
+        #expect(seen.first?.largestFragment == largest, "\(seen)")
+        #expect(seen.allSatisfy { $0.fragmented > 0 && $0.oversizedInFragments == 0 && $0.oversizedWhole == 0 })
+        #expect(!seen.isEmpty)
+        tunnel.stop()
+    }
+
+    @inline(never)
+    private static func sendFragments(
+        _ tunnel: Tunnel, _ sides: (left: TestNamespace, right: TestNamespace), _ outer: IPFamily,
+        _ encapsulation: Encapsulation
+    ) throws {
+        for side in [sides.left, sides.right] { try side.mustIP("link set eth0 mtu 1300") }
+        try tunnel.protect()
+        try tunnel.key(inner: .v4, outer: outer, encapsulation: encapsulation)
+        #expect(try ping(sides.left, inner: .v4))
+        #expect(try ping(sides.left, inner: .v4, count: 3, extra: "-M dont -s 1300"))
+    }
+
+    @Test("Packets that are larger than the peer should send are reported, those that just fit are not")
+    func oversized() async throws {
+        let sides = try TestNamespace.pair()
+        let tunnel = try Tunnel(sides)
+        try Self.sendLarge(tunnel, sides)
+        let seen = await Self.events(of: tunnel.right).compactMap { event -> ArrivalSummary? in
+            if case .arrivals(_, let arrivals) = event { arrivals } else { nil }
+        }
+        var expected = ArrivalSummary()
+        expected.oversizedWhole = 1
+        #expect(seen == [expected])
+        tunnel.stop()
+    }
+
+    @inline(never)
+    private static func sendLarge(_ tunnel: Tunnel, _ sides: (left: TestNamespace, right: TestNamespace)) throws {
+        try tunnel.protect()
+        let limit = 20 + 8 + 8 + 104 + 16
+        func parameters(_ spi: UInt32, _ isLeft: Bool) throws -> SAParameters {
+            var parameters = try Tunnel.parameters(spi, isLeft, .v4, .v4, .ip)
+            if !isLeft { parameters.largestReceived = limit }
+            return parameters
+        }
+        try tunnel.right.installInbound(parameters(0x1001_0001, false), policy: 1)
+        try tunnel.left.installInbound(parameters(0x2002_0001, true), policy: 1)
+        try tunnel.left.activateOutbound(parameters(0x1001_0001, true), pairedWith: 0x2002_0001, policy: 1)
+        try tunnel.right.activateOutbound(parameters(0x2002_0001, false), pairedWith: 0x1001_0001, policy: 1)
+        // 102 octets with the two headers and two of ESP: 104 to seal. One more octet takes four.
+        #expect(try ping(sides.left, inner: .v4, count: 2, extra: "-s 74"))
+        #expect(try ping(sides.left, inner: .v4, count: 1, extra: "-s 75"))
+    }
+
+    @Test("With what the peer says of the path, senders are told of it, and the outer header lets routers fragment")
+    func outerPath() async throws {
+        let sides = try TestNamespace.pair()
+        let tunnel = try Tunnel(sides)
+        try Self.sendAlong(tunnel, sides)
+        tunnel.stop()
+    }
+
+    @inline(never)
+    private static func sendAlong(_ tunnel: Tunnel, _ sides: (left: TestNamespace, right: TestNamespace)) throws {
+        try tunnel.protect()
+        try tunnel.key(inner: .v4, outer: .v4, encapsulation: .ip)
+        try mustRun(
+            "ip netns exec \(sides.right.name) nft 'add table ip n; add chain ip n p { type filter hook prerouting priority -500; };",
+            "add rule ip n p meta l4proto esp ip frag-off & 0x4000 == 0 counter'")
+        func unmarked() throws -> String {
+            let rules = try sides.right.execute("nft list chain ip n p").output
+            return rules.split(separator: " ").drop { $0 != "packets" }.dropFirst().first.map(String.init) ?? rules
+        }
+        func told() throws -> String {
+            try sides.left.execute("ping -n -c 1 -W 1 -M do -s 1272 -I 10.1.0.1 10.2.0.1").output
+                .replacingOccurrences(of: "mtu=", with: "mtu = ")
+        }
+        #expect(try told().contains(" 0% packet loss"))
+        #expect(try unmarked() == "0")
+        tunnel.left.updatePath(inboundSPI: 0x2002_0001, OuterPath(mayBeFragmented: true))
+        #expect(try told().contains(" 0% packet loss"))
+        #expect(try unmarked() == "1")
+        tunnel.left.updatePath(inboundSPI: 0x2002_0001, OuterPath(limit: 1300, mayBeFragmented: true))
+        #expect(try told().contains("mtu = 1246"))
+        #expect(try unmarked() == "1")
+        #expect(try ping(sides.left, inner: .v4, count: 1, extra: "-M do -s 1218"))
+        #expect(try unmarked() == "2")
     }
 
     @Test("A peer whose packets come from three ports in turn is reported once a second, not with each packet")

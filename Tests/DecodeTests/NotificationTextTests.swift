@@ -87,6 +87,24 @@ struct NotificationTextTests {
         #expect(text(51202, other) == ["Notify: PRIVATE(51202, 0xc802)", "notification data: 4 octets, c1020304"])
     }
 
+    @Test("LMAP and PTB are shown with their sizes (draft-liu-ipsecme-ikev2-mtu-dect)")
+    func linkMTU() {
+        let points = CodePoints()
+        func text(_ point: OpenCodePoint, _ data: [UInt8]) -> [String] {
+            Self.text(points.notify(point), data)
+        }
+        #expect(text(.largestAtomicPacket, [0x40, 0, 5, 0x74]) == ["IP version: 4", "first fragment: 1396 octets"])
+        #expect(
+            text(.largestAtomicPacket, [0x6f, 0xff, 5, 0xb0]) == [
+                "IP version: 6", "payload of the first fragment: 1456 octets",
+            ])
+        #expect(
+            text(.packetTooBig, [0, 0, 5, 0xdc, 0, 0, 0x23, 0x28]) == [
+                "MTU of the link: 1500 octets", "largest packet taken: 9000 octets",
+            ])
+        #expect(text(.packetTooBig, [0, 0, 5, 0xdc]).first?.hasPrefix("fault: notification data, octet 4") == true)
+    }
+
     @Test("No two numbers that drafts leave open are the same, and all are for private use")
     func usualNumbers() {
         for registry in Set(OpenCodePoint.allCases.map(\.registry)) {

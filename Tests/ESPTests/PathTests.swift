@@ -52,6 +52,36 @@ struct PathTests {
         #expect(path.value(at: now + .seconds(600)) == 1500)
     }
 
+    @Test("What the peer says of the path holds until it says otherwise, within the same bounds as what routers say")
+    func limit() {
+        for family in IPFamily.allCases {
+            var path = PathMTU(family, linkMTU: 1500)
+            path.limit = 1396
+            #expect(path.value(at: now) == 1396)
+            path.limit = 9000
+            #expect(path.value(at: now) == 1500)
+            path.limit = 100
+            #expect(path.value(at: now) == path.minimum)
+            path.limit = 1396
+            _ = path.learn(1300, quotedSPI: 7, sending: 7, at: now)
+            #expect(path.value(at: now) == 1300)
+            #expect(path.value(at: now + .seconds(600)) == 1396)
+            path.limit = nil
+            #expect(path.value(at: now + .seconds(600)) == 1500)
+        }
+    }
+
+    @Test(
+        "The table of inner sizes that draft-liu-ipsecme-ikev2-mtu-dect's arithmetic comes to, with IV and UDP header")
+    func largestAtomicPackets() {
+        func inner(_ octets: Int, _ outer: IPFamily, _ encapsulation: Encapsulation = .ip) -> Int {
+            ESPOverhead(outer: outer, encapsulation: encapsulation, encryption: .aesGCM16(256), integrity: nil)
+                .maximumInnerSize(outerMTU: octets)
+        }
+        #expect(
+            [inner(1500, .v4), inner(1500, .v4, .udp), inner(1500, .v6), inner(1396, .v4)] == [1446, 1438, 1426, 1342])
+    }
+
     @Test(
         "Claims below what every path carries, above the link, or for a foreign SPI are not",
         arguments: IPFamily.allCases)

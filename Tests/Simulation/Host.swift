@@ -106,10 +106,22 @@ public final class Host {
             for policy in outbounds.keys {
                 for index in outbounds[policy, default: []].indices
                 where outbounds[policy, default: []][index].inboundSPI == inboundSPI {
+                    if outbounds[policy, default: []][index].remote.address != remote.address
+                        || outbounds[policy, default: []][index].local.address != local.address
+                    {
+                        outbounds[policy, default: []][index].outerPath.limit = nil
+                    }
                     outbounds[policy, default: []][index].local = local
                     outbounds[policy, default: []][index].remote = remote
                     outbounds[policy, default: []][index].isEncapsulatedInUDP = isEncapsulated
                     outbounds[policy, default: []][index].stream = stream
+                }
+            }
+        case .updatePath(let inboundSPI, let path):
+            for policy in outbounds.keys {
+                for index in outbounds[policy, default: []].indices
+                where outbounds[policy, default: []][index].inboundSPI == inboundSPI {
+                    outbounds[policy, default: []][index].outerPath = path
                 }
             }
         case .sendKeepalive: keepalives += 1

@@ -25,6 +25,7 @@ typedef struct {
     uint8_t hop_limit;      // time to live or hop limit received, 0 if not known; to send with, 0 for the system's
     uint8_t options_count;  // octets at `options`
     const uint8_t *options; // to send with: IPv4 options (at most 40), or a hop-by-hop header of IPv6 (at most 128)
+    uint32_t fragment_size; // received: octets of its largest fragment, IP header included; 0: it came whole, or that is not known
     uint32_t segment_size;  // octets of each of the datagrams that `octets` holds, the last may have less; 0: it holds one
     uint8_t remote[16];
     uint8_t local[16];

@@ -18,6 +18,8 @@ struct OutboundEntry: ~Copyable {
     /// The TCP connection; 0 if it goes by none.
     var stream: UInt64
     var path: PathMTU
+    /// Whether "don't fragment" is left out of the outer header.
+    var mayBeFragmented = false
 
     init(
         _ parameters: SAParameters, pair: UInt32, policy: UInt32, socket: Int32, outerMTU: Int,
@@ -36,6 +38,13 @@ struct OutboundEntry: ~Copyable {
         local = parameters.local
         remote = parameters.remote
         path = PathMTU(parameters.remote.address.family, linkMTU: outerMTU)
+        take(parameters.outerPath)
+    }
+
+    /// Takes what the peer says of the way to it.
+    mutating func take(_ outer: OuterPath) {
+        path.limit = outer.limit
+        mayBeFragmented = outer.mayBeFragmented
     }
 
     var report: SACountersReport {
@@ -88,6 +97,10 @@ struct InboundEntry: ~Copyable {
     var reported: SocketAddress?
     /// A peer whose place seems to change with each packet is reported once a second.
     var reportLimit = RateLimit(perSecond: 1, burst: 1)
+    /// What is to be told of packets that came in fragments or are too large; that is done once a second.
+    var arrivals = ArrivalSummary()
+    var arrivalLimit = RateLimit(perSecond: 1, burst: 1)
+    let largestReceived: Int
 
     init(_ parameters: SAParameters, policy: UInt32, provider: CipherProvider?) throws(DataplaneError) {
         do {
@@ -100,6 +113,12 @@ struct InboundEntry: ~Copyable {
         stream = parameters.stream?.rawValue ?? 0
         local = parameters.local
         remote = parameters.remote
+        largestReceived = parameters.largestReceived
+    }
+
+    /// Octets before an ESP packet, at least: of IP, and of UDP.
+    var headerLength: Int {
+        IPHeader.minimumLength(remote.address.family) + (encapsulation == .udp ? 8 : 0)
     }
 
     var report: SACountersReport {

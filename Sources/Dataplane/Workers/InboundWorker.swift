@@ -51,6 +51,8 @@ struct InboundWorker: ~Copyable {
     /// ESP packets of the batch that are to be opened, all of one association, and the datagram each came in.
     private let received: UnsafeMutablePointer<ReceivedPacket>
     private let origins: UnsafeMutablePointer<Int>
+    /// Of each its largest fragment; 0 for a packet that came whole.
+    private let fragments: UnsafeMutablePointer<UInt32>
     private let work: UnsafeMutablePointer<CipherPacket>
     private var pendingCount = 0
     private var pending: UnsafeMutablePointer<InboundEntry>?
@@ -107,6 +109,7 @@ struct InboundWorker: ~Copyable {
         }
         received = .allocate(capacity: Self.maximumPending)
         origins = .allocate(capacity: Self.maximumPending)
+        fragments = .allocate(capacity: Self.maximumPending)
         work = .allocate(capacity: Self.maximumPending)
         coalescer = Coalescer(
             capacity: 1024, hasHeader: device.hasHeader, joinsTCP: device.joinsTCP, joinsUDP: device.joinsUDP)
@@ -125,6 +128,7 @@ struct InboundWorker: ~Copyable {
         cygnet_batch_free(batch)
         received.deallocate()
         origins.deallocate()
+        fragments.deallocate()
         work.deallocate()
         answers.deallocate()
         polled.deallocate()
@@ -348,6 +352,7 @@ struct InboundWorker: ~Copyable {
                     trafficClass: datagram.pointee.traffic_class,
                     hopLimit: datagram.pointee.hop_limit == 0 ? 64 : datagram.pointee.hop_limit, count: header)))
         (origins + pendingCount).initialize(to: isInUDP ? index : -1)
+        (fragments + pendingCount).initialize(to: datagram.pointee.fragment_size)
         pendingCount += 1
         pending = entry
         // The header that transport mode writes reaches into the datagram before, if that was joined with this.
@@ -373,11 +378,13 @@ struct InboundWorker: ~Copyable {
         guard let entry = pending, pendingCount > 0 else { return }
         entry.pointee.sa.open(UnsafeMutableBufferPointer(start: received, count: pendingCount), work: work)
         let mayMove = entry.pointee.encapsulation != .ip
+        let largest = entry.pointee.largestReceived - entry.pointee.headerLength
         for index in 0..<pendingCount {
             let packet = received + index
             if !packet.pointee.result.notices.isEmpty { tell(packet.pointee.result.notices, entry.pointee.sa.spi) }
             if packet.pointee.result.isNewest, mayMove, origins[index] >= 0 { watch(origins[index], entry) }
             if packet.pointee.result.drop == .notAuthentic { complain(origins[index]) }
+            if fragments[index] != 0 || packet.pointee.count > largest { note(index, entry) }
             guard packet.pointee.result.drop == nil, let base = packet.pointee.buffer.baseAddress else { continue }
             let inner = UnsafeMutableRawBufferPointer(
                 start: base + packet.pointee.result.offset, count: packet.pointee.result.count)
@@ -388,6 +395,21 @@ struct InboundWorker: ~Copyable {
         }
         pendingCount = 0
         pending = nil
+    }
+
+    /// Takes note of a packet that came in fragments or is larger than the peer should send, if it is authentic.
+    private func note(_ index: Int, _ entry: UnsafeMutablePointer<InboundEntry>) {
+        // What comes by TCP has no packets of its own.
+        guard received[index].result.drop == nil, entry.pointee.encapsulation != .tcp else { return }
+        entry.pointee.arrivals.note(
+            size: received[index].count + entry.pointee.headerLength,
+            fragment: fragments[index] == 0 ? nil : Int(fragments[index]),
+            limit: entry.pointee.largestReceived)
+        guard entry.pointee.arrivalLimit.allows(at: now) else { return }
+        // Where there is no room, a later packet tells it again.
+        if events.emit(.arrivals(spi: entry.pointee.sa.spi, entry.pointee.arrivals)) {
+            entry.pointee.arrivals = ArrivalSummary()
+        }
     }
 
     /// Writes what was opened to the device.

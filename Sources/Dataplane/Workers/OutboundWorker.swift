@@ -11,6 +11,8 @@ enum OutboundCommand {
     case activate(UnsafeMutablePointer<Candidate>)
     case remove(UnsafeMutablePointer<Candidate>)
     /// To the worker whose it is.
+    case path(UnsafeMutablePointer<OutboundEntry>, OuterPath)
+    /// To the worker whose it is.
     case move(
         UnsafeMutablePointer<OutboundEntry>, local: SocketAddress, remote: SocketAddress, encapsulation: Encapsulation,
         socket: Int32, stream: UInt64)
@@ -337,7 +339,7 @@ struct OutboundWorker: ~Copyable {
         guard result.drop == nil else { return }
         outbox.add(
             result, innerCount: count, of: entry,
-            exit: Outbox.Exit(socket: entry.pointee.socket, fragments: !fits),
+            exit: Outbox.Exit(socket: entry.pointee.socket, fragments: !fits || entry.pointee.mayBeFragmented),
             joins: joinsDatagrams && fits && front == nil && entry.pointee.encapsulation == .udp, front: front)
     }
 
@@ -530,7 +532,13 @@ struct OutboundWorker: ~Copyable {
             case .remove(let candidate):
                 candidates.removeAll { $0 == candidate }
                 policies.pointee.unlink(candidate)
+            case .path(let entry, let outer):
+                entry.pointee.take(outer)
             case .move(let entry, let local, let remote, let encapsulation, let socket, let stream):
+                // What was said of the old way does not hold for another.
+                if remote.address != entry.pointee.remote.address || local.address != entry.pointee.local.address {
+                    entry.pointee.path.limit = nil
+                }
                 if remote.address.family != entry.pointee.remote.address.family {
                     entry.pointee.path = PathMTU(remote.address.family, linkMTU: entry.pointee.path.linkMTU)
                 }

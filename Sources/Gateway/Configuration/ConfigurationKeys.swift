@@ -54,6 +54,9 @@ enum ConnectionKey: String, ConfigurationKey {
     case ppkInRekeys = "ppk-in-rekeys"
     case children, childless, resumption, mobike
     case optimizedRekey = "optimized-rekey"
+    case mtuNotification = "mtu-notification"
+    case linkMTU = "link-mtu"
+    case largestPacket = "largest-packet"
     case returnRoutability = "return-routability"
     case redirect
     case followRedirect = "follow-redirect"

@@ -14,6 +14,7 @@ struct ConnectionOptions {
     private let announcements: AnnouncementPolicy?
     private let resumption: Bool?
     private let optimizedRekey: Bool?
+    private let linkMTUNotification: LinkMTUPolicy?
     private let revocation: RevocationPolicy?
     private let mobility: Bool?
     private let returnRoutability: Bool?
@@ -58,6 +59,7 @@ struct ConnectionOptions {
         start = settings[.start]?.word(StartPolicy.self, what: "start")
         resumption = settings[.resumption]?.bool()
         optimizedRekey = settings[.optimizedRekey]?.bool()
+        linkMTUNotification = Self.linkMTUNotification(settings)
         revocation = settings[.revocation]?.word(RevocationPolicy.self, what: "revocation")
         mobility = settings[.mobike]?.bool()
         returnRoutability = settings[.returnRoutability]?.bool()
@@ -131,6 +133,20 @@ struct ConnectionOptions {
         if let factor = retransmission[.factor]?.decimal(in: 1...10) { timing.retransmission.factor = factor }
     }
 
+    private static func linkMTUNotification(_ settings: LayeredMapping<ConnectionKey>) -> LinkMTUPolicy? {
+        let isOn = settings[.mtuNotification]?.bool() ?? false
+        var policy = LinkMTUPolicy()
+        for (key, place) in [
+            (ConnectionKey.linkMTU, \LinkMTUPolicy.linkMTU as WritableKeyPath<LinkMTUPolicy, Int?>),
+            (.largestPacket, \.largestPacket),
+        ] {
+            guard let node = settings[key], let octets = node.integer(in: 576...65535) else { continue }
+            policy[keyPath: place] = octets
+            if !isOn { node.error("no peer is told of it; expected \"mtu-notification: yes\" as well") }
+        }
+        return isOn ? policy : nil
+    }
+
     private static func ppk(_ node: ConfigurationNode) -> PostquantumPresharedKey? {
         guard let mapping = node.mapping(PPKKey.self),
             let identifier = mapping.required(.id, "the name of the PPK, the same at both ends")?
@@ -155,6 +171,7 @@ struct ConnectionOptions {
         if let start { connection.start = start }
         if let resumption { connection.resumption = resumption }
         if let optimizedRekey { connection.optimizedRekey = optimizedRekey }
+        connection.linkMTUNotification = linkMTUNotification
         if let revocation { connection.revocation = revocation }
         if let mobility { connection.mobility = mobility }
         if let redirect { connection.redirect = redirect }

@@ -70,6 +70,10 @@ public struct IKESAReport: Codable, Hashable, Sendable {
     public var transport: String
     /// Whether both sides can do optimized rekeys (draft-ietf-ipsecme-ikev2-sa-ts-payloads-opt).
     public var optimizedRekey: Bool?
+    /// Whether both sides tell of packets that come in fragments or are too large (draft-liu-ipsecme-ikev2-mtu-dect).
+    public var mtuNotification: Bool?
+    /// Octets of the largest outer packet, as the peer has told of it.
+    public var outerLimit: Int?
     /// Seconds since it was established, and until it is rekeyed.
     public var age: Int
     public var rekeyIn: Int?

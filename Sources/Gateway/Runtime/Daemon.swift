@@ -241,7 +241,7 @@ public actor Daemon {
             report(.dataplaneFailed, .critical, ["reason": reason])
             stop(.failed)
             return
-        case .acquire, .inboundSeen, .softLimit, .hardLimit, .peerMoved, .streamOpened, .streamLost:
+        case .acquire, .inboundSeen, .softLimit, .hardLimit, .peerMoved, .arrivals, .streamOpened, .streamLost:
             guard let report = DataplaneReport(event) else { return }
             endpoint.handle(report, at: clock.now)
         }
@@ -311,6 +311,7 @@ public actor Daemon {
             dataplane.openStream(stream, from: local, to: remote)
         case .trustStream(let stream): dataplane.trustStream(stream)
         case .closeStream(let stream): dataplane.closeStream(stream)
+        case .updatePath(let inboundSPI, let path): dataplane.updatePath(inboundSPI: inboundSPI, path)
         case .assignAddresses(let connection, let addresses): assign(addresses, to: connection)
         case .setResolvers(let connection, let plan): setResolvers(plan, of: connection)
         case .compute(let job):

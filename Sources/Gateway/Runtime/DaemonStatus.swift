@@ -91,7 +91,8 @@ extension Daemon {
             local: sa.local, remote: sa.remote, localIdentity: sa.localIdentity, remoteIdentity: sa.remoteIdentity,
             suite: sa.suite.description, isBehindNAT: sa.isBehindNAT, isPeerBehindNAT: sa.isPeerBehindNAT,
             transport: sa.isOverTCP ? "tcp" : "udp",
-            optimizedRekey: sa.optimizedRekey ? true : nil, age: seconds(now - sa.establishedAt),
+            optimizedRekey: sa.optimizedRekey ? true : nil, mtuNotification: sa.notifiesLinkMTU ? true : nil,
+            outerLimit: sa.outerLimit, age: seconds(now - sa.establishedAt),
             rekeyIn: sa.rekeyAt.map { max(0, seconds($0 - now)) },
             instance: sa.instance.map { InstanceName(connection, $0).description },
             assignedToUs: sa.assignedToUs.map(report), assignedToPeer: sa.assignedToPeer.map(report))

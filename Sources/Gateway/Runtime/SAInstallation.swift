@@ -23,6 +23,8 @@ extension ChildSADescription {
             lifetime: SALifetime(lifetime, suite.sequenceNumbers), options: options)
         parameters.dscp = dscp
         parameters.stream = stream
+        parameters.outerPath = outerPath
+        if let largestReceived { parameters.largestReceived = largestReceived }
         return parameters
     }
 }
@@ -71,6 +73,7 @@ extension IKE.DataplaneReport {
             self = .peerMoved(spi: spi, remote: remote, stream: stream)
         case .streamOpened(let stream, let local): self = .streamOpened(stream, local: local)
         case .streamLost(let stream, let reason): self = .streamLost(stream, reason: reason)
+        case .arrivals(let spi, let arrivals): self = .arrivals(spi: spi, arrivals)
         case .unknownSPI, .warning, .failed: return nil
         }
     }

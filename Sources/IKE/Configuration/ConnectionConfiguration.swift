@@ -112,6 +112,8 @@ public struct ConnectionConfiguration: Sendable {
     /// Whether rekeys that change nothing are asked for in few octets, if the peer can do that too
     /// (draft-ietf-ipsecme-ikev2-sa-ts-payloads-opt).
     public var optimizedRekey = false
+    /// What is told of packets that come in fragments or are too large (draft-liu-ipsecme-ikev2-mtu-dect); `nil` for nothing.
+    public var linkMTUNotification: LinkMTUPolicy?
     /// Whether addresses may change while the SA is up (RFC 4555).
     public var mobility = true
     /// Whether a peer that says it has moved must answer at its new address before packets are sent there (RFC 4555

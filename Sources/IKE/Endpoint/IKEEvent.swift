@@ -64,6 +64,10 @@ public struct IKESAStatus: Sendable {
     public var expiresAt: Instant?
     /// Whether both sides can do optimized rekeys (draft-ietf-ipsecme-ikev2-sa-ts-payloads-opt).
     public var optimizedRekey = false
+    /// Whether both sides tell of packets that come in fragments or are too large (draft-liu-ipsecme-ikev2-mtu-dect).
+    public var notifiesLinkMTU = false
+    /// Octets of the largest outer packet, as the peer has told of it.
+    public var outerLimit: Int?
     /// Which of the connection's peers it is, where the connection may have several: a number from 1 on that stays the same for
     /// as long as the peer is there.
     public var instance: Int?

@@ -12,10 +12,13 @@ public enum Output: Sendable {
     case removeInbound(spi: UInt32)
     /// The pair is named by the SPI we chose. Peers choose the ones we send with, and two may have chosen the same.
     case removeOutbound(inboundSPI: UInt32)
-    /// The peer, a NAT before it, or this host is now at another address, and packets may go in UDP or no longer.
+    /// The peer, a NAT before it, or this host is now at another address, and packets may go in UDP or no longer. A limit that
+    /// the peer has told of (``OuterPath/limit``) does not hold between other addresses.
     /// `stream`: the TCP connection that packets go by, if they do.
     case updateAddresses(
         inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress, isEncapsulatedInUDP: Bool, stream: StreamID?)
+    /// What the peer says of the way of a pair's packets to it is now this.
+    case updatePath(inboundSPI: UInt32, OuterPath)
     /// One octet 0xFF that keeps a NAT's mapping alive (RFC 3948 section 2.3).
     case sendKeepalive(from: SocketAddress, to: SocketAddress)
     /// Open a TCP connection, from a port of the system's choice, and report that it is there, or is not to be had. The stream
@@ -88,6 +91,10 @@ public struct ChildSADescription: Sendable {
     public var securityLabel: SecurityLabel?
     /// The classes that packets may have, in both directions; `nil` for all.
     public var dscp: DSCPSet?
+    /// What the peer says of the way of packets to it.
+    public var outerPath = OuterPath()
+    /// Octets of the largest outer packet that the peer should send; `nil` for any.
+    public var largestReceived: Int?
     /// The classes that we send, as configured, and those that the peer says it sends; `nil` where nothing is said.
     public var sentDSCP: DSCPSet?
     public var peerDSCP: DSCPSet?
@@ -118,6 +125,8 @@ public enum DataplaneReport: Sendable {
     case hardLimit(spi: UInt32)
     /// Authentic packets now come from another address or port, or by another TCP connection.
     case peerMoved(spi: UInt32, remote: SocketAddress, stream: StreamID? = nil)
+    /// Authentic packets came in fragments, or were larger than the peer should send.
+    case arrivals(spi: UInt32, ArrivalSummary)
     /// An SA could not be installed.
     case installationFailed(spi: UInt32, reason: String)
     /// A TCP connection of ours is there, with this end of it.

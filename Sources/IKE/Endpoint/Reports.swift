@@ -31,6 +31,10 @@ extension Endpoint {
                         "child \(child.configuration.name) could not be installed: \(reason)"))
                 sa.enqueue(.deleteChild(inboundSPI: child.inboundSPI, reason: reason))
             }
+        case .arrivals(let spi, let arrivals):
+            withOwner(ofInbound: spi) { sa, _ in
+                for owner in Extensions.all { owner.sighted(arrivals, of: sa) }
+            }
         case .peerMoved(let spi, let remote, let stream):
             withOwner(ofInbound: spi) { sa, child in
                 if child.description.isEncapsulatedInUDP || stream != nil { sa.follow(espFrom: remote, by: stream) }

@@ -24,6 +24,7 @@ enum Extensions {
         ConfigurationPayloads.self,
         DistinctPeers.self,
         OptimizedRekey.self,
+        LinkMTUNotification.self,
         ClientPuzzles.self,
         TCPEncapsulation.self,
         Mobility.self,

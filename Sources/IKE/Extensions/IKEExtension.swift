@@ -1,5 +1,6 @@
 import IKEMessage
 import IPPacket
+import IPsecPolicy
 import Octets
 
 /// A document beyond RFC 7296: the few places at which it can touch an IKE SA.
@@ -259,6 +260,9 @@ protocol IKEExtension: SendableMetatype {
     /// - Returns: whether the extension sees to it; otherwise a peer behind a NAT is followed.
     static func follow(espFrom remote: SocketAddress, by stream: StreamID?, of sa: IKESA) -> Bool
 
+    /// The data plane tells of the way that authentic packets of a child took.
+    static func sighted(_ arrivals: ArrivalSummary, of sa: IKESA)
+
     /// This host's addresses or routes have changed. Called for established SAs.
     static func addressesChanged(of sa: IKESA)
 
@@ -368,6 +372,7 @@ extension IKEExtension {
     static func takes(_ datagram: IKEDatagram, for connection: ConnectionConfiguration) -> Bool { true }
     static func opened(_ stream: StreamID, local: SocketAddress, of sa: IKESA) {}
     static func lost(_ stream: StreamID, _ reason: String, of sa: IKESA) {}
+    static func sighted(_ arrivals: ArrivalSummary, of sa: IKESA) {}
     static func addressesChanged(of sa: IKESA) {}
     static func payloads(askingForLifeOf sa: IKESA) -> [Payload] { [] }
     static func receive(signOfLife answer: Authenticated, of sa: IKESA) {}

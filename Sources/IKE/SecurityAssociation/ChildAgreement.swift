@@ -284,7 +284,8 @@ extension IKESA {
             replayWindow: configuration.replayWindow,
             tfcPadding: terms.takesTFCPadding ? configuration.tfcPadding : nil,
             copiesDSCP: configuration.copiesDSCP, mode: terms.mode, securityLabel: terms.securityLabel,
-            dscp: terms.classes, sentDSCP: configuration.classes?.values, peerDSCP: terms.peerClasses)
+            dscp: terms.classes, largestReceived: connection?.linkMTUNotification?.largestPacket,
+            sentDSCP: configuration.classes?.values, peerDSCP: terms.peerClasses)
         return ChildSA(
             configuration: configuration, description: description, terms: terms, exchange: exchange,
             establishedAt: context.now,

@@ -144,6 +144,8 @@ extension ChildSADescription {
             local != path.local || remote != path.remote || isEncapsulatedInUDP != path.encapsulatesESP
                 || stream != path.stream
         else { return false }
+        // What was said of the old way does not hold for another.
+        if local.address != path.local.address || remote.address != path.remote.address { outerPath.limit = nil }
         local = path.local
         remote = path.remote
         isEncapsulatedInUDP = path.encapsulatesESP

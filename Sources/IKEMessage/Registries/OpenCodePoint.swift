@@ -6,6 +6,9 @@ public enum OpenCodePoint: String, Hashable, Sendable, CaseIterable {
     case optimizedRekey = "optimized-rekey"
     case tsDSCP = "ts-dscp"
     case dscp
+    case mtuNotificationSupported = "lmap-and-ptb-supported"
+    case largestAtomicPacket = "lmap"
+    case packetTooBig = "ptb"
 
     /// What the number is one of.
     public enum Registry: Hashable, Sendable {
@@ -25,7 +28,9 @@ public enum OpenCodePoint: String, Hashable, Sendable, CaseIterable {
 
     public var registry: Registry {
         switch self {
-        case .optimizedRekeySupported, .optimizedRekey, .dscp: .statusNotify
+        case .optimizedRekeySupported, .optimizedRekey, .dscp, .mtuNotificationSupported, .largestAtomicPacket,
+            .packetTooBig:
+            .statusNotify
         case .tsDSCP: .trafficSelectorType
         }
     }
@@ -38,6 +43,9 @@ public enum OpenCodePoint: String, Hashable, Sendable, CaseIterable {
         case .optimizedRekey: 51202
         case .tsDSCP: 241
         case .dscp: 41031
+        case .mtuNotificationSupported: 41001
+        case .largestAtomicPacket: 41002
+        case .packetTooBig: 41003
         }
     }
 
@@ -48,6 +56,9 @@ public enum OpenCodePoint: String, Hashable, Sendable, CaseIterable {
         case .optimizedRekey: "OPTIMIZED_REKEY"
         case .tsDSCP: "TS_DSCP"
         case .dscp: "DSCP"
+        case .mtuNotificationSupported: "LMAP_AND_PTB_SUPPORTED"
+        case .largestAtomicPacket: "LMAP"
+        case .packetTooBig: "PTB"
         }
     }
 }

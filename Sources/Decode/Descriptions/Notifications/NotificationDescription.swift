@@ -48,6 +48,21 @@ enum NotificationTable {
     static let drafts: [OpenCodePoint: NotificationReader] = [
         // draft-ietf-ipsecme-ikev2-sa-ts-payloads-opt: eight octets for an IKE SA, four for a child SA.
         .optimizedRekey: { reader, _ throws(OctetError) in [Field("new SPI", reader.readRest().hexadecimal)] },
+        // draft-liu-ipsecme-ikev2-mtu-dect, section 3.
+        .largestAtomicPacket: { reader, _ throws(OctetError) in
+            let word = try reader.readUInt32("IP version and fragment length")
+            let version = word >> 28
+            return [
+                Field("IP version", "\(version)"),
+                Field(version == 6 ? "payload of the first fragment" : "first fragment", "\(word & 0xffff) octets"),
+            ]
+        },
+        .packetTooBig: { reader, _ throws(OctetError) in
+            [
+                Field("MTU of the link", "\(try reader.readUInt32("link MTU")) octets"),
+                Field("largest packet taken", "\(try reader.readUInt32("largest packet")) octets"),
+            ]
+        },
         // draft-mglt-ipsecme-dscp-np.
         .dscp: { reader, _ throws(OctetError) in [Field("values", describedClasses(reader.readRest()))] },
     ]
