@@ -30,7 +30,7 @@ struct LinkResolversTests {
 
         func resolvers(of device: String = "lo") -> LinkResolvers {
             LinkResolvers(device: device) { call throws(SubordinateProgram.Failure) in
-                let method = call.arguments[7]
+                let method = call.arguments[8]
                 self.add(method)
                 if self.isFailing(method) { throw SubordinateProgram.Failure(reason: "no") }
             } tell: { connection, state in
@@ -44,13 +44,19 @@ struct LinkResolversTests {
     ]
     private static let revert = ["RevertLink", "FlushCaches"]
 
+    @Test("What a program could take for an option is no domain", arguments: ["-Hx.corp.example", "-h", "a.-b.example"])
+    func options(_ name: String) {
+        #expect(!DomainName.isDomain(name))
+        #expect(DomainName.isDomain("_sip.a-b.example"))
+    }
+
     @Test(
         "Each call has busctl's arguments, nothing of them an option or for a shell, and TLS is on before servers are set"
     )
     func arguments() {
         let plan = Self.plan(
             [("10.2.0.53", 8853, "a.example.org"), ("2001:db8::1", nil, "b.example.org")], for: ["x.org", "."])
-        let calls = ResolvedCall.apply(plan, to: 7).map { Array($0.arguments.dropFirst(7)) }
+        let calls = ResolvedCall.apply(plan, to: 7).map { Array($0.arguments.dropFirst(8)) }
         #expect(
             calls == [
                 ["SetLinkDNSOverTLS", "is", "7", "yes"], ["SetLinkDefaultRoute", "ib", "7", "true"],
@@ -64,11 +70,12 @@ struct LinkResolversTests {
                 ["FlushCaches"],
             ])
         #expect(
-            ResolvedCall.apply(plan, to: 7).first?.arguments.prefix(7) == [
-                "--system", "--quiet", "--timeout=4", "call", "org.freedesktop.resolve1", "/org/freedesktop/resolve1",
+            ResolvedCall.apply(plan, to: 7).first?.arguments.prefix(8) == [
+                "--system", "--quiet", "--timeout=4", "--", "call", "org.freedesktop.resolve1",
+                "/org/freedesktop/resolve1",
                 "org.freedesktop.resolve1.Manager",
             ])
-        let plain = ResolvedCall.apply(Self.plan(), to: 7).map { Array($0.arguments.dropFirst(9)) }
+        let plain = ResolvedCall.apply(Self.plan(), to: 7).map { Array($0.arguments.dropFirst(10)) }
         #expect(plain[0] == ["7", "no"] && plain[1] == ["7", "false"])
         #expect(plain[3] == ["7", "1", "2", "4", "10", "2", "0", "53", "0", ""])
     }

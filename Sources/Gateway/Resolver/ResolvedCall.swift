@@ -25,10 +25,11 @@ package enum ResolvedCall: Equatable {
     /// All calls that take a link's settings away, and what was learnt by them (RFC 8598 section 5).
     package static func revert(_ link: Int32) -> [Self] { [.revertLink(link), .flushCaches] }
 
+    /// Nothing behind `--` is an option, whatever a peer calls its domains.
     package var arguments: [String] {
         let (method, signature, values) = call
         return [
-            "--system", "--quiet", "--timeout=\(Self.timeout)", "call", "org.freedesktop.resolve1",
+            "--system", "--quiet", "--timeout=\(Self.timeout)", "--", "call", "org.freedesktop.resolve1",
             "/org/freedesktop/resolve1", "org.freedesktop.resolve1.Manager", method,
         ] + (signature.isEmpty ? [] : [signature]) + values
     }

@@ -10,11 +10,12 @@ public enum DomainName {
             && labels(name).last?.contains(where: \.isLetter) == true
     }
 
-    /// A domain: as a host, with underscores and hyphens anywhere.
+    /// A domain: as a host, with underscores anywhere and hyphens but at the beginning of a label, where a program could take it for an
+    /// option.
     public static func isDomain(_ name: String) -> Bool {
         name.utf8.count <= 253
             && labels(name).allSatisfy { label in
-                (1...63).contains(label.utf8.count)
+                (1...63).contains(label.utf8.count) && !label.hasPrefix("-")
                     && label.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") }
             }
     }

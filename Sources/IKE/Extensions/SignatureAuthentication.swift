@@ -25,6 +25,8 @@ enum SignatureAuthentication: IKEExtension {
     static func receive(_ payloads: [Payload], at stage: MessageStage, of sa: IKESA) {
         switch stage {
         case .initRequest, .initResponse:
+            // What an earlier answer said, which somebody else may have sent, does not count.
+            sa.slots[Self.self] = nil
             guard let hashes = payloads.notification(.signatureHashAlgorithms)?.data, hashes.count.isMultiple(of: 2)
             else { return }
             sa.slots[Self.self] = stride(from: 0, to: hashes.count, by: 2).compactMap {

@@ -58,39 +58,38 @@ enum AuthenticationAnnouncements: IKEExtension {
 
     /// By what peers of these connections can convince us; nothing where there is no choice for them to make.
     private static func announced(to connections: [ConnectionConfiguration]) -> [UInt8] {
-        let connections = connections.filter { $0.announcements != .no }
-        var announcements: [Announcement] = []
-        func add(_ more: [Announcement]) {
-            for announcement in more where !announcements.contains(announcement) { announcements.append(announcement) }
-        }
-        var hasCertificates = false
-        for connection in connections {
+        // Once over all of them: there may be thousands, and whoever asks is a stranger.
+        var (hasCertificates, hasSecrets, hasNothing) = (false, false, false)
+        for connection in connections where connection.announcements != .no {
             switch connection.remoteAuthentication {
-            case .certificate:
-                hasCertificates = true
-                add(signatures)
-            case .preSharedKey: add([Announcement(.sharedKey)])
-            case .anonymous: add([Announcement(.null)])
+            case .certificate: hasCertificates = true
+            case .preSharedKey: hasSecrets = true
+            case .anonymous: hasNothing = true
             }
         }
-        return hasCertificates ? announcements.flatMap(\.octets) : []
+        guard hasCertificates else { return [] }
+        return signatures + (hasSecrets ? Announcement(.sharedKey).octets : [])
+            + (hasNothing ? Announcement(.null).octets : [])
     }
 
-    /// Every signature that we can verify, the strongest first; after them the methods that stand for one each.
-    private static let signatures: [Announcement] = {
+    /// Every signature that we can verify, the strongest first; after them the methods that stand for one each; as octets.
+    private static let signatures: [UInt8] = {
         let hashes: [HashAlgorithm] = [.sha2_256, .sha2_384, .sha2_512]
         let algorithms: [SignatureAlgorithm] =
             [.mlDSA87, .mlDSA65, .ed25519, .ed448] + hashes.map { .ecdsa($0) } + hashes.map { .rsaPSS($0) }
             + hashes.map { .rsaPKCS1($0) }
-        return algorithms.map {
-            Announcement(.digitalSignature, link: 0, algorithmIdentifier: $0.algorithmIdentifier)
-        } + [.ecdsaP256, .ecdsaP384, .ecdsaP521].map { Announcement($0, link: 0) }
+        let legacy: [AuthenticationMethod] = [.ecdsaP256, .ecdsaP384, .ecdsaP521]
+        return algorithms.flatMap {
+            Announcement(.digitalSignature, link: 0, algorithmIdentifier: $0.algorithmIdentifier).octets
+        } + legacy.flatMap { Announcement($0, link: 0).octets }
     }()
 
     // MARK: The peer's
 
     static func receive(_ payloads: [Payload], at stage: MessageStage, of sa: IKESA) {
         guard stage == .initResponse, let connection = sa.connection, connection.announcements != .no else { return }
+        // What an earlier answer said, which somebody else may have sent, does not count.
+        sa.slots[Self.self] = nil
         take(payloads, of: sa)
         guard payloads.notification(.supportedAuthMethods)?.data.isEmpty ?? false,
             sa.slots[IntermediateExchange.self] != nil

@@ -66,6 +66,9 @@ enum LabeledIPsec: IKEExtension {
 
     // MARK: Choosing
 
+    /// As many labels of an offer are looked at.
+    private static let labelLimit = 32
+
     /// The label of the peer's offer that a child is to have: its best one that is configured here; `nil` for none.
     private static func choose(
         from offer: [Payload], for child: ChildConfiguration
@@ -81,7 +84,8 @@ enum LabeledIPsec: IKEExtension {
             }
             return nil
         }
-        let common = ofInitiator.labels.filter(ofResponder.labels.contains)
+        // The peer may have proved nothing yet.
+        let common = ofInitiator.labels.prefix(labelLimit).filter(ofResponder.labels.prefix(labelLimit).contains)
         if let label = common.first(where: child.securityLabels.contains) { return label }
         let offered = common.isEmpty ? "labels that are not the same in TSi and TSr" : "label \(common.alternatives)"
         guard !child.securityLabels.isEmpty else {

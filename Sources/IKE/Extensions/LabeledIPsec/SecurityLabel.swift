@@ -37,5 +37,7 @@ extension SecurityLabel: CustomStringConvertible {
 
 extension [SecurityLabel] {
     /// In one line, `or` between them.
-    var alternatives: String { map(\.description).joined(separator: " or ") }
+    var alternatives: String {
+        prefix(4).map(\.description).joined(separator: " or ") + (count > 4 ? " or \(count - 4) others" : "")
+    }
 }

@@ -28,6 +28,8 @@ enum IntermediatePresharedKeys: IKEExtension {
         var isMixed = false
     }
 
+    /// As many offers are looked at, and as many keys tried for them.
+    private static let offerLimit = 16
     /// Octets of a PPK Confirmation.
     private static let confirmationLength = 8
     /// PPK_ID_FIXED (RFC 8784 section 5.1).
@@ -103,12 +105,14 @@ enum IntermediatePresharedKeys: IKEExtension {
         }
     }
 
-    /// As a responder: takes the first key that is known here and that the peer has shown to have.
+    /// As a responder: takes a key that is known here and that the peer has shown to have, the first of ours.
     private static func choose(from offers: [NotifyPayload], _ message: IntermediateMessage, _ sa: IKESA)
         throws(Refusal)
     {
         guard case .answering(let initial) = sa.state, !offers.isEmpty else { return }
-        for offer in offers {
+        // The peer has proved nothing yet: each key is tried once, whatever is offered how often.
+        var wanted: [[UInt8]: [UInt8]] = [:]
+        for offer in offers.prefix(offerLimit) {
             guard offer.data.count > 1 + confirmationLength else {
                 throw Refusal(
                     .protocolViolation,
@@ -116,21 +120,27 @@ enum IntermediatePresharedKeys: IKEExtension {
                     notify: .invalidSyntax)
             }
             let name = Array(offer.data.dropLast(confirmationLength))
-            for candidate in initial.candidates where Self.offers(candidate) {
-                for key in candidate.ppks where [fixed] + key.identifier == name {
-                    guard
-                        constantTimeEqual(try confirmation(of: key, message, sa), offer.data.suffix(confirmationLength))
-                    else { continue }
-                    sa.slots[Self.self]?.chosen = key
-                    sa.tell(
-                        .chosen,
-                        "the post-quantum preshared key \(PostquantumPresharedKeys.name(key.identifier)), before IKE_AUTH",
-                        origin: candidate.origin(of: "ppk"))
-                    return
-                }
+            if wanted[name] == nil { wanted[name] = Array(offer.data.suffix(confirmationLength)) }
+        }
+        var tried: [PostquantumPresharedKey] = []
+        for candidate in initial.candidates where Self.offers(candidate) {
+            for key in candidate.ppks {
+                guard let shown = wanted[[fixed] + key.identifier], tried.count < offerLimit,
+                    !tried.contains(where: { $0.identifier == key.identifier && $0.secret == key.secret })
+                else { continue }
+                tried.append(key)
+                guard constantTimeEqual(try confirmation(of: key, message, sa), shown) else { continue }
+                sa.slots[Self.self]?.chosen = key
+                sa.tell(
+                    .chosen,
+                    "the post-quantum preshared key \(PostquantumPresharedKeys.name(key.identifier)), before IKE_AUTH",
+                    origin: candidate.origin(of: "ppk"))
+                return
             }
         }
-        let names = offers.map { PostquantumPresharedKeys.name($0.data.dropFirst().dropLast(confirmationLength)) }
+        let names = offers.prefix(4).map {
+            PostquantumPresharedKeys.name($0.data.dropFirst().dropLast(confirmationLength).prefix(64))
+        }
         let what =
             "none of the peer's post-quantum preshared keys (\(names.joined(separator: ", "))) is known here with its secret"
         guard !initial.candidates.allSatisfy(\.requiresPPK) else {

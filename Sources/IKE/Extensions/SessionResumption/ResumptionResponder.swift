@@ -56,7 +56,9 @@ extension SessionResumption {
     ) -> Bool {
         let lifetime = connection.timing.reauthenticateAfter?.components.seconds
         let reauthentication = lifetime.map { ticket.authenticatedAt + $0 }
-        return connection.name == ticket.connection && connection.resumption && ticket.expiry > now
+        // A ticket does not tell whether its keys depend on a post-quantum preshared key, which may be required only since.
+        return connection.name == ticket.connection && connection.resumption && !connection.requiresPPK
+            && ticket.expiry > now
             && reauthentication ?? .max > now
             && connection.accepts(ticket.initiatorIdentity)
             && connection.localIdentity.matches(ticket.responderIdentity)
