@@ -44,7 +44,8 @@ struct LinkResolversTests {
     ]
     private static let revert = ["RevertLink", "FlushCaches"]
 
-    @Test("What a program could take for an option is no domain", arguments: ["-Hx.corp.example", "-h", "a.-b.example"])
+    @Test(
+        "What a program could take for an option is no domain", arguments: ["-Hx.corp.example", "-h", "a.-b.example"])
     func options(_ name: String) {
         #expect(!DomainName.isDomain(name))
         #expect(DomainName.isDomain("_sip.a-b.example"))
