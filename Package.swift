@@ -62,7 +62,8 @@ let package = Package(
         .executableTarget(
             name: "cygnet",
             dependencies: [
-                "Gateway", "Decode", "Lab", "IKEMessage", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Gateway", "Decode", "Lab", "IKEMessage",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .target(name: "AllocationCount", path: "Benchmarks/AllocationCount"),
         .target(name: "BareCipher", dependencies: ["CIPsecMB"], path: "Benchmarks/BareCipher"),

@@ -14,6 +14,7 @@ package struct CygnetStatus: Decodable, Sendable {
         package let responderSPI: String
         package let isInitiator: Bool
         package let suite: String?
+        package let downgradePrevention: Bool?
         package let optimizedRekey: Bool?
         package let outerLimit: Int?
         /// Addresses with ports.

@@ -45,6 +45,7 @@ package struct Scenario: Sendable {
         postquantumPresharedKeys,
         intermediatePresharedKeys,
         authenticationAnnouncements,
+        downgradePrevention,
         optimizedRekey,
         linkMTUNotification,
         labeledIPsec,

@@ -151,6 +151,7 @@ struct ConfigurationTests {
     func children() throws {
         let branch = try read("everything.yaml").connections[1].configuration
         #expect(branch.optimizedRekey)
+        #expect(branch.downgradePrevention == .require)
         #expect(branch.linkMTUNotification == LinkMTUPolicy(linkMTU: 1480, largestPacket: 4000))
         #expect(branch.acceptsAnyRemoteAddress)
         #expect(branch.start == .none)

@@ -39,6 +39,8 @@ public final class World {
     public var lostJobs: Set<Int> = []
     /// How many jobs have been begun.
     public private(set) var jobCount = 0
+    /// What hosts have signed, in order.
+    public private(set) var signed: [[UInt8]] = []
     /// What is there to be fetched about certificates; `nil`: no answer.
     public var documents: (StatusRequest) -> [UInt8]? = { _ in nil }
     /// Whether hosts are never told what came of what they wanted fetched.
@@ -489,6 +491,7 @@ public final class World {
     private func compute(_ job: Job, for host: Host) async {
         let number = jobCount
         jobCount += 1
+        if let octets = job.octetsToSign { signed.append(octets) }
         guard !lostJobs.contains(number), !happens(conditions.jobLoss) else { return }
         let result: JobResult
         if job.kind == .sign, let recording {

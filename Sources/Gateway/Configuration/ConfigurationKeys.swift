@@ -48,6 +48,7 @@ enum ConnectionKey: String, ConfigurationKey {
     case ike, esp, pfs, esn, mode
     case postQuantum = "post-quantum"
     case announceAuth = "announce-auth"
+    case downgradePrevention = "downgrade-prevention"
     case ppk
     case ppkRequired = "ppk-required"
     case ppkExchange = "ppk-exchange"

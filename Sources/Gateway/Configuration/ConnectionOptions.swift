@@ -12,6 +12,7 @@ struct ConnectionOptions {
     private let ppkRequired: Bool?
     private let ppkExchange: PPKExchange?
     private let announcements: AnnouncementPolicy?
+    private let downgradePrevention: DowngradePreventionPolicy?
     private let resumption: Bool?
     private let optimizedRekey: Bool?
     private let linkMTUNotification: LinkMTUPolicy?
@@ -50,6 +51,8 @@ struct ConnectionOptions {
             settings[.ppkRequired]?.error("a PPK is required and none is given; expected \"ppk\" with id and secret")
         }
         announcements = settings[.announceAuth]?.word(AnnouncementPolicy.self, what: "announcement of methods")
+        downgradePrevention = settings[.downgradePrevention]?.word(
+            DowngradePreventionPolicy.self, what: "policy for downgrade prevention")
         ppkExchange = settings[.ppkExchange]?.word(PPKExchange.self, what: "exchange for a PPK")
         if let node = settings[.ppkInRekeys], node.bool() == true {
             node.error(
@@ -167,6 +170,7 @@ struct ConnectionOptions {
         connection.ppks = ppks
         if let ppkRequired { connection.requiresPPK = ppkRequired }
         if let announcements { connection.announcements = announcements }
+        if let downgradePrevention { connection.downgradePrevention = downgradePrevention }
         if let ppkExchange { connection.ppkExchange = ppkExchange }
         if let start { connection.start = start }
         if let resumption { connection.resumption = resumption }
@@ -209,6 +213,7 @@ extension ConfigurationNode {
 }
 
 extension AnnouncementPolicy: ConfigurationKey {}
+extension DowngradePreventionPolicy: ConfigurationKey {}
 extension PPKExchange: ConfigurationKey {}
 extension StartPolicy: ConfigurationKey {}
 extension RevocationPolicy: ConfigurationKey {}

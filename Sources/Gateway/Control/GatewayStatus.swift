@@ -68,6 +68,8 @@ public struct IKESAReport: Codable, Hashable, Sendable {
     public var isPeerBehindNAT: Bool
     /// `udp` or `tcp`.
     public var transport: String
+    /// Whether both sides have authenticated both IKE_SA_INIT messages (draft-ietf-ipsecme-ikev2-downgrade-prevention).
+    public var downgradePrevention: Bool?
     /// Whether both sides can do optimized rekeys (draft-ietf-ipsecme-ikev2-sa-ts-payloads-opt).
     public var optimizedRekey: Bool?
     /// Whether both sides tell of packets that come in fragments or are too large (draft-liu-ipsecme-ikev2-mtu-dect).

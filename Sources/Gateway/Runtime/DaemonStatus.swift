@@ -91,6 +91,7 @@ extension Daemon {
             local: sa.local, remote: sa.remote, localIdentity: sa.localIdentity, remoteIdentity: sa.remoteIdentity,
             suite: sa.suite.description, isBehindNAT: sa.isBehindNAT, isPeerBehindNAT: sa.isPeerBehindNAT,
             transport: sa.isOverTCP ? "tcp" : "udp",
+            downgradePrevention: sa.preventsDowngrade ? true : nil,
             optimizedRekey: sa.optimizedRekey ? true : nil, mtuNotification: sa.notifiesLinkMTU ? true : nil,
             outerLimit: sa.outerLimit, age: seconds(now - sa.establishedAt),
             rekeyIn: sa.rekeyAt.map { max(0, seconds($0 - now)) },

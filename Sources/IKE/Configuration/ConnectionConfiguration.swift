@@ -75,6 +75,8 @@ public struct ConnectionConfiguration: Sendable {
     public var remoteAuthentication: RemoteAuthentication
     /// Whether the peer's certificates may be revoked, or unknown to be so.
     public var revocation: RevocationPolicy = .ifAvailable
+    /// Whether both sides authenticate both IKE_SA_INIT messages (draft-ietf-ipsecme-ikev2-downgrade-prevention).
+    public var downgradePrevention: DowngradePreventionPolicy = .yes
     /// Pre-shared keys of peers that come to us, each with its identity. Where there are any, only these peers are accepted,
     /// and each proves itself, and we to it, by its own key; the keys of both ways of authentication are not used.
     public var peerSecrets: [PeerSecret] = []

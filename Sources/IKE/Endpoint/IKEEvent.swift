@@ -62,6 +62,8 @@ public struct IKESAStatus: Sendable {
     public var establishedAt: Instant
     public var rekeyAt: Instant?
     public var expiresAt: Instant?
+    /// Whether both sides have authenticated both IKE_SA_INIT messages (draft-ietf-ipsecme-ikev2-downgrade-prevention).
+    public var preventsDowngrade = false
     /// Whether both sides can do optimized rekeys (draft-ietf-ipsecme-ikev2-sa-ts-payloads-opt).
     public var optimizedRekey = false
     /// Whether both sides tell of packets that come in fragments or are too large (draft-liu-ipsecme-ikev2-mtu-dect).

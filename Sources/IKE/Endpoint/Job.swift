@@ -38,6 +38,11 @@ public struct Job: Sendable {
         }
     }
 
+    /// What is signed, if it is a signature: for looking at what an AUTH payload stands for.
+    package var octetsToSign: [UInt8]? {
+        if case .sign(_, _, let octets) = work { octets } else { nil }
+    }
+
     /// Does the computation.
     public func run() async -> JobResult {
         do throws(CryptoError) {

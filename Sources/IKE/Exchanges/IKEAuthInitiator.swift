@@ -147,7 +147,8 @@ extension IKESA {
         _ foundation: InitiatorAuth.Foundation, _ connection: ConnectionConfiguration, by keys: IKEKeys
     ) throws(Refusal) -> [UInt8] {
         try AuthenticationOctets.signed(
-            message: foundation.request, otherNonce: foundation.responderNonce,
+            message: try signedMessage(foundation.request, received: foundation.response),
+            otherNonce: foundation.responderNonce,
             identityBody: connection.localIdentity.payload.serializedBody, key: keys.skPi, prf: keys.suite.prf,
             intermediate: foundation.intermediate)
     }
@@ -257,7 +258,8 @@ extension IKESA {
                 return
             }
             let octets = try AuthenticationOctets.signed(
-                message: foundation.response, otherNonce: foundation.initiatorNonce,
+                message: try signedMessage(foundation.response, received: foundation.request),
+                otherNonce: foundation.initiatorNonce,
                 identityBody: identification.serializedBody, key: keys.skPr, prf: keys.suite.prf,
                 intermediate: foundation.intermediate)
             switch try check(

@@ -66,7 +66,8 @@ extension IKESA {
                 authentication, payloads, connection, keys, of: self)
             self.keys = keys
             let octets = try AuthenticationOctets.signed(
-                message: initial.request, otherNonce: initial.responderNonce,
+                message: try signedMessage(initial.request, received: initial.response),
+                otherNonce: initial.responderNonce,
                 identityBody: identification.serializedBody, key: keys.skPi, prf: keys.suite.prf,
                 intermediate: transcript.octets(beforeMessage: message.header.messageID))
             var proof: PeerProof?
@@ -176,7 +177,8 @@ extension IKESA {
         let connection = admitting.connection
         do throws(Refusal) {
             let octets = try AuthenticationOctets.signed(
-                message: admitting.initial.response, otherNonce: admitting.initial.initiatorNonce,
+                message: try signedMessage(admitting.initial.response, received: admitting.initial.request),
+                otherNonce: admitting.initial.initiatorNonce,
                 identityBody: connection.localIdentity.payload.serializedBody, key: keys.skPr, prf: keys.suite.prf,
                 intermediate: transcript.octets(beforeMessage: admitting.request.header.messageID))
             switch connection.localAuthentication {

@@ -10,6 +10,7 @@ enum Extensions {
         IntermediatePresharedKeys.self,
         PostquantumPresharedKeys.self,
         SignatureAuthentication.self,
+        DowngradePrevention.self,
         AuthenticationAnnouncements.self,
         NullAuthentication.self,
         ChildlessInitiation.self,
@@ -75,6 +76,13 @@ extension IKESA {
 
     func letExtensionsReceive(_ payloads: [Payload], at stage: MessageStage) throws(Refusal) {
         for owner in Extensions.all { try owner.receive(payloads, at: stage, of: self) }
+    }
+
+    /// An IKE_SA_INIT message as its sender's AUTH covers it, with what extensions put before it.
+    func signedMessage(_ message: [UInt8], received: [UInt8]) throws(Refusal) -> [UInt8] {
+        var octets: [UInt8] = []
+        for owner in Extensions.all { octets += try owner.signedOctets(beforeMessageWith: received, of: self) }
+        return octets + message
     }
 
     func usesIntermediate() -> Bool { Extensions.all.contains { $0.usesIntermediate(self) } }

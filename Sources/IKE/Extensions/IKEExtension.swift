@@ -24,6 +24,13 @@ protocol IKEExtension: SendableMetatype {
     /// - Throws: why the message cannot be accepted. In IKE_AUTH that keeps the first child from being made, not the SA.
     static func receive(_ payloads: [Payload], at stage: MessageStage, of sa: IKESA) throws(Refusal)
 
+    /// What stands before the IKE_SA_INIT message in the octets over which its sender's AUTH payload is computed (RFC 7296
+    /// section 2.15).
+    ///
+    /// - Parameter received: the other IKE_SA_INIT message, which the sender has received.
+    /// - Throws: why the authentication comes to nothing.
+    static func signedOctets(beforeMessageWith received: [UInt8], of sa: IKESA) throws(Refusal) -> [UInt8]
+
     // MARK: IKE_INTERMEDIATE
 
     /// Whether the extension may have use for IKE_INTERMEDIATE (RFC 9242), which is announced then. As a responder, after it has
@@ -296,6 +303,7 @@ protocol IKEExtension: SendableMetatype {
 extension IKEExtension {
     static func payloads(for stage: MessageStage, of sa: IKESA) -> [Payload] { [] }
     static func receive(_ payloads: [Payload], at stage: MessageStage, of sa: IKESA) throws(Refusal) {}
+    static func signedOctets(beforeMessageWith received: [UInt8], of sa: IKESA) throws(Refusal) -> [UInt8] { [] }
     static func usesIntermediate(_ sa: IKESA) -> Bool { false }
     static func needsIntermediate(_ sa: IKESA) -> Bool { false }
     static func payloads(for message: IntermediateMessage, of sa: IKESA) throws(Refusal) -> [Payload] { [] }

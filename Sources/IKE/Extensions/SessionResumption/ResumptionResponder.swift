@@ -56,8 +56,10 @@ extension SessionResumption {
     ) -> Bool {
         let lifetime = connection.timing.reauthenticateAfter?.components.seconds
         let reauthentication = lifetime.map { ticket.authenticatedAt + $0 }
-        // A ticket does not tell whether its keys depend on a post-quantum preshared key, which may be required only since.
+        // A ticket does not tell whether its keys depend on a post-quantum preshared key, or how they were authenticated; either may be
+        // required only since.
         return connection.name == ticket.connection && connection.resumption && !connection.requiresPPK
+            && connection.downgradePrevention != .require
             && ticket.expiry > now
             && reauthentication ?? .max > now
             && connection.accepts(ticket.initiatorIdentity)
