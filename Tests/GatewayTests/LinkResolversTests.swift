@@ -40,9 +40,13 @@ struct LinkResolversTests {
     }
 
     private static let set = [
-        "SetLinkDNSOverTLS", "SetLinkDefaultRoute", "SetLinkDomains", "SetLinkDNSEx", "FlushCaches",
+        "SetLinkDefaultRoute", "SetLinkDomains", "SetLinkDNSEx", "SetLinkDNSOverTLS", "FlushCaches",
     ]
     private static let revert = ["RevertLink", "FlushCaches"]
+
+    private static func unset(_ connection: String, _ plan: ResolverPlan = plan()) -> String {
+        "\(connection): unset(\"\(plan.summary)\")"
+    }
 
     @Test(
         "What a program could take for an option is no domain", arguments: ["-Hx.corp.example", "-h", "a.-b.example"])
@@ -77,8 +81,8 @@ struct LinkResolversTests {
                 "org.freedesktop.resolve1.Manager",
             ])
         let plain = ResolvedCall.apply(Self.plan(), to: 7).map { Array($0.arguments.dropFirst(10)) }
-        #expect(plain[0] == ["7", "no"] && plain[1] == ["7", "false"])
-        #expect(plain[3] == ["7", "1", "2", "4", "10", "2", "0", "53", "0", ""])
+        #expect(plain[0] == ["7", "false"] && plain[3] == ["7", "no"])
+        #expect(plain[2] == ["7", "1", "2", "4", "10", "2", "0", "53", "0", ""])
     }
 
     @Test("What is wanted is set once, and taken away when it is wanted no more")
@@ -90,7 +94,7 @@ struct LinkResolversTests {
         resolvers.want(nil, of: "a")
         resolvers.want(nil, of: "a")
         await resolvers.release()
-        #expect(record.all == Self.set + ["a: set"] + Self.revert)
+        #expect(record.all == Self.set + ["a: set"] + Self.revert + [Self.unset("a")])
     }
 
     @Test("Whatever is set is taken away at the end")
@@ -100,7 +104,7 @@ struct LinkResolversTests {
         resolvers.want(Self.plan(), of: "a")
         await resolvers.release()
         await resolvers.release()
-        #expect(record.all == Self.set + ["a: set"] + Self.revert)
+        #expect(record.all == Self.set + ["a: set"] + Self.revert + [Self.unset("a")])
     }
 
     @Test("Who ends does not wait for a service that never answers")
@@ -122,8 +126,8 @@ struct LinkResolversTests {
         resolvers.want(nil, of: "a")
         await resolvers.release()
         #expect(
-            record.all == Self.set + ["a: set", "b: waiting(for: \"a\")"] + Self.revert + Self.set + ["b: set"]
-                + Self.revert)
+            record.all == Self.set + ["a: set", "b: waiting(for: \"a\")"] + Self.revert + [Self.unset("a")] + Self.set
+                + ["b: set"] + Self.revert + [Self.unset("b", Self.plan(for: ["x.org"]))])
     }
 
     @Test("A changed plan is set in place of the one before")
@@ -133,7 +137,59 @@ struct LinkResolversTests {
         resolvers.want(Self.plan(), of: "a")
         resolvers.want(Self.plan(for: ["x.org"]), of: "a")
         await resolvers.release()
-        #expect(record.all == Self.set + ["a: set"] + Self.set + ["a: set"] + Self.revert)
+        #expect(
+            record.all == Self.set + ["a: set"] + Self.set + ["a: set"] + Self.revert
+                + [Self.unset("a", Self.plan(for: ["x.org"]))])
+    }
+
+    @Test("When a plan without TLS follows one with it, no server is asked in clear that was to be asked by TLS")
+    func withoutTLSAfterwards() async {
+        let record = Record()
+        let resolvers = record.resolvers()
+        resolvers.want(Self.plan([("10.2.0.53", nil, "a.example.org")]), of: "a")
+        resolvers.want(Self.plan(), of: "a")
+        await resolvers.release()
+        let methods = record.all.filter { $0 == "SetLinkDNSEx" || $0 == "SetLinkDNSOverTLS" }
+        #expect(methods == ["SetLinkDNSOverTLS", "SetLinkDNSEx", "SetLinkDNSEx", "SetLinkDNSOverTLS"])
+    }
+
+    @Test(
+        "What cannot be taken away is told of, tried again before anything else is set, and told to be gone when it is")
+    func remaining() async {
+        let record = Record()
+        let resolvers = record.resolvers()
+        resolvers.want(Self.plan(), of: "a")
+        await Self.wait { record.all.contains("a: set") }
+        record.setFailing(["RevertLink"])
+        resolvers.want(nil, of: "a")
+        resolvers.want(Self.plan(for: ["x.org"]), of: "b")
+        await Self.wait { record.all.count { $0 == "RevertLink" } >= 2 }
+        #expect(record.all.contains("a: remaining(\"no\")"))
+        #expect(!record.all.contains { $0.hasPrefix("a: unset") || $0 == "b: set" })
+        record.setFailing([])
+        resolvers.tryAgain()
+        await Self.wait { record.all.contains("b: set") }
+        let told = record.all.filter { $0.hasPrefix("a: unset") || $0 == "b: set" }
+        #expect(told == [Self.unset("a"), "b: set"])
+    }
+
+    @Test("A connection whose resolvers cannot be set keeps no other from the device, and does not take it back")
+    func failureOfOne() async {
+        let record = Record()
+        let resolvers = record.resolvers()
+        record.setFailing(["SetLinkDNSOverTLS"])
+        resolvers.want(Self.plan(), of: "a")
+        await Self.wait { record.all.contains { $0.hasPrefix("a: failed") } }
+        record.setFailing([])
+        resolvers.want(Self.plan(for: ["x.org"]), of: "b")
+        resolvers.tryAgain()
+        resolvers.want(nil, of: "b")
+        await resolvers.release()
+        let told = record.all.filter { $0.contains(":") }
+        #expect(
+            told == [
+                "a: failed(\"no\")", "b: set", Self.unset("b", Self.plan(for: ["x.org"])), "a: set", Self.unset("a"),
+            ])
     }
 
     @Test("Where a call fails nothing of the rest stays, and it is tried again when asked to")
@@ -144,12 +200,12 @@ struct LinkResolversTests {
         resolvers.want(Self.plan(), of: "a")
         // Nothing is under way afterwards.
         await Self.wait { record.all.contains { $0.hasPrefix("a: failed") } }
-        #expect(record.all == Array(Self.set.prefix(3)) + Self.revert + ["a: failed(\"no\")"])
+        #expect(record.all == Array(Self.set.prefix(2)) + Self.revert + ["a: failed(\"no\")"])
         record.setFailing([])
         resolvers.tryAgain()
         resolvers.tryAgain()
         await resolvers.release()
-        #expect(Array(record.all.dropFirst(6)) == Self.set + ["a: set"] + Self.revert)
+        #expect(Array(record.all.dropFirst(5)) == Self.set + ["a: set"] + Self.revert + [Self.unset("a")])
     }
 
     @Test("Without the device nothing is called")
@@ -200,6 +256,15 @@ struct LinkResolversTests {
     func deadline() async {
         await #expect {
             try await Self.shell("exec sleep 1000", deadline: .milliseconds(200))
+        } throws: { error in
+            (error as? SubordinateProgram.Failure)?.reason.contains("no answer within") == true
+        }
+    }
+
+    @Test("So is one that has closed its standard error")
+    func silentDeadline() async {
+        await #expect {
+            try await Self.shell("exec 2>&-; exec sleep 1000", deadline: .milliseconds(200))
         } throws: { error in
             (error as? SubordinateProgram.Failure)?.reason.contains("no answer within") == true
         }

@@ -10,14 +10,13 @@ extension Daemon {
 
     func setResolvers(_ plan: ResolverPlan?, of connection: String) {
         let old = resolvers[connection]
+        guard old?.plan != plan else { return }
+        withdrawComplaint(of: connection)
         guard let plan else {
-            guard let old else { return }
             resolvers[connection] = nil
             linkResolvers.want(nil, of: connection)
-            if old.state == .set { report(.resolversUnset, connection: connection, ["resolvers": old.plan.summary]) }
             return
         }
-        guard old?.plan != plan else { return }
         let isToBeSet = plan.use == .resolved && plan.isUseful
         // What is in force stays so until the new is: then it is told.
         resolvers[connection] = ConnectionResolvers(
@@ -31,13 +30,26 @@ extension Daemon {
 
     /// What has become of a connection's resolvers.
     func noteResolvers(_ state: ResolverState, of connection: String) {
+        switch state {
+        case .unset(let summary):
+            if resolvers[connection] == nil { withdrawComplaint(of: connection) }
+            return report(.resolversUnset, connection: connection, ["resolvers": summary])
+        case .remaining(let reason):
+            // Told once, until they are gone.
+            guard !warnings.contains(where: { $0.hasPrefix(Self.remainder(of: connection)) }) else { return }
+            report(
+                .resolversFailed, .warning, connection: connection,
+                ["reason": "they are not wanted any more, and still set: \(reason)"])
+            return warn(Self.remainder(of: connection) + reason)
+        default: break
+        }
         guard let known = resolvers[connection], known.plan.use == .resolved else { return }
         let isNews = known.state != state
         resolvers[connection]?.state = state
         switch state {
         case .set:
             report(.resolversSet, connection: connection, ["resolvers": known.plan.summary])
-            warnings.removeAll { $0.hasPrefix(Self.complaint(of: connection)) }
+            withdrawComplaint(of: connection)
         case .failed(let reason) where isNews:
             report(.resolversFailed, .warning, connection: connection, ["reason": reason])
             warn(Self.complaint(of: connection) + reason)
@@ -45,11 +57,20 @@ extension Daemon {
             report(
                 .resolversFailed, .warning, connection: connection,
                 ["reason": "the resolvers of \(other) are set, and a device has those of one peer at a time"])
-        case .failed, .waiting, .shown, .nothing: break
+        case .failed, .waiting, .shown, .nothing, .unset, .remaining: break
+        }
+    }
+
+    private func withdrawComplaint(of connection: String) {
+        warnings.removeAll {
+            $0.hasPrefix(Self.complaint(of: connection)) || $0.hasPrefix(Self.remainder(of: connection))
         }
     }
 
     private static func complaint(of connection: String) -> String { "the resolvers of \(connection) cannot be set: " }
+    private static func remainder(of connection: String) -> String {
+        "the resolvers of \(connection) are still set, as they cannot be taken away: "
+    }
 
     func resolverReport(of connection: String) -> ResolverReport? {
         guard let known = resolvers[connection] else { return nil }
@@ -62,7 +83,7 @@ extension Daemon {
         switch known.state {
         case .shown: report.state = "shown"
         case .set: report.state = "set"
-        case .nothing: report.state = "nothing"
+        case .nothing, .unset, .remaining: report.state = "nothing"
         case .waiting(let other):
             report.state = "waiting"
             report.reason = "the resolvers of \(other) are set"

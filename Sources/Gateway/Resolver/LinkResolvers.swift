@@ -12,6 +12,10 @@ package enum ResolverState: Equatable, Sendable {
     case failed(String)
     /// There is nothing that could be set.
     case nothing
+    /// Not in force any more, as it is no longer wanted: a summary of what was.
+    case unset(String)
+    /// No longer wanted, and could not be taken away: the reason.
+    case remaining(String)
 }
 
 /// Sets the resolvers of one network device, of one connection at a time: systemd-resolved keeps settings by device, and the
@@ -87,8 +91,17 @@ package final class LinkResolvers: Sendable {
         let tell: @Sendable (String, ResolverState) async -> Void
         /// In the order in which they came.
         private var wanted: [(connection: String, plan: ResolverPlan)] = []
-        /// Whose plan is in force, or was to be and could not.
-        private var holder: (connection: String, plan: ResolverPlan, isSet: Bool)?
+        /// Whose plan is in force.
+        private var holder: (connection: String, plan: ResolverPlan)?
+        /// What could not be set since the device was last free, by connection.
+        private var failed: [String: ResolverPlan] = [:]
+        /// Something of ours may be set although it should not be.
+        private var remainder: Remainder?
+
+        private struct Remainder {
+            /// What was in force, if it was.
+            let holder: (connection: String, plan: ResolverPlan)?
+        }
 
         init(
             device: String, perform: @escaping Perform, tell: @escaping @Sendable (String, ResolverState) async -> Void
@@ -105,14 +118,14 @@ package final class LinkResolvers: Sendable {
                 wanted.append((connection, plan))
             }
             await settle()
-            if plan != nil, let holder, holder.connection != connection {
+            if plan != nil, let holder, holder.connection != connection, failed[connection] == nil {
                 await tell(connection, .waiting(for: holder.connection))
             }
         }
 
+        /// What failed does not take the device from a connection that has it.
         mutating func tryAgain() async {
-            guard let holder, !holder.isSet else { return }
-            self.holder = nil
+            if holder == nil { failed = [:] }
             await settle()
         }
 
@@ -121,32 +134,49 @@ package final class LinkResolvers: Sendable {
             await settle()
         }
 
-        /// Makes the first wish of all true.
+        /// Makes one wish true: the holder's for as long as it has one, else the first that has not failed.
         private mutating func settle() async {
-            let first = wanted.first
-            if let holder, let first, holder.connection == first.connection, holder.plan == first.plan { return }
-            if let holder, holder.isSet, first == nil || holder.connection != first?.connection { await revert() }
-            holder = nil
-            guard let first else { return }
-            do throws(SubordinateProgram.Failure) {
-                for call in ResolvedCall.apply(first.plan, to: try link()) { try await perform(call) }
-                holder = (first.connection, first.plan, true)
-                await tell(first.connection, .set)
-            } catch {
-                holder = (first.connection, first.plan, false)
-                // Half of it is worse than nothing.
-                await revert()
-                await tell(first.connection, .failed(error.reason))
+            failed = failed.filter { name, plan in wanted.contains { $0.connection == name && $0.plan == plan } }
+            if let holder, !wanted.contains(where: { $0.connection == holder.connection }) {
+                self.holder = nil
+                failed = [:]
+                await revert(holder)
+            } else if remainder != nil {
+                await revert(nil)
+            }
+            while remainder == nil, let next = next() {
+                guard holder?.plan != next.plan else { return }
+                do throws(SubordinateProgram.Failure) {
+                    for call in ResolvedCall.apply(next.plan, to: try link()) { try await perform(call) }
+                    holder = next
+                    return await tell(next.connection, .set)
+                } catch {
+                    // Half of it is worse than nothing.
+                    holder = nil
+                    failed[next.connection] = next.plan
+                    await revert(nil)
+                    await tell(next.connection, .failed(error.reason))
+                }
             }
         }
 
-        private func revert() async {
-            guard let link = try? link() else { return }
+        private func next() -> (connection: String, plan: ResolverPlan)? {
+            wanted.first { $0.connection == holder?.connection } ?? wanted.first { failed[$0.connection] == nil }
+        }
+
+        /// - Parameter former: what was in force.
+        private mutating func revert(_ former: (connection: String, plan: ResolverPlan)?) async {
+            let former = former ?? remainder?.holder
+            remainder = nil
             do throws(SubordinateProgram.Failure) {
-                for call in ResolvedCall.revert(link) { try await perform(call) }
+                // With the device its settings are gone.
+                if let link = try? link() {
+                    for call in ResolvedCall.revert(link) { try await perform(call) }
+                }
+                if let former { await tell(former.connection, .unset(former.plan.summary)) }
             } catch {
-                // It goes with the device at the latest.
-                return
+                remainder = Remainder(holder: former)
+                if let former { await tell(former.connection, .remaining(error.reason)) }
             }
         }
 

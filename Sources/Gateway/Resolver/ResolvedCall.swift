@@ -14,12 +14,15 @@ package enum ResolvedCall: Equatable {
     case flushCaches
     case revertLink(Int32)
 
-    /// All calls that put a plan into force on a link, in an order in which nothing is asked in clear that is not to be.
+    /// All calls that put a plan into force on a link, in an order in which nothing is asked in clear that is not to be: neither of
+    /// these servers before TLS is on, nor of those that another plan has set once it is off.
     package static func apply(_ plan: ResolverPlan, to link: Int32) -> [Self] {
-        [
-            .setLinkDNSOverTLS(link, plan.usesTLS), .setLinkDefaultRoute(link, plan.domains.contains(".")),
-            .setLinkDomains(link, plan.domains), .setLinkDNS(link, plan.servers), .flushCaches,
+        let servers: [Self] = [
+            .setLinkDefaultRoute(link, plan.domains.contains(".")), .setLinkDomains(link, plan.domains),
+            .setLinkDNS(link, plan.servers),
         ]
+        let encryption = Self.setLinkDNSOverTLS(link, plan.usesTLS)
+        return (plan.usesTLS ? [encryption] + servers : servers + [encryption]) + [.flushCaches]
     }
 
     /// All calls that take a link's settings away, and what was learnt by them (RFC 8598 section 5).

@@ -35,19 +35,33 @@ package struct SubordinateProgram: Sendable {
 
     private func perform(_ arguments: [String], _ deadline: Duration) -> Result<Void, Failure> {
         var ends: [Int32] = [0, 0]
-        guard pipe(&ends) == 0 else { return .failure(system("pipe", errno)) }
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        // Closed in other programs from the first moment: another thread may be starting one.
+        let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        guard socketpair(AF_UNIX, kind, 0, &ends) == 0 else { return .failure(system("socketpair", errno)) }
         defer { close(ends[0]) }
         let started = start(arguments, complaints: ends[1])
         close(ends[1])
         guard case .success(let child) = started else { return started.map { _ in } }
-        let (complaint, isLate) = read(ends[0], until: ContinuousClock.now + deadline)
-        if isLate { kill(child, SIGKILL) }
+        let end = ContinuousClock.now + deadline
+        var (complaint, isLate) = read(ends[0], until: end)
         var status: Int32 = 0
-        while waitpid(child, &status, 0) < 0 && errno == EINTR {}
-        if isLate { return .failure(Failure(reason: "no answer within \(deadline)")) }
+        // It may have closed its standard error and go on.
+        while !isLate, !hasEnded(child, &status) {
+            isLate = ContinuousClock.now >= end
+            usleep(1000)
+        }
+        if isLate {
+            kill(child, SIGKILL)
+            while waitpid(child, &status, 0) < 0 && errno == EINTR {}
+            return .failure(Failure(reason: "no answer within \(deadline)"))
+        }
         guard status != 0 else { return .success(()) }
         return .failure(Failure(reason: complaint.isEmpty ? "it ended with status \(status >> 8 & 0xff)" : complaint))
+    }
+
+    private func hasEnded(_ child: pid_t, _ status: inout Int32) -> Bool {
+        let result = waitpid(child, &status, WNOHANG)
+        return result != 0 && !(result < 0 && errno == EINTR)
     }
 
     private func start(_ arguments: [String], complaints: Int32) -> Result<pid_t, Failure> {
