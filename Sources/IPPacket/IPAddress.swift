@@ -75,6 +75,11 @@ public struct IPAddress: Hashable, Comparable, Sendable, CustomStringConvertible
     /// Whether it lies in 224.0.0.0/4 or ff00::/8.
     public var isMulticast: Bool { family == .v4 ? value >> 28 == 0xe : value >> 120 == 0xff }
 
+    /// Whether it lies in 127.0.0.0/8 or is ::1.
+    public var isLoopback: Bool { family == .v4 ? value >> 24 == 127 : value == 1 }
+    /// Whether it lies in 169.254.0.0/16 or fe80::/10.
+    public var isLinkLocal: Bool { family == .v4 ? value >> 16 == 0xa9fe : value >> 118 == 0xfe80 >> 6 }
+
     /// Orders IPv4 before IPv6, then by number.
     public static func < (left: IPAddress, right: IPAddress) -> Bool {
         left.family == right.family ? left.value < right.value : left.family.rawValue < right.family.rawValue

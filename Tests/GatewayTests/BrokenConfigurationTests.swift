@@ -10,7 +10,8 @@ struct BrokenConfigurationTests {
         "overlapping-selectors", "same-subnets", "unreadable-certificate", "missing-certificate", "key-not-matching",
         "bad-address", "bad-subnet", "wrong-type", "not-yaml", "additional-key-exchanges", "include-cycle",
         "several-mistakes", "wrong-pools", "transport-mode", "post-quantum-secrets", "code-points", "wrong-labels",
-        "overlapping-labels", "wrong-dscp", "overlapping-dscp", "wrong-dns", "wrong-tcp",
+        "overlapping-labels", "no-connections", "empty-file", "wrong-dscp", "overlapping-dscp", "wrong-dns",
+        "wrong-tcp",
     ]
 
     @Test("A broken configuration is reported with position and remedy", arguments: names)

@@ -214,16 +214,31 @@ struct EncryptedDNSCodingTests {
         #expect(read.complaints.count == 2)
     }
 
-    @Test(
-        "A digest of no one, or of a wrong form, is left out",
-        arguments: [
-            [], [1], [1, 0, 0], [0, 0, 0, 2], [2, 0, 0, 2, 0, 3], [1, 9, 0, 2],
-            [1, 5] + Array("f.org".utf8) + [0, 2] + [UInt8](repeating: 1, count: 32),
-        ] as [[UInt8]])
-    func digestOfNoOne(_ value: [UInt8]) {
+    @Test("A digest of no one is left out")
+    func digestOfNoOne() {
+        let value = [1, 5] + Array("f.org".utf8) + [0, 2] + [UInt8](repeating: 1, count: 32)
         let read = Self.read([Self.attribute(.encdnsIP4, Self.good), Self.attribute(.encdnsDigestInfo, value)])
         #expect(read.assigned.encryptedResolvers.map(\.digests) == [[]])
         #expect(read.complaints.count == 1)
+    }
+
+    @Test(
+        "One of a wrong form may have been any resolver's: those without another are not used",
+        arguments: [[], [1], [1, 0, 0], [0, 0, 0, 2], [2, 0, 0, 2, 0, 3], [1, 9, 0, 2]] as [[UInt8]])
+    func malformedDigest(_ value: [UInt8]) {
+        let read = Self.read([Self.attribute(.encdnsIP4, Self.good), Self.attribute(.encdnsDigestInfo, value)])
+        #expect(read.assigned.encryptedResolvers.isEmpty)
+        #expect(read.complaints.count == 2)
+    }
+
+    @Test("So may one beyond the number that is kept")
+    func manyDigests() {
+        let named = [1, 5] + Array("f.org".utf8) + [0, 2] + [UInt8](repeating: 1, count: 32)
+        let own = [1, 0, 0, 2] + [UInt8](repeating: 1, count: 32)
+        let digests = [ConfigurationAttribute](repeating: Self.attribute(.encdnsDigestInfo, named), count: 16)
+        let read = Self.read(
+            [Self.attribute(.encdnsIP4, Self.good)] + digests + [Self.attribute(.encdnsDigestInfo, own)])
+        #expect(read.assigned.encryptedResolvers.isEmpty)
     }
 
     @Test("A digest without a name, of one of two resolvers, is left out")

@@ -373,6 +373,30 @@ struct OptimizedRekeyTests {
         #expect(pair.agrees())
     }
 
+    @Test("That the peer has no room for more says nothing against the form", arguments: ["child", "ike"])
+    func noRoom(kind: String) async {
+        let pair = await Self.pair(seed: 13)
+        await pair.rekeyChild("left")
+        await pair.rest()
+        pair.rewrite {
+            !pair.isFromLeft($0) && $0.isResponse(.createChildSA)
+        } change: { _ in
+            [.notify(NotifyPayload(protocolID: .none, spi: [], type: .noAdditionalSAs, data: []))]
+        }
+        let begun = pair.rekeys().count
+        await (kind == "ike" ? pair.rekeyIKE("left") : pair.rekeyChild("left"))
+        await pair.rest()
+        await (kind == "ike" ? pair.rekeyIKE("left") : pair.rekeyChild("left"))
+        await pair.rest()
+        let forms = pair.world.sent.filter { pair.isFromLeft($0) && $0.isRequest(.createChildSA) }.map { datagram in
+            pair.wiretap.payloads(of: datagram.octets)?.contains { payload in
+                if case .notify(let notify) = payload { notify.type == .optimizedRekey } else { false }
+            } ?? false
+        }
+        #expect(forms.dropFirst(begun).count >= 2)
+        #expect(!forms.dropFirst(begun).contains(false))
+    }
+
     @Test("Of the peer's two forms either is answered, whichever form our own rekeys have")
     func bothForms() async {
         let pair = await Self.pair(seed: 13)

@@ -33,6 +33,20 @@ struct ResolverPlanTests {
         #expect(!plan.usesTLS && plan.remarks.isEmpty)
     }
 
+    @Test("A child for other ports than DNS's does not reach a resolver")
+    func ports() {
+        func reach(_ ipProtocol: UInt8, _ ports: ClosedRange<UInt16>) -> [TrafficSelector] {
+            Self.reach.compactMap(\.prefix).map { TrafficSelector($0, ipProtocol: ipProtocol, ports: ports) }
+        }
+        let encrypted = Self.given {
+            $0.encryptedResolvers = [EncryptedDNSCodingTests.resolver("a.example.org", at: ["10.2.0.1"])]
+        }
+        #expect(Self.given().plan(by: Self.policy(), reach: reach(6, 443...443)).servers.isEmpty)
+        #expect(Self.given().plan(by: Self.policy(), reach: reach(17, 53...53)).servers.count == 1)
+        #expect(encrypted.plan(by: Self.policy(), reach: reach(17, 53...53)).usesTLS == false)
+        #expect(encrypted.plan(by: Self.policy(), reach: reach(6, 853...853)).usesTLS)
+    }
+
     @Test("Resolvers by TLS come before those that are asked in clear, in their order, with port and name")
     func encrypted() {
         let given = Self.given {

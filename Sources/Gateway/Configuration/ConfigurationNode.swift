@@ -133,6 +133,9 @@ struct ConfigurationMapping<Key: ConfigurationKey> {
         return value
     }
 
+    /// The value also where it is empty, which otherwise counts as absent.
+    func written(_ key: Key) -> ConfigurationNode? { values[key]?.value }
+
     /// Where the key stands, or the mapping if it is absent.
     func origin(of key: Key) -> Origin { values[key]?.origin ?? node.origin }
 

@@ -50,6 +50,16 @@ struct ConnectionOptions {
         if ppkRequired == true, settings[.ppk] == nil {
             settings[.ppkRequired]?.error("a PPK is required and none is given; expected \"ppk\" with id and secret")
         }
+        if let node = settings[.ppk] {
+            for (index, key) in ppks.enumerated()
+            where ppks[..<index].contains(where: { $0.identifier == key.identifier }) {
+                node.error(
+                    "two PPKs have the name \(quoted(String(decoding: key.identifier, as: UTF8.self))); a peer names the one that is used"
+                )
+            }
+        } else {
+            settings[.ppkExchange]?.error("there is no PPK to mix in; expected \"ppk\" with id and secret")
+        }
         announcements = settings[.announceAuth]?.word(AnnouncementPolicy.self, what: "announcement of methods")
         downgradePrevention = settings[.downgradePrevention]?.word(
             DowngradePreventionPolicy.self, what: "policy for downgrade prevention")

@@ -44,6 +44,11 @@ enum EncryptedDNSReader {
         }
         let protocols = alpn.compactMap(\.self)
         guard let path = path(mapping[.path], mapping, protocols) else { return nil }
+        if let odd = usable.first(where: { $0.isLoopback || $0.isLinkLocal }) {
+            addressNode.error(
+                "\(odd) is the peer's own, or of its link; expected an address that peers reach through the tunnel")
+            return nil
+        }
         var resolver = EncryptedResolver(
             priority: UInt16(priority), name: name, addresses: usable,
             parameters: ServiceParameters(alpn: protocols, port: port.map { UInt16($0) }, dohPath: path.value))

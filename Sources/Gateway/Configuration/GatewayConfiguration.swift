@@ -48,9 +48,10 @@ public struct GatewayConfiguration: Sendable {
         var numbers = PolicyNumbers()
         var names: [String: Origin] = [:]
         for root in roots {
-            guard let node = root[.connections] else { continue }
-            if node.isNull {
+            guard let node = root.written(.connections) else { continue }
+            guard !node.isNull else {
                 node.error("expected connections by name, found nothing; if none is wanted, write {}")
+                continue
             }
             for entry in node.namedEntries(expected: "connections by name") {
                 ChildReader.checkName(entry)

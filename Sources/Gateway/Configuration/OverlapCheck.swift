@@ -24,6 +24,10 @@ enum OverlapCheck {
             }
         }
         for subject in subjects { checkSides(subject, diagnostics) }
+        let remainders = Set(
+            connections.flatMap { connection in
+                Self.remainders(connection.children).map { [connection.name, $0.name] }
+            })
         for (later, candidates) in zip(subjects, neighbours(of: subjects.map(\.child))) {
             for earlier in candidates.map({ subjects[$0] }) {
                 guard let overlap = overlap(earlier.child, later.child) else { continue }
@@ -37,7 +41,18 @@ enum OverlapCheck {
                         at: later.child.securityLabels.isEmpty ? later.origin : later.child.origin(of: "label"))
                     continue
                 }
-                guard !isSorted, !isWithin(earlier.child, later.child) else { continue }
+                guard !isSorted else { continue }
+                if isWithin(earlier.child, later.child) {
+                    guard earlier.connection != later.connection,
+                        remainders.contains([earlier.connection, earlier.child.name]),
+                        hasOtherClasses(later.child, than: earlier.child)
+                    else { continue }
+                    diagnostics.error(
+                        "packets of other DSCP from \(overlap.local) to \(overlap.remote) than those of connection \(earlier.name) (\(place)) would go to the peer of this one; "
+                            + "add a child without dscp for the same subnets there, or make the subnets disjoint",
+                        at: later.origin)
+                    continue
+                }
                 diagnostics.error(
                     "\(overlap.local) to \(overlap.remote) is also protected by connection \(earlier.name) (\(place)); "
                         + (hasSameAddresses(earlier.child, later.child)
@@ -109,6 +124,12 @@ enum OverlapCheck {
                 && (one.intersection(other).isEmpty || one.isSubset(of: other) || other.isSubset(of: one))
         default: return true
         }
+    }
+
+    /// Whether one child takes packets of classes that another leaves.
+    private static func hasOtherClasses(_ child: ChildConfiguration, than other: ChildConfiguration) -> Bool {
+        guard let taken = other.classes?.values else { return false }
+        return !(child.classes?.values.isSubset(of: taken) ?? false)
     }
 
     private static func hasSameAddresses(_ left: ChildConfiguration, _ right: ChildConfiguration) -> Bool {

@@ -36,7 +36,7 @@ struct ResolverPolicyReader {
             own.error("the peer is asked for resolvers along with addresses; give \"local.virtual-addresses\"")
         }
         guard policy.use == .resolved, let useNode = dns[.use] else { return policy }
-        if dns[.domains] == nil {
+        if dns[.domains]?.elements.isEmpty ?? true {
             useNode.error(
                 "systemd-resolved needs \"domains\": those that the peer's resolvers may be asked for, as in corp.example, or \".\" for every name"
             )

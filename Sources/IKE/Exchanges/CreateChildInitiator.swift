@@ -232,7 +232,7 @@ extension IKESA {
         let child = creation.configuration
         if let form = creation.form, error.type != .temporaryFailure, error.type != .childSANotFound {
             guard form.owner.rekeyFailed(of: form.old, answer: error.type, of: self), let old = creation.replaces else {
-                return failChildCreation(creation, peerRefusedChild(error.type, child))
+                return failChildCreation(creation, peerRefusedChild(error.type, child), answer: error.type)
             }
             endOutgoing()
             context.childSPIs.release(creation.inboundSPI)
@@ -282,13 +282,17 @@ extension IKESA {
         }
     }
 
+    /// - Parameter answer: what the peer answered, if it was asked in another form than the regular one.
     private func failChildCreation(
-        _ creation: ChildCreation, _ refusal: Refusal, isTemporary: Bool = false, keepsSPI: Bool = false
+        _ creation: ChildCreation, _ refusal: Refusal, isTemporary: Bool = false, keepsSPI: Bool = false,
+        answer: NotifyType? = nil
     ) {
         endOutgoing()
         if !keepsSPI { context.childSPIs.release(creation.inboundSPI) }
         finishNarrative(refusal)
-        if let form = creation.form, !isTemporary { _ = form.owner.rekeyFailed(of: form.old, answer: nil, of: self) }
+        if let form = creation.form, !isTemporary {
+            _ = form.owner.rekeyFailed(of: form.old, answer: answer, of: self)
+        }
         if let old = creation.replaces {
             let next = retryRekey(ofChild: old, after: .seconds(isTemporary ? 4 : 30))
             if !isTemporary {

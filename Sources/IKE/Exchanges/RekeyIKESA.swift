@@ -229,7 +229,8 @@ extension IKESA {
         context.ikeSPIs.release(rekey.newSPI)
         finishNarrative(refusal)
         if let form = rekey.form, refusal.notify != .temporaryFailure {
-            _ = form.owner.rekeyFailed(of: form.old, answer: nil, of: self)
+            let answer = refusal.decidedBy == .peer ? refusal.notify : nil
+            _ = form.owner.rekeyFailed(of: form.old, answer: answer, of: self)
         }
         if let peer = established?.peerReplacement {
             // The peer's own rekey, which crossed ours, is the one that holds.

@@ -20,8 +20,10 @@ enum AuthenticationAnnouncements: IKEExtension {
     struct State {
         /// What the peer accepts, in its order; `nil` if it has not said so.
         var list: [Announcement]?
-        /// Hashes of the authorities' keys that the peer named beside it.
+        /// Hashes of the authorities' keys that the peer named last.
         var authorities: [[UInt8]] = []
+        /// Those that it named in the message with the list, to which its links refer.
+        var linked: [[UInt8]] = []
         /// As an initiator: the list is to come in IKE_INTERMEDIATE.
         var isAwaited = false
         /// As a responder: it goes into IKE_INTERMEDIATE.
@@ -113,6 +115,7 @@ enum AuthenticationAnnouncements: IKEExtension {
             return sa.tell(.note, "the peer's SUPPORTED_AUTH_METHODS cannot be read and is ignored")
         }
         sa.slots[Self.self, default: State()].list = list
+        sa.slots[Self.self]?.linked = authorities
         sa.slots[Self.self]?.isAwaited = false
     }
 
@@ -159,7 +162,7 @@ enum AuthenticationAnnouncements: IKEExtension {
         for announcement in state.list ?? [] {
             for certificate in certificates {
                 guard let algorithm = announcement.algorithm,
-                    isUsable(announcement, algorithm, with: certificate, hashes, state.authorities)
+                    isUsable(announcement, algorithm, with: certificate, hashes, state.linked)
                 else { continue }
                 sa.tell(
                     .chosen, "our certificate \(certificate.subject), as the peer accepts \(algorithm)",

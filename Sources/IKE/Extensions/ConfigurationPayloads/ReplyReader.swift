@@ -10,6 +10,8 @@ package struct ReplyReader {
     private var digests: [(name: String, digest: CertificateDigest)] = []
     /// Resolvers, by name, whose certificates cannot be checked.
     private var unusable: Set<String> = []
+    /// There was a digest more, of whichever resolver.
+    private var isDigestLost = false
     private let hashes: [HashAlgorithmID]
 
     private static let complaintLimit = 16
@@ -40,7 +42,9 @@ package struct ReplyReader {
         }
         addDigests()
         let count = assigned.encryptedResolvers.count
-        assigned.encryptedResolvers.removeAll { unusable.contains($0.name.lowercased()) }
+        assigned.encryptedResolvers.removeAll {
+            unusable.contains($0.name.lowercased()) || (isDigestLost && $0.digests.isEmpty)
+        }
         if assigned.encryptedResolvers.count < count {
             complain("a resolver left out: its certificate could not be checked (RFC 9464 section 5)")
         }
@@ -143,10 +147,15 @@ package struct ReplyReader {
 
     private mutating func takeDigest(_ attribute: ConfigurationAttribute) {
         do throws(OctetError) {
-            guard digests.count < AssignedConfiguration.resolverLimit else { return }
+            guard digests.count < AssignedConfiguration.resolverLimit else {
+                complain("\(attribute.type) left out: \(AssignedConfiguration.resolverLimit) digests are enough")
+                isDigestLost = true
+                return
+            }
             digests.append(try attribute.certificateDigest())
         } catch {
             complain("\(attribute.type) left out: \(error)")
+            isDigestLost = true
         }
     }
 

@@ -27,12 +27,15 @@ extension AssignedConfiguration {
     }
 
     private static let serverLimit = 16
+    /// Those of DNS over UDP, and over TLS.
+    private static let (port, portOfTLS): (UInt16, UInt16) = (53, 853)
+    private static let (tcp, udp): (UInt8, UInt8) = (6, 17)
 
     private func chooseServers(_ plan: inout ResolverPlan, _ reach: [TrafficSelector]) {
         // Packets to other addresses would leave by the tunnel's device and be dropped, or pass it by in clear.
-        func isReached(_ address: IPAddress) -> Bool {
-            let host = TrafficSelector(IPPrefix(address))
-            return reach.contains { [0, 6, 17].contains($0.ipProtocol) && $0.intersection(host) != nil }
+        func isReached(_ address: IPAddress, by ipProtocol: UInt8, at port: UInt16) -> Bool {
+            let service = TrafficSelector(IPPrefix(address), ipProtocol: ipProtocol, ports: port...port)
+            return reach.contains { $0.intersection(service) == service }
         }
         for resolver in encryptedResolvers {
             guard resolver.digests.isEmpty else {
@@ -47,8 +50,9 @@ extension AssignedConfiguration {
                 )
                 continue
             }
-            let reached = resolver.addresses.filter(isReached)
-            let others = resolver.addresses.filter { !isReached($0) }
+            let port = resolver.parameters.port ?? Self.portOfTLS
+            let reached = resolver.addresses.filter { isReached($0, by: Self.tcp, at: port) }
+            let others = resolver.addresses.filter { !reached.contains($0) }
             if !others.isEmpty {
                 let places = others.map(\.description).joined(separator: " ")
                 plan.remarks.append("\(resolver.name) at \(places) is not used: no child SA reaches it")
@@ -57,7 +61,7 @@ extension AssignedConfiguration {
         }
         if plan.servers.isEmpty {
             for address in dnsServers {
-                guard isReached(address) else {
+                guard isReached(address, by: Self.udp, at: Self.port) else {
                     plan.remarks.append("\(address) is not used: no child SA reaches it")
                     continue
                 }
