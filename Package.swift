@@ -31,6 +31,7 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CLibSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
         .target(name: "CLinux"),
         .target(name: "CIPsecMB"),
 
@@ -46,11 +47,12 @@ let package = Package(
         .target(
             name: "Decode",
             dependencies: ["IKE", "IKEMessage", "ESP", "IPsecCrypto", "IPsecPolicy", "IPPacket", "Credentials"]),
-        .target(name: "Dataplane", dependencies: ["ESP", "CLinux", deque]),
+        .target(name: "TLS", dependencies: ["Octets", "CLibSSL"]),
+        .target(name: "Dataplane", dependencies: ["ESP", "TLS", "CLinux", deque]),
         .target(
             name: "Gateway",
             dependencies: [
-                "IKE", "IKEMessage", "Dataplane", log, deque,
+                "IKE", "IKEMessage", "Dataplane", "TLS", log, deque,
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -99,6 +101,8 @@ let package = Package(
         .testTarget(name: "IPPacketTests", dependencies: ["IPPacket"]),
         .testTarget(name: "IKEMessageTests", dependencies: ["IKEMessage"]),
         .testTarget(name: "IPsecCryptoTests", dependencies: ["IPsecCrypto", crypto, cryptoExtras]),
+        .testTarget(
+            name: "TLSTests", dependencies: ["TLS", "Octets", "CertificateFixtures", crypto, cryptoExtras, x509]),
         .testTarget(name: "IPsecPolicyTests", dependencies: ["IPsecPolicy"]),
         .testTarget(
             name: "CredentialsTests",
@@ -107,7 +111,7 @@ let package = Package(
         .testTarget(name: "SimulationTests", dependencies: ["IKE", "Simulation"]),
         .testTarget(name: "ESPTests", dependencies: ["ESP"], resources: [.copy("scapy_peer.py")]),
         .testTarget(
-            name: "DataplaneTests", dependencies: ["Dataplane"], resources: [.copy("scapy_gateway.py")]),
+            name: "DataplaneTests", dependencies: ["Dataplane", "TLS", "CertificateFixtures", x509], resources: [.copy("scapy_gateway.py")]),
         .testTarget(name: "DecodeTests", dependencies: ["Decode", "IKE", "ESP"]),
         .testTarget(
             name: "GatewayTests",

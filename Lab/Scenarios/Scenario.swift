@@ -37,6 +37,8 @@ package struct Scenario: Sendable {
         /// Lines of the connection in Cygnet's configuration, by the end; those of the right are for a right end that is
         /// Cygnet. `psk` names the file with the plan's pre-shared key.
         var lines: [Side: [String]] = [:]
+        /// More for the `daemon` of a right end that is Cygnet, from the certificate that it has for IKE.
+        var daemonEntries: @Sendable (PKI.Issued?) -> [String] = { _ in [] }
     }
 
     /// All of them, in the order of their documents.
@@ -52,6 +54,7 @@ package struct Scenario: Sendable {
         trafficClasses,
         encryptedDNS,
         tcpEncapsulation,
+        tcpWithinTLS,
     ]
 
     package static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }

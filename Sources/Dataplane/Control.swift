@@ -97,7 +97,7 @@ struct Control: ~Copyable {
             let started = try WorkerPair.start(
                 WorkerPair.Surroundings(
                     device: opened.device, sockets: opened.sockets, events: outlet, screen: screen, streams: streams,
-                    streamWays: StreamControl.Ways(workers: policies.count), configuration: configuration),
+                    streamWays: StreamControl.Ways(workers: policies.count, wakeup: streams.wakeup), configuration: configuration),
                 policies: policies)
             running = Running(
                 device: opened.device, sockets: opened.sockets, workers: started.pairs, streams: streams,
@@ -197,9 +197,9 @@ struct Control: ~Copyable {
     /// Accepts TCP connections on these ports, and lets in what belongs to those that are opened from here.
     ///
     /// - Returns: what a person should know of.
-    mutating func listen(onStreams ports: [UInt16], callsOut: Bool) -> String? {
+    mutating func listen(onStreams ports: StreamPorts, callsOut: Bool) -> String? {
         guard let running else { return nil }
-        let warning = routing?.permitStreams(ports, callsOut: callsOut)
+        let warning = routing?.permitStreams(ports.all, callsOut: callsOut)
         running.streams.tell(.listen(ports))
         return warning
     }

@@ -1,6 +1,7 @@
 import ESP
 import IPPacket
 import IPsecPolicy
+import TLS
 
 /// What carries the packets: installs security associations and policies, moves datagrams between the network and the
 /// inside, and reports what it sees.
@@ -40,16 +41,19 @@ public protocol Dataplane: Sendable {
     /// Sends the keepalive of one octet 0xFF (RFC 3948, section 2.3) from the NAT port.
     func sendKeepalive(from local: SocketAddress, to remote: SocketAddress)
 
-    /// Accepts TCP connections that carry IKE and ESP (RFC 9329) on these ports and no others.
+    /// Accepts TCP connections that carry IKE and ESP (RFC 9329) on these ports and no others. Who has one keeps it.
     ///
     /// - Parameter callsOut: whether connections will be opened from here as well, so that their answers are to be let in.
-    func listen(onStreams ports: [UInt16], callsOut: Bool)
+    func listen(onStreams ports: StreamPorts, callsOut: Bool)
 
     /// Opens such a connection; tells what comes of it by ``DataplaneEvent/streamOpened(_:local:)`` or
     /// ``DataplaneEvent/streamLost(_:reason:)``.
     ///
-    /// - Parameter local: an unspecified address leaves the source to the kernel.
-    func openStream(_ stream: StreamID, from local: IPAddress, to remote: SocketAddress)
+    /// - Parameters:
+    ///   - local: an unspecified address leaves the source to the kernel.
+    ///   - settings: how TLS around the stream is agreed upon; `nil`: there is none.
+    func openStream(
+        _ stream: StreamID, from local: IPAddress, to remote: SocketAddress, tls settings: TLSClientSettings?)
 
     /// The peer has proved on this connection who it is: until then a connection that the peer has opened lasts half a minute.
     func trustStream(_ stream: StreamID)
@@ -113,8 +117,10 @@ extension Dataplane {
     public func restoreFilter() {}
 
     // A data plane without TCP connections.
-    public func listen(onStreams ports: [UInt16], callsOut: Bool) {}
-    public func openStream(_ stream: StreamID, from local: IPAddress, to remote: SocketAddress) {}
+    public func listen(onStreams ports: StreamPorts, callsOut: Bool) {}
+    public func openStream(
+        _ stream: StreamID, from local: IPAddress, to remote: SocketAddress, tls settings: TLSClientSettings?
+    ) {}
     public func trustStream(_ stream: StreamID) {}
     public func closeStream(_ stream: StreamID) {}
     public func send(_ message: [UInt8], by stream: StreamID) {}
@@ -159,6 +165,8 @@ public enum DataplaneEvent: Sendable {
     /// A TCP connection could not be had, or is gone although nobody here has closed it. Of those that peers open only the ones are told
     /// whose peers have proved who they are.
     case streamLost(StreamID, reason: String)
+    /// A TCP connection to this port has ended before its peer had proved who it is; limited in rate.
+    case streamRefused(from: SocketAddress, port: UInt16, reason: String)
     /// Authentic packets came in fragments, or were larger than the association's ``SAParameters/largestReceived``. At most once a
     /// second for each association.
     case arrivals(spi: UInt32, ArrivalSummary)

@@ -83,6 +83,10 @@ public struct DataplaneStatistics: Hashable, Sendable {
         public var refused: UInt64 = 0
         public var expired: UInt64 = 0
         public var malformed: UInt64 = 0
+        /// With TLS around the stream; resumed an earlier session of TLS; came to nothing, as TLS could not be agreed upon, or was broken.
+        public var secured: UInt64 = 0
+        public var resumed: UInt64 = 0
+        public var unsecured: UInt64 = 0
         public var messagesIn: UInt64 = 0
         public var messagesOut: UInt64 = 0
         public var packetsIn: UInt64 = 0

@@ -5,6 +5,7 @@ import IPPacket
 import IPsecCrypto
 import IPsecPolicy
 import Synchronization
+import TLS
 
 /// A data plane in this process: a TUN device, UDP and raw sockets, and a thread for each direction.
 ///
@@ -75,14 +76,16 @@ public final class UserspaceDataplane: Dataplane {
         sender.withLock { $0.send([0xff], from: local, to: remote) }
     }
 
-    public func listen(onStreams ports: [UInt16], callsOut: Bool) {
+    public func listen(onStreams ports: StreamPorts, callsOut: Bool) {
         if let warning = control.withLock({ $0.listen(onStreams: ports, callsOut: callsOut) }) {
             outlet.emit(.warning(warning))
         }
     }
 
-    public func openStream(_ stream: StreamID, from local: IPAddress, to remote: SocketAddress) {
-        tell(.open(stream, from: local, to: remote))
+    public func openStream(
+        _ stream: StreamID, from local: IPAddress, to remote: SocketAddress, tls settings: TLSClientSettings?
+    ) {
+        tell(.open(stream, from: local, to: remote, tls: settings))
     }
     public func trustStream(_ stream: StreamID) { tell(.trust(stream)) }
     public func closeStream(_ stream: StreamID) { tell(.close(stream)) }

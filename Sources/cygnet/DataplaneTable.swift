@@ -64,6 +64,7 @@ struct DataplaneTable {
         let counts = [
             ("open", UInt64(max(streams.open, 0))), ("accepted", streams.accepted), ("opened", streams.opened),
             ("refused", streams.refused), ("given up unproved", streams.expired), ("malformed", streams.malformed),
+            ("with TLS", streams.secured), ("resumed", streams.resumed), ("without the TLS wanted", streams.unsecured),
             ("packets in", streams.packetsIn), ("packets out", streams.packetsOut),
         ].filter { $0.1 > 0 }
         return "TCP connections: " + counts.map { "\($0.0) \($0.1)" }.joined(separator: ", ")

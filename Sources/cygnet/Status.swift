@@ -98,7 +98,7 @@ struct StatusTable {
     /// - Parameter sa: what the connection has, or has with one of several peers.
     private static func row(_ connection: ConnectionReport, _ sa: IKESAReport?) -> [String] {
         let agreed = sa.map {
-            "\($0.suite)\($0.transport == "tcp" ? ", by TCP" : ""), \($0.optimizedRekey == true ? "optimized " : "")rekey in \($0.rekeyIn.map(Self.time) ?? "–")"
+            "\($0.suite)\($0.transport == "udp" ? "" : ", by \($0.transport.uppercased())"), \($0.optimizedRekey == true ? "optimized " : "")rekey in \($0.rekeyIn.map(Self.time) ?? "–")"
                 + ($0.outerLimit.map { ", packets up to \($0) octets" } ?? "")
                 + given("has", $0.assignedToPeer)
                 + given("gives", $0.assignedToUs)

@@ -2,13 +2,15 @@ import Dataplane
 import ESP
 import Foundation
 import IPPacket
+import TLS
 import Testing
 
 /// Two data planes with a TCP connection between them, which left has opened.
-private struct StreamedTunnel {
+struct StreamedTunnel {
     let sides: (left: TestNamespace, right: TestNamespace)
     let tunnel: Tunnel
     let family: IPFamily
+    private(set) var port: UInt16 = 4500
     /// Left's number for it, and right's.
     let called = StreamID(rawValue: 1)
     private(set) var accepted = StreamID(rawValue: 1)
@@ -16,28 +18,34 @@ private struct StreamedTunnel {
 
     static let first = [UInt8](1...60)
 
-    init(_ family: IPFamily = .v4, workers: Int = 1) async throws {
+    /// - Parameter server: has TLS around it, on port 443.
+    init(_ family: IPFamily = .v4, workers: Int = 1, server: TLSServer? = nil) async throws {
         let sides = try TestNamespace.pair()
         let tunnel = try Tunnel(sides, workers: workers)
         self.sides = sides
         self.tunnel = tunnel
         self.family = family
         let far = try #require(IPAddress(family == .v4 ? "192.0.2.2" : "2001:db8:ffff::2"))
-        tunnel.right.listen(onStreams: [4500], callsOut: false)
+        let port: UInt16 = server == nil ? 4500 : 443
+        let settings = server.map { _ in TLSClientSettings() }
+        tunnel.right.listen(
+            onStreams: StreamPorts(plain: [4500], secured: [443], server: server), callsOut: false)
         tunnel.left.listen(onStreams: [], callsOut: true)
         try tunnel.protect()
         // The other side may not listen yet.
         var number: UInt64 = 0
         var local: SocketAddress?
         var events = tunnel.left.events.makeAsyncIterator()
-        tunnel.left.openStream(called, from: .unspecified(family), to: SocketAddress(far, port: 4500))
+        tunnel.left.openStream(
+            called, from: .unspecified(family), to: SocketAddress(far, port: port), tls: settings)
         while local == nil, let event = await events.next() {
             switch event {
             case .streamOpened(called, let end): local = end
             case .streamLost(called, _) where number < 50:
                 number += 1
                 try await Task.sleep(for: .milliseconds(50))
-                tunnel.left.openStream(called, from: .unspecified(family), to: SocketAddress(far, port: 4500))
+                tunnel.left.openStream(
+                    called, from: .unspecified(family), to: SocketAddress(far, port: port), tls: settings)
             default: break
             }
         }
@@ -46,7 +54,8 @@ private struct StreamedTunnel {
         let message = try await Self.message(at: tunnel.right)
         accepted = try #require(message.stream)
         #expect(message.octets == Self.first && message.nonESPMarker && message.remote == source)
-        #expect(message.local == SocketAddress(far, port: 4500) && accepted.isAccepted)
+        #expect(message.local == SocketAddress(far, port: port) && accepted.isAccepted)
+        self.port = port
     }
 
     static func message(at dataplane: UserspaceDataplane) async throws -> ReceivedDatagram {
@@ -61,7 +70,7 @@ private struct StreamedTunnel {
     func key(_ inner: IPFamily) throws {
         try tunnel.key(inner: inner, outer: family, encapsulation: .tcp)
         let id: UInt32 = inner == .v4 ? 1 : 2
-        let far = SocketAddress(try #require(IPAddress(family == .v4 ? "192.0.2.2" : "2001:db8:ffff::2")), port: 4500)
+        let far = SocketAddress(try #require(IPAddress(family == .v4 ? "192.0.2.2" : "2001:db8:ffff::2")), port: port)
         tunnel.left.updateAddresses(
             inboundSPI: 0x2002_0000 + id, local: source, remote: far, encapsulation: .tcp, stream: called)
         tunnel.right.updateAddresses(
@@ -147,9 +156,10 @@ struct StreamTests {
     // MARK: Strangers
 
     /// What a program sees of connections to a data plane.
-    private func strangers(_ script: String, _ limits: (inout StreamLimits) -> Void) async throws -> (
-        output: String, DataplaneStatistics.Streams
-    ) {
+    private func strangers(
+        _ script: String, _ limits: (inout StreamLimits) -> Void,
+        meanwhile: @escaping @Sendable (UserspaceDataplane) async throws -> Void = { _ in }
+    ) async throws -> (output: String, DataplaneStatistics.Streams) {
         let sides = try TestNamespace.pair()
         var configuration = sides.right.configuration
         limits(&configuration.streamLimits)
@@ -178,7 +188,16 @@ struct StreamTests {
         let file = "/tmp/\(sides.left.name).py"
         try (prelude + script).write(toFile: file, atomically: false, encoding: .utf8)
         defer { unlink(file) }
-        let result = try Self.execute(sides.left, "python3 \(file)")
+        async let other: Void = meanwhile(dataplane)
+        let name = sides.left.name
+        // Not on a thread that tasks wait for.
+        let result = try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                continuation.resume(
+                    with: Result { try DataplaneTests.run("ip", "netns", "exec", name, "python3", file).output })
+            }
+        }
+        try await other
         try await Task.sleep(for: .milliseconds(100))
         let statistics = await dataplane.statistics().streams
         dataplane.stop()
@@ -229,6 +248,34 @@ struct StreamTests {
             })
         #expect(output.split(separator: "\n") == ["True True", "True", "True True"])
         #expect(statistics.expired == 3 && statistics.open == 0)
+    }
+
+    @Test(
+        "Who goes on beginning, is refused, and begins anew has no longer than strangers have", .timeLimit(.minutes(1)))
+    func persistent() async throws {
+        let (output, statistics) = try await strangers(
+            """
+            s = connect()
+            s.sendall(b"IKETCP")
+            start = time.time()
+            try:
+                while time.time() - start < 8:
+                    s.sendall(b"\\0\\x40\\0\\0\\0\\0" + bytes([7]) * 58)
+                    if ended(s, 0.25): break
+            except OSError: pass
+            print(time.time() - start < 4)
+            """,
+            {
+                $0.firstMessage = 500
+                $0.proof = 1000
+            }) { dataplane in
+                // What IKE says when nobody uses the connection any more, again and again.
+                for _ in 0..<40 {
+                    if let stream = dataplane.datagrams.take()?.stream { dataplane.closeStream(stream) }
+                    try await Task.sleep(for: .milliseconds(50))
+                }
+            }
+        #expect(output == "True\n" && statistics.expired == 1)
     }
 
     @Test("More connections of strangers than there may be are turned away, by source", .timeLimit(.minutes(1)))
@@ -309,12 +356,12 @@ struct StreamTests {
         let far = SocketAddress(try #require(IPAddress("192.0.2.2")), port: 4500)
         var isOpen = false
         var events = tunnel.left.events.makeAsyncIterator()
-        tunnel.left.openStream(stream, from: .unspecified(.v4), to: far)
+        tunnel.left.openStream(stream, from: .unspecified(.v4), to: far, tls: nil)
         while !isOpen, let event = await events.next() {
             if case .streamOpened = event { isOpen = true }
             if case .streamLost = event {
                 try await Task.sleep(for: .milliseconds(50))
-                tunnel.left.openStream(stream, from: .unspecified(.v4), to: far)
+                tunnel.left.openStream(stream, from: .unspecified(.v4), to: far, tls: nil)
             }
         }
         var parameters = try Tunnel.parameters(0x1001_0001, true, .v4, .v4, .tcp)

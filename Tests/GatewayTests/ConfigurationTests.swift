@@ -67,6 +67,19 @@ struct ConfigurationTests {
         #expect(policies.map(\.probeAfter) == [nil, .seconds(60), .seconds(600)])
     }
 
+    @Test("TLS is answered with the certificate given, and called for as is said, with the peer's name where it has one")
+    func tls() throws {
+        let configuration = try read("tls.yaml")
+        #expect(configuration.daemon.tcpPorts == [] && configuration.daemon.tls?.ports == [443, 8443])
+        let policies = configuration.connections.map(\.configuration.tcp)
+        #expect(policies.map(\.allPorts) == [[443], [4500, 8443], [4500]])
+        #expect(policies.map { $0.tls?.name } == ["gw.office.example", "tls.branch.example", nil])
+        #expect(policies.map { $0.tls?.authorities?.count } == [nil, 1, nil])
+        #expect(policies[2].tls == nil && policies[1].tls(at: 4500) == nil)
+        let fingerprints = Set(configuration.connections.map { $0.configuration.fingerprint })
+        #expect(fingerprints.count == 3)
+    }
+
     @Test("Every setting of the daemon is taken over")
     func daemon() throws {
         let daemon = try read("everything.yaml").daemon

@@ -390,6 +390,114 @@ struct TCPEncapsulationTests {
         #expect(pair.right.trustedStreams.contains(other))
     }
 
+    // MARK: TLS
+
+    private static func secured(_ connection: inout ConnectionConfiguration, ports: [UInt16] = [4500]) {
+        connection.tcp.ports = ports
+        connection.tcp.tls = TLSPolicy()
+    }
+
+    @Test("UDP, then TCP, then TLS: each is tried where the one before brings nothing, with an SPI of its own after silence")
+    func tlsLast() async throws {
+        for isSwallowed in [false, true] {
+            let pair = await Self.pair(seed: 40, start: .none, left: { Self.secured(&$0) })
+            pair.world.streams.accepts = { $0.port == 443 || isSwallowed && $0.port == 4500 }
+            pair.world.streams.swallows = { $0.port == 4500 }
+            await pair.initiate()
+            #expect(await Self.up(pair, within: .seconds(40)))
+            #expect(pair.world.streams.attempts.map(\.port) == [4500, 443])
+            #expect(pair.world.streams.wereSecured == [false, true])
+            let spis = pair.world.sent.filter { $0.header?.exchangeType == .ikeSAInit && !$0.isResponse }
+                .compactMap { $0.header?.initiatorSPI }
+            #expect(Set(spis).count == (isSwallowed ? 3 : 2))
+            let status = try #require(pair.left.status("site")?.ikeSAs.first)
+            #expect(status.isOverTCP && status.streamPort == 443 && status.isStreamOurs)
+            let theirs = try #require(pair.right.status("site")?.ikeSAs.first)
+            #expect(theirs.streamPort == 443 && !theirs.isStreamOurs)
+            #expect(!status.isBehindNAT && !status.isPeerBehindNAT)
+            #expect(pair.faults.isEmpty, "\(pair.faults)")
+        }
+    }
+
+    @Test("Without plain ports TLS is the first choice, and nothing else is tried")
+    func tlsFirst() async {
+        let pair = await Self.pair(seed: 41, use: .always, left: { Self.secured(&$0, ports: []) })
+        pair.world.streams.accepts = { $0.port == 443 }
+        #expect(await Self.up(pair))
+        #expect(pair.world.streams.attempts.allSatisfy { $0.port == 443 })
+        #expect(!pair.world.streams.wereSecured.contains(false))
+    }
+
+    @Test("The port that was found is where a lost connection is opened again, and where the next call begins")
+    func tlsRemembered() async throws {
+        let pair = await Self.pair(seed: 42, left: { Self.secured(&$0) })
+        pair.world.streams.accepts = { $0.port == 443 }
+        #expect(await Self.up(pair, within: .seconds(40)))
+        let spi = Self.spi(pair.left)
+        let before = pair.world.streams.attempts.count
+        await pair.world.run(for: .seconds(6))
+        await pair.world.cutStreams()
+        await pair.world.run(for: .seconds(5))
+        #expect(Self.spi(pair.left) == spi && Self.isOverTCP(pair))
+        #expect(pair.world.streams.attempts.dropFirst(before).map(\.port) == [443])
+        await pair.world.act("left") { endpoint, now in endpoint.reauthenticate("site", at: now) }
+        await pair.world.run(for: .seconds(5))
+        #expect(Self.spi(pair.left) != spi && Self.isOverTCP(pair))
+        #expect(pair.world.streams.attempts.dropFirst(before).allSatisfy { $0.port == 443 })
+        #expect(pair.faults.isEmpty, "\(pair.faults)")
+    }
+
+    @Test("Where TLS is of no use either, the call fails with the reason, and the next one begins with UDP")
+    func tlsInVain() async {
+        let pair = await Self.pair(seed: 43, left: { Self.secured(&$0) })
+        pair.world.streams.accepts = { _ in false }
+        #expect(await !Self.up(pair, within: .seconds(30)))
+        #expect(Array(pair.world.streams.attempts.map(\.port).prefix(4)) == [4500, 443, 4500, 443])
+        #expect(pair.left.refusals.contains { $0.reason.contains("443 cannot be reached by TCP: connection refused") })
+        let firsts = pair.world.sent.filter { $0.header?.exchangeType == .ikeSAInit && !$0.isResponse }
+        #expect(Set(firsts.compactMap { $0.header?.initiatorSPI }).count >= 2)
+    }
+
+    @Test("With MOBIKE an SA goes over from UDP to TLS, where TCP is taken and nothing comes of it")
+    func tlsMobile() async throws {
+        let firewall = Firewall(isClosed: false)
+        let pair = await Self.pair(
+            seed: 44, mobility: true, firewall: firewall,
+            left: {
+                Self.secured(&$0)
+                $0.timing.livenessInterval = .seconds(2)
+            })
+        pair.world.streams.accepts = { _ in true }
+        pair.world.streams.swallows = { $0.port == 4500 }
+        #expect(await Self.up(pair))
+        let spi = Self.spi(pair.left)
+        firewall.isClosed = true
+        await pair.world.run(for: .seconds(40))
+        #expect(Self.spi(pair.left) == spi && Self.isOverTCP(pair))
+        #expect(Set(pair.world.streams.attempts.map(\.port)) == [4500, 443])
+        // No stranger's any more, or it would be closed.
+        let stream = try #require(pair.right.outbound[1]?.stream)
+        #expect(pair.right.trustedStreams.contains(stream))
+    }
+
+    @Test("A connection that an SA by UDP does not go over to stays a stranger's")
+    func untrustedBesideUDP() async throws {
+        let pair = await Self.pair(seed: 45, isStopped: false)
+        #expect(await Self.up(pair))
+        let other = pair.world.connect(to: pair.right, from: SocketAddress(IPAddress(v4: 0xcb00_7109), port: 999))
+        var swallowed: [IKEDatagram] = []
+        pair.world.tap = { datagram in
+            guard datagram.local.address == pair.left.address else { return [datagram] }
+            swallowed.append(datagram)
+            return []
+        }
+        await pair.rekeyChild("left")
+        await pair.world.run(for: .milliseconds(100))
+        pair.world.inject(try #require(swallowed.first?.octets), by: other, at: pair.right)
+        await pair.world.run(for: .milliseconds(100))
+        #expect(pair.right.trustedStreams.isEmpty && Self.isOverUDP(pair))
+    }
+
     // MARK: Back to UDP
 
     @Test(

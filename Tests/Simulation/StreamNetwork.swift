@@ -15,8 +15,12 @@ public final class StreamNetwork {
 
     /// Where connections are accepted.
     public var accepts: (SocketAddress) -> Bool = { $0.port == 4500 }
+    /// Where connections are accepted and then nothing passes.
+    public var swallows: (SocketAddress) -> Bool = { _ in false }
     /// Where connections were to lead, in order.
     public internal(set) var attempts: [SocketAddress] = []
+    /// Whether each was to have TLS around it.
+    public internal(set) var wereSecured: [Bool] = []
     /// Those that were opened, and the ends that accepted them; without the former, a test is at the other end.
     private var connections: [(caller: End?, called: End)] = []
     private var port: UInt16 = 40_000

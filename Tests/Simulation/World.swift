@@ -324,7 +324,9 @@ public final class World {
     private func post(_ datagram: IKEDatagram, by stream: StreamID, from host: Host) {
         sent.append(datagram)
         if let fault = secrets.note(datagram.octets) { accuse(fault) }
-        guard let other = streams.other(end: stream, of: host) else { return }
+        guard let other = streams.other(end: stream, of: host), !streams.swallows(datagram.remote),
+            !streams.swallows(datagram.local)
+        else { return }
         for datagram in tap?(datagram) ?? [datagram] {
             var arrived = datagram
             (arrived.local, arrived.remote, arrived.stream) = (other.local, other.remote, other.stream)
@@ -467,7 +469,9 @@ public final class World {
                 } else {
                     post(datagram, from: host)
                 }
-            case .openStream(let stream, let local, let remote): open(stream, local, remote, for: host)
+            case .openStream(let stream, let local, let remote, let tls):
+                streams.wereSecured.append(tls != nil)
+                open(stream, local, remote, for: host)
             case .closeStream(let stream): close(stream, of: host)
             case .compute(let job): await compute(job, for: host)
             case .inquire(let id, let inquiry):

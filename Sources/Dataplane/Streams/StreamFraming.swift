@@ -39,6 +39,8 @@ package struct StreamFraming {
 
     /// Octets that are kept.
     package var heldCount: Int { partial.count }
+    /// Whether what has come is how a TLS server says that it cannot go on: an alert.
+    package var mayBeTLS: Bool { partial.starts(with: [0x15, 0x03]) }
     /// Whether all that came so far were whole messages.
     package var isAtBoundary: Bool { partial.isEmpty && !awaitsPrefix }
 

@@ -42,7 +42,7 @@ struct InboundWorker: ~Copyable {
     private let notices: [PathNotices]
     private let events: EventOutlet
     private let screen: (any DatagramScreen)?
-    private let streams: StreamControl
+    private var complaints: StreamComplaints
     private let clampsSegmentSize: Bool
     private let deviceMTU: Int
 
@@ -85,7 +85,7 @@ struct InboundWorker: ~Copyable {
     init?(
         device: TunnelDevice, team: consuming Team, sockets: [OuterSocket], wakeup: Wakeup,
         commands: CommandRing<InboundCommand>, notices: [PathNotices], events: EventOutlet,
-        screen: (any DatagramScreen)?, streams: StreamControl,
+        screen: (any DatagramScreen)?, complaints: CommandRing<StreamComplaints.Complaint>,
         _ configuration: UserspaceDataplane.Configuration
     ) {
         guard let batch = cygnet_batch_make(UInt32(configuration.batchSize)) else { return nil }
@@ -98,7 +98,7 @@ struct InboundWorker: ~Copyable {
         self.notices = notices
         self.events = events
         self.screen = screen
-        self.streams = streams
+        self.complaints = StreamComplaints(complaints)
         clampsSegmentSize = configuration.clampsSegmentSize
         deviceMTU = configuration.mtu
         arena = Arena(capacity: configuration.batchSize, slotSize: Self.headroom + Self.slotSize)
@@ -200,6 +200,7 @@ struct InboundWorker: ~Copyable {
             guard taken > 0 else { return }
             open()
             deliver()
+            complaints.tell()
         }
         // There may be more, of which nobody would tell us.
         wakeup.signal()
@@ -334,7 +335,7 @@ struct InboundWorker: ~Copyable {
         }
         guard let entry = find(spi) else {
             counters.count(.unknownSPI)
-            if arena.datagrams[index].stream != 0 { streams.complain(arena.datagrams[index].stream, .unknownSPI) }
+            complaints.noteUnknownSPI(arena.datagrams[index].stream)
             if unknownSPILimit.allows(at: now) {
                 events.emit(
                     .unknownSPI(
@@ -383,7 +384,9 @@ struct InboundWorker: ~Copyable {
             let packet = received + index
             if !packet.pointee.result.notices.isEmpty { tell(packet.pointee.result.notices, entry.pointee.sa.spi) }
             if packet.pointee.result.isNewest, mayMove, origins[index] >= 0 { watch(origins[index], entry) }
-            if packet.pointee.result.drop == .notAuthentic { complain(origins[index]) }
+            if packet.pointee.result.drop == .notAuthentic, origins[index] >= 0 {
+                complaints.noteNotAuthentic(arena.datagrams[origins[index]].stream)
+            }
             if fragments[index] != 0 || packet.pointee.count > largest { note(index, entry) }
             guard packet.pointee.result.drop == nil, let base = packet.pointee.buffer.baseAddress else { continue }
             let inner = UnsafeMutableRawBufferPointer(
@@ -442,12 +445,6 @@ struct InboundWorker: ~Copyable {
         let move = DataplaneEvent.peerMoved(
             spi: entry.pointee.sa.spi, remote: remote, stream: stream == 0 ? nil : StreamID(rawValue: stream))
         if events.emit(move) { entry.pointee.reported = remote }
-    }
-
-    /// Tells the one who has it that a TCP connection has brought what is not authentic.
-    private func complain(_ origin: Int) {
-        guard origin >= 0, arena.datagrams[origin].stream != 0 else { return }
-        streams.complain(arena.datagrams[origin].stream, .notAuthentic)
     }
 
     private func tell(_ notices: SANotices, _ spi: UInt32) {

@@ -107,7 +107,7 @@ struct WorkerPair {
                         device: surroundings.device, team: ways.inbound.team(index),
                         sockets: surroundings.sockets.of(worker: index), wakeup: wakeups.inbound,
                         commands: inboundCommands, notices: notices, events: events, screen: surroundings.screen,
-                        streams: surroundings.streams, surroundings.configuration)
+                        complaints: surroundings.streamWays.complaints[index], surroundings.configuration)
                 else {
                     events.emit(.failed("no memory for the inbound worker"))
                     return

@@ -69,7 +69,12 @@ enum AuthenticationReader {
     }
 
     /// Our own certificate: `certificate: { file: PATH, key: PATH, intermediates: [PATH] }`.
-    static func certificate(_ node: ConfigurationNode) -> CertificateIdentity? {
+    static func certificate(_ node: ConfigurationNode) -> CertificateIdentity? { files(node)?.identity }
+
+    /// The same with the octets of its files in PEM form: the certificate and what leads to an authority, and the key.
+    static func files(
+        _ node: ConfigurationNode
+    ) -> (identity: CertificateIdentity, certificates: String, key: SecretOctets)? {
         guard let mapping = node.mapping(CertificateKey.self) else { return nil }
         let file = mapping.required(.file, "the path of the certificate in PEM form")
         let key = mapping.required(.key, "the path of the certificate's private key in PEM form")
@@ -83,8 +88,11 @@ enum AuthenticationReader {
         }
         guard let certificate, let keyPEM else { return nil }
         do {
-            return try CertificateIdentity(
+            let identity = try CertificateIdentity(
                 certificatePEM: certificate, intermediatesPEM: intermediates, keyPEM: keyPEM)
+            return (
+                identity, ([certificate] + intermediates).joined(separator: "\n"), SecretOctets(Array(keyPEM.utf8))
+            )
         } catch {
             (error.code == .keyMismatch ? key : file).error(
                 "\(quoted((error.code == .keyMismatch ? key : file).node.scalar?.string ?? "", limit: 300)): \(error.reason)"
@@ -113,7 +121,7 @@ enum AuthenticationReader {
         return failed ? nil : try? TrustAnchors(pem: texts)
     }
 
-    private static func pem(_ node: ConfigurationNode, secret: Bool = false) -> String? {
+    static func pem(_ node: ConfigurationNode, secret: Bool = false) -> String? {
         guard let name = node.text(expected: "the path of a file") else { return nil }
         let path = ReferencedFile.path(name, relativeTo: node.document.file)
         let content = secret ? ReferencedFile.readSecret(path).map(\.unprotected) : ReferencedFile.read(path)

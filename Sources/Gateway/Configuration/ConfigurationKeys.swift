@@ -13,7 +13,13 @@ enum DaemonKey: String, ConfigurationKey {
     case listen, device
     case control
     case logLevel = "log-level"
+    case tls
     case state, limits, revocation, dataplane
+}
+
+/// Of the gateway that is called.
+enum TLSListeningKey: String, ConfigurationKey {
+    case ports, certificate
 }
 
 enum DataplaneKey: String, ConfigurationKey {
@@ -125,7 +131,12 @@ enum DeadPeerKey: String, ConfigurationKey {
 }
 
 enum TCPKey: String, ConfigurationKey {
-    case use, ports, probe
+    case use, ports, tls, probe
+}
+
+/// Of the peer that calls.
+enum TLSKey: String, ConfigurationKey {
+    case ports, name, authorities
 }
 
 enum RetryKey: String, ConfigurationKey {
@@ -151,7 +162,7 @@ package enum ConfigurationReference {
         "remote": RemoteKey.words, "secret": SecretKey.words, "a ppk": PPKKey.words,
         "certificate": CertificateKey.words,
         "a child": ChildKey.words, "lifetimes": LifetimeKey.words, "dead-peer": DeadPeerKey.words,
-        "tcp": TCPKey.words, "retry": RetryKey.words, "retransmission": RetransmissionKey.words,
+        "tcp": TCPKey.words, "daemon.tls": TLSListeningKey.words, "tcp.tls": TLSKey.words, "retry": RetryKey.words, "retransmission": RetransmissionKey.words,
         "policies": PolicyKey.words,
         "a pool": PoolKey.words, "a domain of a pool": DomainKey.words,
         "encrypted-dns": EncryptedDNSKey.words, "dns": DNSKey.words,

@@ -103,20 +103,30 @@ struct ConnectionOptions {
         if let time = settings[.natKeepalive]?.duration(in: .seconds(1)...(.seconds(3600))) {
             timing.natKeepalive = time
         }
-        readTCP(settings, port: natPort)
+        readTCP(settings, remote, port: natPort)
         readRetry(settings.nested(.retry, as: RetryKey.self))
         readRetransmission(settings.nested(.retransmission, as: RetransmissionKey.self))
     }
 
-    private mutating func readTCP(_ settings: LayeredMapping<ConnectionKey>, port: Int?) {
+    private mutating func readTCP(
+        _ settings: LayeredMapping<ConnectionKey>, _ remote: LayeredMapping<RemoteKey>, port: Int?
+    ) {
         if let port { tcp.ports = [UInt16(port)] }
         guard settings[.tcp] != nil else { return }
         let mapping = settings.nested(.tcp, as: TCPKey.self)
         tcp.use = .fallback
         if let use = mapping[.use]?.word(TCPPolicy.Use.self, what: "use of TCP") { tcp.use = use }
         if let node = mapping[.ports] {
-            tcp.ports = node.elements.compactMap { $0.integer(in: 1...65535).map { UInt16($0) } }
-            if node.elements.isEmpty { node.error("there is no port; expected for example 4500, or [4500, 443]") }
+            tcp.ports = TLSReader.ports(node)
+            if tcp.ports.isEmpty, mapping[.tls] == nil {
+                node.error("there is no port; expected for example 4500, or [4500, 443], or none with \"tls\"")
+            }
+        }
+        if let node = mapping[.tls] {
+            let names = remote[.address]?.elements.compactMap {
+                $0.node.scalar.flatMap { RemoteHost($0.string) }?.name
+            }
+            tcp.tls = TLSReader.policy(node, plain: tcp.ports, names: names ?? [])
         }
         if let node = mapping[.probe], let time = node.timeOrNever(from: .seconds(1)) { tcp.probeAfter = time.value }
     }

@@ -15,6 +15,8 @@ public struct DaemonSettings: Sendable {
     public var listen: [IPAddress] = []
     /// Ports on which TCP connections with IKE and ESP are accepted; `nil`: the NAT port, if a connection uses TCP.
     public var tcpPorts: [UInt16]?
+    /// The same with TLS around TCP; `nil`: none.
+    public var tls: TLSListening?
     public var device = "cygnet0"
     public var controlSocket = DaemonSettings.defaultControlSocket
     /// Where the daemon keeps what must outlive it; `nil`: nowhere.
@@ -70,10 +72,9 @@ extension DaemonSettings {
                 at: mapping.origin(of: .natPort))
         }
         if let node = mapping[.tcpPorts] {
-            tcpPorts =
-                node.node.scalar?.string == "none"
-                ? [] : node.elements.compactMap { $0.integer(in: 1...65535).map { UInt16($0) } }
+            tcpPorts = TLSReader.ports(node)
         }
+        tls = mapping[.tls].flatMap { TLSReader.listening($0, plain: tcpPorts ?? [endpoint.natPort]) }
         listen = mapping[.listen]?.elements.compactMap { $0.address() } ?? []
         if let node = mapping[.device], let name = node.text(expected: "the name of a network device") {
             if (1...15).contains(name.utf8.count),

@@ -66,7 +66,7 @@ public struct IKESAReport: Codable, Hashable, Sendable {
     public var suite: String
     public var isBehindNAT: Bool
     public var isPeerBehindNAT: Bool
-    /// `udp` or `tcp`.
+    /// `udp`, `tcp`, or `tls` for TCP with TLS around it.
     public var transport: String
     /// Whether both sides have authenticated both IKE_SA_INIT messages (draft-ietf-ipsecme-ikev2-downgrade-prevention).
     public var downgradePrevention: Bool?
@@ -217,6 +217,10 @@ public struct StreamsReport: Codable, Hashable, Sendable {
     public var refused: UInt64 = 0
     public var expired: UInt64 = 0
     public var malformed: UInt64 = 0
+    /// With TLS around TCP; resumed an earlier session of TLS; closed, as TLS could not be agreed upon, or was broken.
+    public var secured: UInt64 = 0
+    public var resumed: UInt64 = 0
+    public var unsecured: UInt64 = 0
     /// Packets of ESP, and octets of everything.
     public var packetsIn: UInt64 = 0
     public var packetsOut: UInt64 = 0

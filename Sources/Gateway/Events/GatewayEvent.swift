@@ -14,6 +14,7 @@ public struct GatewayEvent: Codable, Hashable, Sendable {
         case childClosed = "child-closed"
         case negotiationFailed = "negotiation-failed"
         case callerRefused = "caller-refused"
+        case streamRefused = "stream-refused"
         case configurationReceived = "configuration-received"
         case resolversSet = "resolvers-set"
         case resolversUnset = "resolvers-unset"

@@ -5,6 +5,7 @@ import IKE
 import IPPacket
 import Logging
 import Octets
+import TLS
 
 /// How a daemon is started.
 public struct DaemonOptions: Sendable {
@@ -173,8 +174,9 @@ public actor Daemon {
     func listenOnStreams() {
         let users = configuration.connections.filter { $0.configuration.tcp.use != .no }
         let ports = configuration.daemon.tcpPorts ?? (users.isEmpty ? [] : [configuration.daemon.endpoint.natPort])
+        let tls = configuration.daemon.tls
         dataplane.listen(
-            onStreams: ports, callsOut: users.contains { !$0.hosts.allSatisfy { $0 == .any } })
+            onStreams: StreamPorts(plain: ports, secured: tls?.ports ?? [], server: tls?.server), callsOut: users.contains { !$0.hosts.allSatisfy { $0 == .any } })
     }
 
     private func showLife() { notification.alive() }
@@ -233,6 +235,9 @@ public actor Daemon {
         switch event {
         case .unknownSPI(let spi, _, let source):
             logger.debug("unknown-spi", metadata: ["spi": "\(hex(spi))", "from": "\(source)"])
+            return
+        case .streamRefused(let source, let port, let reason):
+            report(.streamRefused, .info, ["remote": "\(source)", "port": "\(port)", "reason": reason])
             return
         case .warning(let text):
             warn(text)
@@ -307,8 +312,10 @@ public actor Daemon {
             dataplane.updateAddresses(
                 inboundSPI: inboundSPI, local: local, remote: remote,
                 encapsulation: Encapsulation(isInUDP: isEncapsulatedInUDP, stream), stream: stream)
-        case .openStream(let stream, let local, let remote):
-            dataplane.openStream(stream, from: local, to: remote)
+        case .openStream(let stream, let local, let remote, let policy):
+            dataplane.openStream(
+                stream, from: local, to: remote,
+                tls: policy.map { TLSClientSettings(name: $0.name, authorities: $0.authorities) })
         case .trustStream(let stream): dataplane.trustStream(stream)
         case .closeStream(let stream): dataplane.closeStream(stream)
         case .updatePath(let inboundSPI, let path): dataplane.updatePath(inboundSPI: inboundSPI, path)

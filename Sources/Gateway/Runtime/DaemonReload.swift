@@ -43,6 +43,11 @@ extension Daemon {
         configuration.daemon.logLevel = new.daemon.logLevel
         configuration.daemon.revocation = new.daemon.revocation
         configuration.daemon.tcpPorts = new.daemon.tcpPorts
+        configuration.daemon.tls = new.daemon.tls
+        // With the same certificate the same sessions are resumed.
+        if let server = old.daemon.tls?.server, let now = new.daemon.tls?.server, now.isSame(as: server) {
+            configuration.daemon.tls?.server = server
+        }
         listenOnStreams()
         giveStatusDocuments()
         await fetcher.change(StatusFetcher.Limits(new.daemon.revocation))

@@ -90,13 +90,22 @@ extension Daemon {
             responderSPI: hexadecimal(sa.isInitiator ? sa.remoteSPI : sa.localSPI), isInitiator: sa.isInitiator,
             local: sa.local, remote: sa.remote, localIdentity: sa.localIdentity, remoteIdentity: sa.remoteIdentity,
             suite: sa.suite.description, isBehindNAT: sa.isBehindNAT, isPeerBehindNAT: sa.isPeerBehindNAT,
-            transport: sa.isOverTCP ? "tcp" : "udp",
+            transport: transport(of: sa, connection),
             downgradePrevention: sa.preventsDowngrade ? true : nil,
             optimizedRekey: sa.optimizedRekey ? true : nil, mtuNotification: sa.notifiesLinkMTU ? true : nil,
             outerLimit: sa.outerLimit, age: seconds(now - sa.establishedAt),
             rekeyIn: sa.rekeyAt.map { max(0, seconds($0 - now)) },
             instance: sa.instance.map { InstanceName(connection, $0).description },
             assignedToUs: sa.assignedToUs.map(report), assignedToPeer: sa.assignedToPeer.map(report))
+    }
+
+    private func transport(of sa: IKESAStatus, _ name: String) -> String {
+        guard sa.isOverTCP, let port = sa.streamPort else { return "udp" }
+        let secured =
+            sa.isStreamOurs
+            ? configuration.connections.first { $0.name == name }?.configuration.tcp.tls?.ports
+            : configuration.daemon.tls?.ports
+        return secured?.contains(port) == true ? "tls" : "tcp"
     }
 
     private func report(_ assigned: AssignedConfiguration) -> AssignmentReport {
@@ -159,6 +168,9 @@ extension StreamsReport {
         refused = statistics.refused
         expired = statistics.expired
         malformed = statistics.malformed
+        secured = statistics.secured
+        resumed = statistics.resumed
+        unsecured = statistics.unsecured
         packetsIn = statistics.packetsIn
         packetsOut = statistics.packetsOut
         octetsIn = statistics.octetsIn

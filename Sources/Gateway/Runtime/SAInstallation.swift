@@ -74,7 +74,7 @@ extension IKE.DataplaneReport {
         case .streamOpened(let stream, let local): self = .streamOpened(stream, local: local)
         case .streamLost(let stream, let reason): self = .streamLost(stream, reason: reason)
         case .arrivals(let spi, let arrivals): self = .arrivals(spi: spi, arrivals)
-        case .unknownSPI, .warning, .failed: return nil
+        case .unknownSPI, .streamRefused, .warning, .failed: return nil
         }
     }
 }

@@ -43,8 +43,29 @@ public struct TCPPolicy: Sendable, Hashable {
     public var use = Use.no
     /// The peer's ports, tried in this order.
     public var ports: [UInt16] = [4500]
+    /// TLS around the stream, on further ports, which are tried after those; `nil`: on none.
+    public var tls: TLSPolicy?
     /// How long TCP is used before UDP is tried again; `nil`: as long as there is need for it.
     public var probeAfter: Duration? = .seconds(600)
+
+    public init() {}
+
+    /// All ports of the peer's, in the order in which they are tried.
+    public var allPorts: [UInt16] { ports + (tls?.ports ?? []) }
+
+    /// What is said of TLS on a port of the peer's; `nil`: there is none around the stream.
+    public func tls(at port: UInt16) -> TLSPolicy? { tls.flatMap { $0.ports.contains(port) ? $0 : nil } }
+}
+
+/// TLS around the stream that we open to a peer (RFC 9329 appendix A).
+public struct TLSPolicy: Sendable, Hashable {
+    /// The peer's ports on which there is TLS: none that are without.
+    public var ports: [UInt16] = [443]
+    /// The name that the peer is called by, and that its certificate is to have; `nil`: its address.
+    public var name: String?
+    /// Authorities in PEM form that its certificate is to come from; `nil`: the certificate is not looked at. Who the peer is, IKE finds
+    /// out, either way.
+    public var authorities: [String]?
 
     public init() {}
 }

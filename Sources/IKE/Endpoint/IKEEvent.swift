@@ -59,6 +59,9 @@ public struct IKESAStatus: Sendable {
     public var isPeerBehindNAT: Bool
     /// IKE and ESP go by a TCP connection (RFC 9329).
     public var isOverTCP: Bool
+    /// The port at which that was called, and whether we have called it.
+    public var streamPort: UInt16?
+    public var isStreamOurs = false
     public var establishedAt: Instant
     public var rekeyAt: Instant?
     public var expiresAt: Instant?
@@ -97,6 +100,9 @@ public struct ChildSAStatus: Sendable {
     public var isEncapsulatedInUDP: Bool
     /// ESP goes by a TCP connection (RFC 9329).
     public var isInTCP: Bool
+    /// The port at which that was called, and whether we have called it.
+    public var streamPort: UInt16?
+    public var isStreamOurs = false
     public var establishedAt: Instant
     public var rekeyAt: Instant?
     public var expiresAt: Instant?

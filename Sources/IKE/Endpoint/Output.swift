@@ -22,8 +22,8 @@ public enum Output: Sendable {
     /// One octet 0xFF that keeps a NAT's mapping alive (RFC 3948 section 2.3).
     case sendKeepalive(from: SocketAddress, to: SocketAddress)
     /// Open a TCP connection, from a port of the system's choice, and report that it is there, or is not to be had. The stream
-    /// prefix of RFC 9329 section 4 comes first on it.
-    case openStream(StreamID, from: IPAddress, to: SocketAddress)
+    /// prefix of RFC 9329 section 4 comes first on it, within TLS if that is to be around it.
+    case openStream(StreamID, from: IPAddress, to: SocketAddress, tls: TLSPolicy?)
     /// A peer has proved on this connection who it is: it is no stranger's any more.
     case trustStream(StreamID)
     /// Nothing needs the connection any more. One that was opened here is closed when everything has been sent; the peer that

@@ -70,6 +70,10 @@ extension IKESA {
     func changePath(to next: Path, withChildren: Bool = true) {
         let before = path
         path = next
+        // Who has authenticated is no stranger on the connection that the SA goes by.
+        if isEstablished, let stream = next.stream, stream.isAccepted, stream != before.stream {
+            context.emit(.trustStream(stream))
+        }
         if let connection, isEstablished, !next.hasSameEnds(as: before) {
             context.emit(
                 .pathChanged(connection: connection.name, localSPI: localSPI, local: next.local, remote: next.remote))

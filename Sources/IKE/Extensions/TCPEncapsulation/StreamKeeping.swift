@@ -7,23 +7,25 @@ extension TCPEncapsulation {
     // MARK: Opening
 
     static func open(
-        for localSPI: UInt64, from local: IPAddress, to remote: SocketAddress, _ context: EndpointContext
+        for localSPI: UInt64, from local: IPAddress, to remote: SocketAddress, _ policy: TCPPolicy,
+        _ context: EndpointContext
     ) -> Path {
         let stream = context.streams.open(for: localSPI)
-        context.emit(.openStream(stream, from: local, to: remote))
+        context.emit(.openStream(stream, from: local, to: remote, tls: policy.tls(at: remote.port)))
         // Which port of ours it has is known when it is open.
         return Path(local: SocketAddress(local, port: 0), remote: remote, usesNATPort: true, stream: stream)
     }
 
     /// Opens a connection beside the SA's own, which it may take the place of.
     private static func open(_ purpose: State.Candidate.Purpose, for sa: IKESA) -> Bool {
-        guard let connection = sa.connection, !connection.tcp.ports.isEmpty,
+        guard let connection = sa.connection, !connection.tcp.allPorts.isEmpty,
             let local = sourceAddress(towards: sa.path.remote.address, of: sa)
         else { return false }
         var state = sa.slots[Self.self] ?? State()
-        let port = connection.tcp.ports[state.portIndex % connection.tcp.ports.count]
-        let remote = SocketAddress(sa.path.remote.address, port: port)
-        guard let stream = open(for: sa.localSPI, from: local, to: remote, sa.context).stream else { return false }
+        let ports = connection.tcp.allPorts
+        let remote = SocketAddress(sa.path.remote.address, port: ports[state.portIndex % ports.count])
+        guard let stream = open(for: sa.localSPI, from: local, to: remote, connection.tcp, sa.context).stream
+        else { return false }
         state.candidate = State.Candidate(stream: stream, remote: remote, purpose: purpose)
         sa.slots[Self.self] = state
         return true
@@ -38,12 +40,23 @@ extension TCPEncapsulation {
 
     /// Where UDP brings no answer to an SA that may move, TCP is tried beside it (RFC 9329 section 7.1).
     static func seekAlternative(_ sa: IKESA) {
+        passOn(sa)
         guard let outstanding = sa.window.outstanding, outstanding.attempt >= movePatience, sa.path.stream == nil,
             sa.founding.isOurs, sa.slots[Mobility.self]?.decides == true, sa.established?.isReplaced == false,
             sa.connection.map({ $0.tcp.use != .no }) ?? false, sa.slots[Self.self]?.candidate == nil,
             sa.slots[Self.self]?.reopenAt == nil
         else { return }
         if open(.alternative, for: sa) { sa.tell(.note, "there is no answer by UDP: TCP is tried beside it") }
+    }
+
+    /// A port that takes connections and then lets nothing pass is no better than one that takes none.
+    private static func passOn(_ sa: IKESA) {
+        guard let candidate = sa.slots[Self.self]?.candidate, candidate.purpose == .alternative,
+            let outstanding = sa.window.outstanding, let since = candidate.openedAtAttempt,
+            outstanding.attempt >= since + movePatience, sa.connection?.tcp.allPorts.count ?? 0 > 1
+        else { return }
+        sa.slots[Self.self]?.portIndex += 1
+        drop(candidate, of: sa)
     }
 
     /// Opens another connection in place of a lost one.
@@ -58,7 +71,8 @@ extension TCPEncapsulation {
         var state = sa.slots[Self.self] ?? State()
         let pause = state.failures == 0 ? 0 : min(1 << min(state.failures - 1, 5), 30)
         state.failures += 1
-        state.reopenAt = sa.context.now + .seconds(pause)
+        // Those whose gateway has begun anew do not all come back in the same moment.
+        state.reopenAt = sa.context.now + sa.context.jittered(.seconds(pause), by: 0.2)
         sa.slots[Self.self] = state
     }
 
@@ -70,7 +84,8 @@ extension TCPEncapsulation {
             var state = sa.slots[Self.self] ?? State()
             state.openedAt = sa.context.now
             sa.slots[Self.self] = state
-            sa.tell(.note, "the TCP connection from \(local) to \(sa.path.remote) is open")
+            let isSecured = sa.connection?.tcp.tls(at: sa.path.remote.port) != nil
+            sa.tell(.note, "the TCP connection from \(local) to \(sa.path.remote) is open\(isSecured ? ", with TLS" : "")")
             return sa.streamIsOpen()
         }
         guard var candidate = sa.slots[Self.self]?.candidate, candidate.stream == stream else {
@@ -83,6 +98,7 @@ extension TCPEncapsulation {
         way.stream = stream
         way.believe()
         candidate.way = way
+        candidate.openedAtAttempt = sa.window.outstanding?.attempt
         sa.slots[Self.self]?.candidate = candidate
         switch candidate.purpose {
         case .replacement: goOver(sa, to: way)
@@ -145,15 +161,16 @@ extension TCPEncapsulation {
     /// The connection of an SA that is being set up is gone, or was not to be had.
     private static func loseFirst(_ sa: IKESA, _ reason: String) {
         guard let connection = sa.connection else { return }
-        var state = sa.slots[Self.self] ?? State()
+        let state = sa.slots[Self.self] ?? State()
         if !sa.path.isOpen {
-            state.portIndex += 1
-            sa.slots[Self.self] = state
-            guard state.portIndex < connection.tcp.ports.count else {
+            guard let port = nextPort(for: sa) else {
                 return sa.close(unreachable(sa, connection, reason), tellPeer: false)
             }
-            let remote = SocketAddress(sa.path.remote.address, port: connection.tcp.ports[state.portIndex])
-            sa.path = open(for: sa.localSPI, from: sa.path.local.address, to: remote, sa.context)
+            sa.tell(.note, "\(sa.path.remote) cannot be reached by TCP: \(reason)")
+            let remote = SocketAddress(sa.path.remote.address, port: port)
+            sa.path = open(for: sa.localSPI, from: sa.path.local.address, to: remote, connection.tcp, sa.context)
+        } else if tryNextPort(for: sa) {
+            sa.close(unreachable(sa, connection, reason), tellPeer: false)
         } else if state.failures >= failureLimit {
             sa.close(unreachable(sa, connection, reason), tellPeer: false)
         } else {
@@ -174,12 +191,9 @@ extension TCPEncapsulation {
     static func follow(_ datagram: IKEDatagram, isResponse: Bool, of sa: IKESA) -> Bool {
         guard datagram.stream != nil || sa.path.stream != nil else { return false }
         if sa.founding.isOurs { return followOwn(datagram, isResponse: isResponse, of: sa) }
-        guard let stream = datagram.stream else {
-            // Back to UDP leads what the peer says of its address, and nothing else.
-            return true
-        }
-        if sa.isEstablished { sa.context.emit(.trustStream(stream)) }
-        guard sa.path.stream != nil else { return true }
+        // From one to the other leads what the peer says of its address, and nothing else. Until then a connection stays a stranger's:
+        // nobody would know when to close it.
+        guard datagram.stream != nil, sa.path.stream != nil else { return true }
         var next = sa.path.moved(to: datagram.way)
         next.believe()
         followPeer(sa, to: next)
@@ -208,7 +222,6 @@ extension TCPEncapsulation {
     static func follow(espFrom remote: SocketAddress, by stream: StreamID?, of sa: IKESA) -> Bool {
         guard let stream else { return sa.path.stream != nil }
         guard !sa.founding.isOurs, sa.path.stream != nil else { return true }
-        sa.context.emit(.trustStream(stream))
         var next = sa.path
         next.remote = remote
         next.stream = stream

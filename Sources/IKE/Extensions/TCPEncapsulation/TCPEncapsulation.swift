@@ -26,11 +26,15 @@ enum TCPEncapsulation: IKEExtension {
             let purpose: Purpose
             /// Set when it is open.
             var way: Path?
+            /// How often the request that waits for its answer had been repeated then.
+            var openedAtAttempt: Int?
         }
 
         var candidate: Candidate?
         /// Which of the peer's ports is tried.
         var portIndex = 0
+        /// Another IKE SA is tried at the next port.
+        var isFollowed = false
         /// Connections in a row that could not be had, or were lost before anything came by them.
         var failures = 0
         /// When the SA's own connection was opened.
@@ -45,6 +49,8 @@ enum TCPEncapsulation: IKEExtension {
     struct Shared {
         /// Peers that have been found not to answer by UDP, and until when that is remembered.
         var silent: [Peer: Instant] = [:]
+        /// The port at which a peer has been found to be reached, or is to be tried, if that is not the first.
+        var ports: [Peer: UInt16] = [:]
         /// Peers with which an SA by TCP is up, that are called by UDP to see whether that passes again.
         var probed: Set<Peer> = []
     }
@@ -75,12 +81,15 @@ enum TCPEncapsulation: IKEExtension {
         _ connection: ConnectionConfiguration, to remote: IPAddress, from local: IPAddress, localSPI: UInt64,
         context: EndpointContext
     ) -> Path? {
-        let known = context.shared[Self.self]?.silent[Peer(connection: connection.name, remote: remote)]
-        let isStopped = known.map { $0 > context.now } ?? false
-        guard let port = connection.tcp.ports.first,
+        let peer = Peer(connection: connection.name, remote: remote)
+        let shared = context.shared[Self.self]
+        let isStopped = shared?.silent[peer].map { $0 > context.now } ?? false
+        let ports = connection.tcp.allPorts
+        guard let first = ports.first,
             connection.tcp.use == .always || connection.tcp.use == .fallback && isStopped
         else { return nil }
-        return open(for: localSPI, from: local, to: SocketAddress(remote, port: port), context)
+        let port = shared?.ports[peer].flatMap { ports.contains($0) ? $0 : nil } ?? first
+        return open(for: localSPI, from: local, to: SocketAddress(remote, port: port), connection.tcp, context)
     }
 
     static func takes(_ datagram: IKEDatagram, for connection: ConnectionConfiguration) -> Bool {
@@ -88,7 +97,8 @@ enum TCPEncapsulation: IKEExtension {
     }
 
     static func patience(of sa: IKESA) -> Int? {
-        guard sa.connection?.tcp.use == .fallback, sa.path.stream == nil, sa.isBeingSetUp else { return nil }
+        if sa.path.stream != nil { return isUnheard(sa) && nextPort(for: sa) != nil ? firstPatience : nil }
+        guard sa.connection?.tcp.use == .fallback, sa.isBeingSetUp else { return nil }
         return switch sa.state {
         case .initiating, .resuming: firstPatience
         default: laterPatience
@@ -98,6 +108,10 @@ enum TCPEncapsulation: IKEExtension {
     /// Nothing came by UDP: everything begins anew by TCP, with another SPI (RFC 9329 section 5.1). An attempt that is only to see
     /// whether UDP passes again ends with that.
     static func findOtherWay(for sa: IKESA) -> Bool {
+        if sa.path.stream != nil {
+            _ = tryNextPort(for: sa)
+            return false
+        }
         guard let connection = sa.connection, connection.tcp.use == .fallback, sa.path.stream == nil, sa.isBeingSetUp,
             let children = childrenAskedFor(by: sa)
         else { return false }
@@ -111,6 +125,45 @@ enum TCPEncapsulation: IKEExtension {
             .warning(connection: connection.name, "no answer from \(sa.path.remote) by UDP: TCP is tried"))
         sa.context.signals.append(.callElsewhere(sa, at: sa.path.remote.address, children))
         return false
+    }
+
+    /// Whether a call of ours by TCP has brought nothing yet that might be the peer's.
+    private static func isUnheard(_ sa: IKESA) -> Bool {
+        guard sa.founding.isOurs, case .initiating(let initial) = sa.state else { return false }
+        return initial.doubt == nil && initial.cookie == nil
+    }
+
+    /// The port to be tried after the one that a call goes to.
+    static func nextPort(for sa: IKESA) -> UInt16? {
+        guard let ports = sa.connection?.tcp.allPorts else { return nil }
+        let index = (ports.firstIndex(of: sa.path.remote.port) ?? -1) + 1
+        return index < ports.count ? ports[index] : nil
+    }
+
+    /// Something takes the connection, and then nothing comes by it, as where only TLS may pass: the call begins anew at the next port, with
+    /// another SPI, as after UDP.
+    ///
+    /// - Returns: whether there is one. The IKE SA is to be closed then.
+    static func tryNextPort(for sa: IKESA) -> Bool {
+        guard let connection = sa.connection, sa.path.stream != nil, sa.path.isOpen, isUnheard(sa),
+            let port = nextPort(for: sa), let children = childrenAskedFor(by: sa)
+        else { return false }
+        let how = connection.tcp.tls(at: port) == nil ? "port \(port)" : "TLS at port \(port)"
+        sa.tell(.note, "there is no answer by TCP from \(sa.path.remote): \(how) is tried")
+        sa.context.emit(
+            .warning(connection: connection.name, "no answer from \(sa.path.remote) by TCP: \(how) is tried"))
+        sa.slots[Self.self, default: State()].isFollowed = true
+        setPort(of: sa, port)
+        sa.context.signals.append(.callElsewhere(sa, at: sa.path.remote.address, children))
+        return true
+    }
+
+    private static func setPort(of sa: IKESA, _ port: UInt16?) {
+        guard let connection = sa.connection else { return }
+        let peer = Peer(connection: connection.name, remote: sa.path.remote.address)
+        var shared = sa.context.shared[Self.self] ?? Shared()
+        shared.ports[peer] = port == connection.tcp.allPorts.first ? nil : port
+        sa.context.shared[Self.self] = shared
     }
 
     private static func childrenAskedFor(by sa: IKESA) -> [ChildConfiguration]? {
@@ -153,13 +206,20 @@ enum TCPEncapsulation: IKEExtension {
 
     static func established(_ sa: IKESA) {
         guard let stream = sa.path.stream else {
-            if sa.founding.isOurs { setMemory(of: sa, nil) }
+            if sa.founding.isOurs {
+                setMemory(of: sa, nil)
+                setPort(of: sa, nil)
+            }
             return
         }
         if stream.isAccepted { sa.context.emit(.trustStream(stream)) }
         sa.tell(
             .note, "IKE and ESP go by TCP (RFC 9329), \(sa.founding.isOurs ? "which we open" : "which the peer opens")")
         guard sa.founding.isOurs else { return }
+        setPort(of: sa, sa.path.remote.port)
+        if let index = sa.connection?.tcp.allPorts.firstIndex(of: sa.path.remote.port) {
+            sa.slots[Self.self, default: State()].portIndex = index
+        }
         plan(probeOf: sa)
         // The peer may have sent its answer by the connection before, and know of no other yet.
         if sa.slots[Self.self]?.failures ?? 0 > 0 { askForLife(sa) }
@@ -226,7 +286,16 @@ enum TCPEncapsulation: IKEExtension {
 
     static func ended(_ sa: IKESA) {
         // That TCP helps is no longer known.
-        if sa.path.stream != nil, sa.isBeingSetUp { setMemory(of: sa, nil) }
+        guard sa.path.stream != nil, sa.founding.isOurs, sa.isBeingSetUp, sa.slots[Self.self]?.isFollowed != true
+        else { return }
+        setMemory(of: sa, nil)
+        setPort(of: sa, nil)
+    }
+
+    static func describe(_ status: inout IKESAStatus, of sa: IKESA) {
+        guard let stream = sa.path.stream else { return }
+        status.isStreamOurs = !stream.isAccepted
+        status.streamPort = stream.isAccepted ? sa.path.local.port : sa.path.remote.port
     }
 
     static func deadline(of sa: IKESA) -> Instant? {

@@ -1,0 +1,136 @@
+import CLinux
+import Glibc
+import IPPacket
+import TLS
+
+// Connections that peers open.
+extension StreamThread {
+    /// Marks keys of listeners.
+    static let listenerKey: UInt64 = 1 << 62
+
+    mutating func listen(_ ports: StreamPorts) {
+        server = ports.server
+        let wanted = ports.plain.map { ($0, false) } + ports.secured.map { ($0, true) }
+        func isWanted(_ listener: Listener) -> Bool {
+            wanted.contains { $0 == (listener.port, listener.isSecured) }
+        }
+        for listener in listeners where !isWanted(listener) {
+            for descriptor in listener.descriptors { close(descriptor) }
+        }
+        listeners.removeAll { !isWanted($0) }
+        for (port, isSecured) in wanted where !listeners.contains(where: { $0.port == port }) {
+            listeners.append(Listener(port: port, isSecured: isSecured, descriptors: listen(port)))
+        }
+    }
+
+    private func listen(_ port: UInt16) -> [Int32] {
+        let isEverywhere = configuration.listenAddresses.isEmpty
+        let addresses =
+            isEverywhere ? IPFamily.allCases.map { IPAddress.unspecified($0) } : configuration.listenAddresses
+        var descriptors: [Int32] = []
+        for address in addresses {
+            let descriptor = cygnet_listen_stream(
+                address.family.rawValue, address.octets, port, configuration.firewallMark)
+            if descriptor >= 0, cygnet_watch(watch, descriptor, Self.listenerKey | UInt64(descriptor), 1, 0) == 0 {
+                descriptors.append(descriptor)
+            } else if descriptor != -EAFNOSUPPORT || !isEverywhere {
+                let fault = StreamFault(errno: descriptor < 0 ? -descriptor : ENOMEM)
+                events.emit(
+                    .warning(
+                        "no TCP connections are taken on \(SocketAddress(address, port: port)): \(fault.reason)"))
+                if descriptor >= 0 { close(descriptor) }
+            }
+        }
+        return descriptors
+    }
+
+    mutating func accept(_ socket: Int32) {
+        let isSecured = listeners.first { $0.descriptors.contains(socket) }?.isSecured ?? false
+        for _ in 0..<Self.readyCount {
+            var ends = cygnet_stream_ends()
+            let descriptor = cygnet_accept_stream(socket, &ends)
+            guard descriptor >= 0 else {
+                if descriptor == -EAGAIN { return }
+                guard [-EMFILE, -ENFILE, -ENOMEM, -ENOBUFS].contains(descriptor) else { continue }
+                // Whoever waits there does so for ever; not so often that nothing else is done.
+                usleep(10_000)
+                return
+            }
+            if !take(descriptor, ends, isSecured: isSecured) { close(descriptor) }
+        }
+    }
+
+    /// - Returns: whether there is a connection now.
+    private mutating func take(_ descriptor: Int32, _ ends: cygnet_stream_ends, isSecured: Bool) -> Bool {
+        let source = Self.source(of: ends.remoteAddress.address)
+        guard strangerCount < configuration.streamLimits.strangers,
+            strangers[source, default: 0] < configuration.streamLimits.strangersPerSource
+        else {
+            statistics.refused &+= 1
+            return false
+        }
+        var session: TLSSession?
+        if isSecured {
+            guard let server, let answering = try? TLSSession(server) else { return false }
+            session = answering
+        }
+        let stream = StreamID(rawValue: nextAccepted)
+        guard cygnet_watch(watch, descriptor, stream.rawValue, 1, 0) == 0 else { return false }
+        nextAccepted += 1
+        let connection = StreamConnection(
+            stream, descriptor: descriptor, local: ends.localAddress, remote: ends.remoteAddress,
+            phase: isSecured ? .securing : .open, session: session)
+        connections[stream.rawValue] = connection
+        statistics.accepted &+= 1
+        statistics.open += 1
+        countStranger(connection)
+        set(connection, deadline: configuration.streamLimits.firstMessage)
+        return true
+    }
+
+    // MARK: Strangers
+
+    /// An IPv4 address, or the 64 bits of an IPv6 address that belong to one customer.
+    static func source(of address: IPAddress) -> IPAddress {
+        address.family == .v4 ? address : IPAddress(v6: (address.value >> 64) << 64)
+    }
+
+    mutating func trust(_ connection: StreamConnection) {
+        guard !connection.isTrusted else { return }
+        connection.isTrusted = true
+        forgetStranger(connection)
+        set(connection, deadline: nil)
+    }
+
+    mutating func countStranger(_ connection: StreamConnection) {
+        strangers[Self.source(of: connection.remote.address), default: 0] += 1
+        strangerCount += 1
+        let limits = configuration.streamLimits
+        connection.strangerUntil = now + limits.firstMessage + limits.proof
+        connection.messages = 0
+    }
+
+    mutating func forgetStranger(_ connection: StreamConnection) {
+        let source = Self.source(of: connection.remote.address)
+        let left = (strangers[source] ?? 1) - 1
+        strangers[source] = left > 0 ? left : nil
+        strangerCount -= 1
+        connection.strangerUntil = .max
+    }
+}
+
+extension cygnet_stream_ends {
+    private static func address(_ octets: UnsafeRawBufferPointer, _ family: UInt8) -> IPAddress {
+        family == IPFamily.v4.rawValue
+            ? IPAddress(v4: UInt32(bigEndian: octets.loadUnaligned(as: UInt32.self)))
+            : IPAddress(v6: UInt128(bigEndian: octets.loadUnaligned(as: UInt128.self)))
+    }
+
+    var localAddress: SocketAddress {
+        SocketAddress(withUnsafeBytes(of: local) { Self.address($0, family) }, port: local_port)
+    }
+
+    var remoteAddress: SocketAddress {
+        SocketAddress(withUnsafeBytes(of: remote) { Self.address($0, family) }, port: remote_port)
+    }
+}
