@@ -7,6 +7,8 @@ package enum FrameClass: String, Sendable, CaseIterable, CustomStringConvertible
     case esp = "ESP"
     /// A segment of a connection to or from the port of RFC 9329, whatever it carries.
     case inTCP = "IKE and ESP in TCP"
+    /// The same with TLS around it, at the usual port.
+    case tls = "IKE and ESP in TLS"
     case keepalive = "NAT keepalive"
     /// ARP, neighbour discovery and multicast listener reports: what a link needs for itself.
     case link = "ARP and neighbour discovery"
@@ -129,7 +131,8 @@ package struct FrameClassifier {
             return .esp
         case 6:
             guard payload.count >= 20 else { return .other }
-            return [word(payload, 0), word(payload, 2)].contains(where: encapsulationPorts.contains) ? .inTCP : .other
+            let ports = [word(payload, 0), word(payload, 2)]
+            return ports.contains(where: encapsulationPorts.contains) ? .inTCP : ports.contains(443) ? .tls : .other
         case 17: return classifyUDP(payload)
         case 1:
             // Destination unreachable, time exceeded, parameter problem.

@@ -4,7 +4,8 @@ import Foundation
 package enum Prerequisites {
     /// Debian's package for each program.
     private static let packages: [(program: String, package: String)] = [
-        ("ip", "iproute2"), ("nft", "nftables"), ("ping", "iputils-ping"), ("openssl", "openssl"), ("socat", "socat"), ("gnutls-cli", "gnutls-bin"),
+        ("ip", "iproute2"), ("nft", "nftables"), ("ping", "iputils-ping"), ("openssl", "openssl"), ("socat", "socat"),
+        ("gnutls-cli", "gnutls-bin"),
         ("unshare", "util-linux"), ("nsenter", "util-linux"),
         ("charon-systemd", "charon-systemd"), ("swanctl", "strongswan-swanctl"),
         ("tshark", "tshark"), ("iperf3", "iperf3"), ("python3", "python3"),

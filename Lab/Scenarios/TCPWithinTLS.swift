@@ -1,6 +1,7 @@
 extension Scenario {
     static let tcpWithinTLS = Scenario(
-        "tls", documents: ["RFC 9329"], summary: "where nothing passes but TLS at port 443, IKE and ESP go by that",
+        "tls", documents: ["RFC 9329"],
+        summary: "where UDP is stopped, and TCP at port 4500, IKE and ESP go by TLS at port 443",
         peers: [.cygnet]
     ) { setting in
         setting.plan.authentication = .ecdsa
@@ -10,10 +11,10 @@ extension Scenario {
             issued.map { ["tls: { certificate: { file: \($0.certificate), key: \($0.key) } }"] } ?? []
         }
     } play: { stage in
-        stage.say("A firewall at the router stops UDP and protocol 50, and lets TCP through to port 443 only.")
+        stage.say("A firewall at the router stops UDP, protocol 50, and TCP to port 4500.")
         let firewall = """
             table inet firewall { chain forward { type filter hook forward priority 0;
-            meta l4proto { udp, esp } drop; tcp dport != 443 tcp sport != 443 reject with tcp reset; }; }
+            meta l4proto { udp, esp } drop; tcp dport 4500 reject with tcp reset; }; }
 
             """
         try await stage.topology.router.run(["nft", "-f", "-"], input: firewall).orThrow()

@@ -97,7 +97,8 @@ struct Control: ~Copyable {
             let started = try WorkerPair.start(
                 WorkerPair.Surroundings(
                     device: opened.device, sockets: opened.sockets, events: outlet, screen: screen, streams: streams,
-                    streamWays: StreamControl.Ways(workers: policies.count, wakeup: streams.wakeup), configuration: configuration),
+                    streamWays: StreamControl.Ways(workers: policies.count, wakeup: streams.wakeup),
+                    configuration: configuration),
                 policies: policies)
             running = Running(
                 device: opened.device, sockets: opened.sockets, workers: started.pairs, streams: streams,

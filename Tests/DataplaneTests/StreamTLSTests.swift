@@ -30,6 +30,15 @@ private final class ServerFiles {
     }
 }
 
+extension ServerFiles {
+    /// A program in Python, as a command.
+    func python(_ program: String) throws -> String {
+        let file = "\(directory)/\(UUID().uuidString).py"
+        try program.write(toFile: file, atomically: false, encoding: .utf8)
+        return "python3 \(file)"
+    }
+}
+
 /// A program in a namespace, until the value is gone.
 private final class Companion {
     private let process = Process()
@@ -220,11 +229,14 @@ struct StreamTLSTests {
         let left = UserspaceDataplane(sides.left.configuration)
         try left.start()
         let toPlain = try await Self.call(left, port: 4500, TLSClientSettings())
-        #expect(toPlain?.hasSuffix("while TLS was being agreed upon: its port may be one without") == true, "\(toPlain ?? "-")")
+        #expect(
+            toPlain?.hasSuffix("while TLS was being agreed upon: its port may be one without") == true,
+            "\(toPlain ?? "-")")
         // TCP itself is there at once; what is at its other end shows then.
         let stream = StreamID(rawValue: 5)
         left.openStream(
-            stream, from: .unspecified(.v4), to: SocketAddress(try #require(IPAddress("192.0.2.2")), port: 443), tls: nil)
+            stream, from: .unspecified(.v4), to: SocketAddress(try #require(IPAddress("192.0.2.2")), port: 443),
+            tls: nil)
         for await event in left.events {
             guard case .streamLost(stream, let reason) = event else { continue }
             #expect(reason.hasSuffix("without a word: its port may be one with TLS"), "\(reason)")
@@ -245,16 +257,17 @@ struct StreamTLSTests {
 
     @Test("An answer that is no TLS, and an alert in place of IKE, are named", .timeLimit(.minutes(1)))
     func foreign() async throws {
+        let files = try ServerFiles()
         let sides = try TestNamespace.pair()
         let script = """
             import socket
             def serve(port, octets):
                 l = socket.socket(); l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                l.bind((\"192.0.2.2\", port)); l.listen(); return l, octets
-            for l, octets in [serve(80, b\"HTTP/1.1 400 Bad Request\\r\\n\\r\\n\"), serve(443, bytes([21, 3, 3, 0, 2, 2, 70]))]:
+                l.bind(("192.0.2.2", port)); l.listen(); return l, octets
+            for l, octets in [serve(80, b"HTTP/1.1 400 Bad Request\\r\\n\\r\\n"), serve(443, bytes([21, 3, 3, 0, 2, 2, 70]))]:
                 s, a = l.accept(); s.recv(6); s.sendall(octets); s.shutdown(socket.SHUT_WR); s.recv(9999); s.recv(9999)
             """
-        let server = try Companion(sides.right, "python3 -c \"\(script)\"")
+        let server = try Companion(sides.right, files.python(script))
         let left = UserspaceDataplane(sides.left.configuration)
         try left.start()
         let reason = try await Self.call(left, port: 80, TLSClientSettings())
@@ -279,10 +292,10 @@ struct StreamTLSTests {
         let script = """
             import socket, time, ssl
             def connect():
-                return socket.create_connection((\"192.0.2.2\", 443), timeout=5)
+                return socket.create_connection(("192.0.2.2", 443), timeout=5)
             def ended(s, patience):
                 s.settimeout(patience)
-                try: return s.recv(100) == b\"\"
+                try: return s.recv(100) == b""
                 except ConnectionResetError: return True
                 except TimeoutError: return False
             silent, half, drip = connect(), connect(), connect()
@@ -296,7 +309,7 @@ struct StreamTLSTests {
             except OSError: pass
             print(time.time() - start < 4, ended(silent, 3), ended(half, 3))
             """
-        #expect(try sides.left.execute("python3 -c \"\(script)\"").output == "True\nTrue True True\n")
+        #expect(try sides.left.execute(files.python(script)).output == "True\nTrue True True\n")
         let statistics = await dataplane.statistics().streams
         #expect(statistics.refused == 1 && statistics.open == 0 && statistics.secured == 0)
         #expect(statistics.expired + statistics.unsecured == 3)
@@ -310,15 +323,15 @@ struct StreamTLSTests {
         let script = """
             import socket, ssl
             c = ssl.create_default_context(); c.check_hostname = False; c.verify_mode = ssl.CERT_NONE
-            s = c.wrap_socket(socket.create_connection((\"192.0.2.2\", 443), timeout=5))
-            s.sendall(b\"IKETCP\" + (b\"\\0\\x40\\0\\0\\0\\0\" + bytes([7]) * 58) * 65)
-            try: print(s.recv(100) == b\"\")
+            s = c.wrap_socket(socket.create_connection(("192.0.2.2", 443), timeout=5))
+            s.sendall(b"IKETCP" + (b"\\0\\x40\\0\\0\\0\\0" + bytes([7]) * 58) * 65)
+            try: print(s.recv(100) == b"")
             except OSError: print(True)
-            s = c.wrap_socket(socket.create_connection((\"192.0.2.2\", 443), timeout=5))
-            s.sendall(b\"GET / HTTP/1.0\\r\\n\\r\\n\")
-            print(s.recv(100) == b\"\")
+            s = c.wrap_socket(socket.create_connection(("192.0.2.2", 443), timeout=5))
+            s.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+            print(s.recv(100) == b"")
             """
-        #expect(try sides.left.execute("python3 -c \"\(script)\"").output == "True\nTrue\n")
+        #expect(try sides.left.execute(files.python(script)).output == "True\nTrue\n")
         let statistics = await dataplane.statistics().streams
         #expect(statistics.secured == 2 && statistics.malformed == 1 && statistics.open == 0)
         dataplane.stop()

@@ -268,13 +268,14 @@ struct StreamTests {
             {
                 $0.firstMessage = 500
                 $0.proof = 1000
-            }) { dataplane in
-                // What IKE says when nobody uses the connection any more, again and again.
-                for _ in 0..<40 {
-                    if let stream = dataplane.datagrams.take()?.stream { dataplane.closeStream(stream) }
-                    try await Task.sleep(for: .milliseconds(50))
-                }
             }
+        ) { dataplane in
+            // What IKE says when nobody uses the connection any more, again and again.
+            for _ in 0..<40 {
+                if let stream = dataplane.datagrams.take()?.stream { dataplane.closeStream(stream) }
+                try await Task.sleep(for: .milliseconds(50))
+            }
+        }
         #expect(output == "True\n" && statistics.expired == 1)
     }
 

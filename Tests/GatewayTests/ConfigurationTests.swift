@@ -67,7 +67,7 @@ struct ConfigurationTests {
         #expect(policies.map(\.probeAfter) == [nil, .seconds(60), .seconds(600)])
     }
 
-    @Test("TLS is answered with the certificate given, and called for as is said, with the peer's name where it has one")
+    @Test("TLS is answered with the certificate given, and asked for as is said, by the peer's name if it has one")
     func tls() throws {
         let configuration = try read("tls.yaml")
         #expect(configuration.daemon.tcpPorts == [] && configuration.daemon.tls?.ports == [443, 8443])

@@ -397,7 +397,9 @@ struct TCPEncapsulationTests {
         connection.tcp.tls = TLSPolicy()
     }
 
-    @Test("UDP, then TCP, then TLS: each is tried where the one before brings nothing, with an SPI of its own after silence")
+    @Test(
+        "UDP, then TCP, then TLS: each is tried where the one before brings nothing, with an SPI of its own after silence"
+    )
     func tlsLast() async throws {
         for isSwallowed in [false, true] {
             let pair = await Self.pair(seed: 40, start: .none, left: { Self.secured(&$0) })

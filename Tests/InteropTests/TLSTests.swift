@@ -36,6 +36,7 @@ extension Interoperability {
                 let summary = try await capture.stop(protected: TunnelPlan.protectedNetworks)
                 #expect(summary.isOnlyProtected, "\(summary.description) \(summary.suspects)")
                 #expect(summary.count(.esp) + summary.count(.espInUDP) == 0, "\(summary.description)")
+                #expect(summary.count(.tls) > 100, "\(summary.description)")
             }
 
             /// socat between TLS and TCP, in a gateway's namespace; returns when it listens.
@@ -55,7 +56,7 @@ extension Interoperability {
         ///   - left, right: lines of their connections.
         ///   - entries: of the right daemon, from its certificate for TLS.
         private func run(
-            left: @Sendable (PKI) -> [String], right: [String],
+            isBehindProxy: Bool = false, left: @Sendable (PKI) -> [String], right: [String],
             entries: @Sendable (PKI.Issued) -> [String] = { _ in [] },
             _ body: @Sendable (Pair, PKI.Issued) async throws -> Void
         ) async throws {
@@ -65,10 +66,13 @@ extension Interoperability {
                 let pki = try await PKI(in: laboratory, name: "tls")
                 let issued = try await pki.issue("gw.example.org", .rsa)
                 let plan = TunnelPlan()
+                var theirs = plan
+                // Calls come from the proxy, as from a NAT.
+                theirs.isNATed = isBehindProxy
                 let leftDaemon = try CygnetDaemon(
                     at: .left, of: topology, plan: plan, extraLines: left(pki) + ["mobike: no"])
                 let rightDaemon = try CygnetDaemon(
-                    at: .right, of: topology, plan: plan, extraLines: right + ["mobike: no"],
+                    at: .right, of: topology, plan: theirs, extraLines: right + ["mobike: no"],
                     daemonEntries: entries(issued))
                 let pair = Pair(
                     topology: topology, left: leftDaemon, right: rightDaemon, capture: capture, pki: pki,
@@ -79,7 +83,8 @@ extension Interoperability {
                     try await body(pair, issued)
                 } catch {
                     throw LabError(
-                        "\(error)\n--- left\n\(leftDaemon.log.suffix(4000))\n--- right\n\(rightDaemon.log.suffix(4000))")
+                        "\(error)\n--- left\n\(leftDaemon.log.suffix(4000))\n--- right\n\(rightDaemon.log.suffix(4000))"
+                    )
                 }
             }
             #expect(Laboratory.leftovers().isEmpty)
@@ -139,7 +144,8 @@ extension Interoperability {
                 try await pair.carry()
                 #expect(try await pair.left.statusTable().contains("by TLS"))
                 let log = pair.left.log
-                #expect(log.contains("by UDP: TCP is tried") && log.contains("by TCP: TLS at port 443 is tried"), "\(log)")
+                #expect(
+                    log.contains("by UDP: TCP is tried") && log.contains("by TCP: TLS at port 443 is tried"), "\(log)")
                 try await pair.checkCapture()
             }
         }
@@ -147,6 +153,7 @@ extension Interoperability {
         @Test("A gateway that knows TCP only is reached by TLS that socat ends before it", .timeLimit(.minutes(2)))
         func behindSocat() async throws {
             try await run(
+                isBehindProxy: true,
                 left: {
                     ["tcp: { use: always, ports: none, tls: { name: gw.example.org, authorities: \($0.authority) } }"]
                 }, right: ["tcp: { use: always }"]

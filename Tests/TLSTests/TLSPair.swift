@@ -35,7 +35,8 @@ final class TLSPair {
     /// Octets that have gone either way.
     private(set) var octets = 0
 
-    init(_ client: TLSClient, _ server: TLSServer, address: String = "192.0.2.1", peer: String = "192.0.2.1:443") throws {
+    init(_ client: TLSClient, _ server: TLSServer, address: String = "192.0.2.1", peer: String = "192.0.2.1:443") throws
+    {
         self.client = try TLSSession(client, address: address, peer: peer)
         self.server = try TLSSession(server)
     }

@@ -10,7 +10,9 @@ struct TLSSessionTests {
         try TLSPair(try TLSClient(settings), try ServerCredentials().server())
     }
 
-    @Test("Both ends agree on TLS 1.3, and what one seals the other opens, whatever parts it arrives in", arguments: [1, 7, 1000, .max])
+    @Test(
+        "Both ends agree on TLS 1.3, and what one seals the other opens, whatever parts it arrives in",
+        arguments: [1, 7, 1000, .max])
     func agree(size: Int) throws {
         let pair = try Self.pair()
         pair.run(inPartsOf: size)
@@ -24,7 +26,8 @@ struct TLSSessionTests {
         #expect(pair.failures.client == nil && pair.failures.server == nil)
     }
 
-    @Test("A second connection with the same peer resumes the first one's session, however that ended, with fewer octets")
+    @Test(
+        "A second connection with the same peer resumes the first one's session, however that ended, with fewer octets")
     func resumption() throws {
         let (client, server) = (try TLSClient(TLSClientSettings()), try ServerCredentials().server())
         var octets: [Int] = []
@@ -126,7 +129,10 @@ struct TLSSessionTests {
             (credentials, TLSClientSettings(name: "gw.example.org", authorities: authorities), nil),
             (credentials, TLSClientSettings(name: "other.example.org", authorities: authorities), "hostname mismatch"),
             (credentials, TLSClientSettings(authorities: authorities), "IP address mismatch"),
-            (credentials, TLSClientSettings(name: "gw.example.org", authorities: foreign), "unable to get local issuer"),
+            (
+                credentials, TLSClientSettings(name: "gw.example.org", authorities: foreign),
+                "certificate signature failure"
+            ),
             (expired, TLSClientSettings(name: "gw.example.org", authorities: [try expired.authority.pem]), "expired"),
             (numbered, TLSClientSettings(authorities: [try numbered.authority.pem]), nil),
         ]
@@ -134,7 +140,8 @@ struct TLSSessionTests {
             let pair = try TLSPair(try TLSClient(settings), try credentials.server())
             pair.run()
             guard let complaint else {
-                #expect(pair.client.isEstablished, "\(settings.name ?? "-"): \(String(describing: pair.failures.client))")
+                #expect(
+                    pair.client.isEstablished, "\(settings.name ?? "-"): \(String(describing: pair.failures.client))")
                 continue
             }
             #expect(pair.failures.client?.code == .certificate)
@@ -173,7 +180,8 @@ struct TLSSessionTests {
     @Test("What cannot be TLS is known by its first octet, and not answered")
     func notTLS() throws {
         for (octets, words) in [
-            (Array("IKETCP".utf8) + [0, 34], "IKETCP without TLS"), (Array("GET / HTTP/1.1".utf8), "no TLS"), ([0], "no TLS"),
+            (Array("IKETCP".utf8) + [0, 34], "IKETCP without TLS"), (Array("GET / HTTP/1.1".utf8), "no TLS"),
+            ([0], "no TLS"),
         ] {
             let pair = try Self.pair()
             _ = TLSPair.drain(pair.client)

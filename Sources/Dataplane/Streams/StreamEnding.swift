@@ -25,7 +25,9 @@ extension StreamThread {
             case .connecting: end(connection, "it is not answered")
             case .securing:
                 if !connection.isTrusted { statistics.expired &+= 1 }
-                end(connection, "TLS is not agreed upon in time\(connection.isTrusted ? ": its port may be one without" : "")")
+                end(
+                    connection,
+                    "TLS is not agreed upon in time\(connection.isTrusted ? ": its port may be one without" : "")")
             case .open:
                 if !connection.isTrusted { statistics.expired &+= 1 }
                 end(connection, "the peer has not proved in time who it is")

@@ -118,7 +118,8 @@ struct ConnectionOptions {
         if let use = mapping[.use]?.word(TCPPolicy.Use.self, what: "use of TCP") { tcp.use = use }
         if let node = mapping[.ports] {
             tcp.ports = TLSReader.ports(node)
-            if tcp.ports.isEmpty, mapping[.tls] == nil {
+            let isNone = node.elements.isEmpty || node.node.scalar?.string == "none"
+            if isNone, mapping[.tls] == nil {
                 node.error("there is no port; expected for example 4500, or [4500, 443], or none with \"tls\"")
             }
         }

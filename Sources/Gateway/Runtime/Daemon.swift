@@ -176,7 +176,8 @@ public actor Daemon {
         let ports = configuration.daemon.tcpPorts ?? (users.isEmpty ? [] : [configuration.daemon.endpoint.natPort])
         let tls = configuration.daemon.tls
         dataplane.listen(
-            onStreams: StreamPorts(plain: ports, secured: tls?.ports ?? [], server: tls?.server), callsOut: users.contains { !$0.hosts.allSatisfy { $0 == .any } })
+            onStreams: StreamPorts(plain: ports, secured: tls?.ports ?? [], server: tls?.server),
+            callsOut: users.contains { !$0.hosts.allSatisfy { $0 == .any } })
     }
 
     private func showLife() { notification.alive() }

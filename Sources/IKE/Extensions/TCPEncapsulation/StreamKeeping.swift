@@ -85,7 +85,8 @@ extension TCPEncapsulation {
             state.openedAt = sa.context.now
             sa.slots[Self.self] = state
             let isSecured = sa.connection?.tcp.tls(at: sa.path.remote.port) != nil
-            sa.tell(.note, "the TCP connection from \(local) to \(sa.path.remote) is open\(isSecured ? ", with TLS" : "")")
+            sa.tell(
+                .note, "the TCP connection from \(local) to \(sa.path.remote) is open\(isSecured ? ", with TLS" : "")")
             return sa.streamIsOpen()
         }
         guard var candidate = sa.slots[Self.self]?.candidate, candidate.stream == stream else {
