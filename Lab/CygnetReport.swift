@@ -52,6 +52,19 @@ package struct CygnetStatus: Decodable, Sendable {
         package let octetsIn: Int
         package let octetsOut: Int
         package let drops: [String: Int]
+        package let subspaces: Subspaces?
+    }
+
+    package struct Subspaces: Decodable, Sendable {
+        package struct Use: Decodable, Sendable {
+            package let id: Int
+            package let packets: Int
+        }
+
+        package let countIn: Int
+        package let countOut: Int
+        package let received: [Use]
+        package let sent: [Use]
     }
 
     package struct Dataplane: Decodable, Sendable {

@@ -38,6 +38,8 @@ package struct DecodedMessage: Decodable, Sendable {
     package let direction: String?
     package let messageID: UInt32?
     package let initiatorSPI: String?
+    /// Of an ESP packet that was opened and has one.
+    package let subspace: Int?
     package let protection: String?
     package let faults: [String]?
     package let fragment: Fragment?

@@ -39,6 +39,8 @@ package struct Scenario: Sendable {
         var lines: [Side: [String]] = [:]
         /// More for the `daemon` of a right end that is Cygnet, from the certificate that it has for IKE.
         var daemonEntries: @Sendable (PKI.Issued?) -> [String] = { _ in [] }
+        /// What is forced on Cygnet's data plane, at either end.
+        var dataplane = DataplaneChoice.usual
     }
 
     /// All of them, in the order of their documents.
@@ -50,6 +52,7 @@ package struct Scenario: Sendable {
         downgradePrevention,
         optimizedRekey,
         linkMTUNotification,
+        antiReplaySubspaces,
         labeledIPsec,
         trafficClasses,
         encryptedDNS,

@@ -15,7 +15,8 @@ enum ScenarioGateway: Sendable {
                 at: .right, of: topology, plan: plan, certificate: credentials?.issued,
                 authority: credentials?.authority,
                 alternatives: try await pki?.alternatives(for: .right, of: plan) ?? [],
-                extraLines: setting.lines[.right] ?? [], daemonEntries: setting.daemonEntries(credentials?.issued))
+                extraLines: setting.lines[.right] ?? [], dataplane: setting.dataplane,
+                daemonEntries: setting.daemonEntries(credentials?.issued))
             try await daemon.start()
             return .cygnet(daemon)
         case .strongSwan:

@@ -31,7 +31,8 @@ package final class Stage: Sendable {
         left = try CygnetDaemon(
             at: .left, of: topology, plan: plan, certificate: credentials?.issued, authority: credentials?.authority,
             alternatives: try await pki?.alternatives(for: .left, of: plan) ?? [],
-            extraLines: setting.lines[.left] ?? [], arguments: ["--save-keys", Self.keys(in: laboratory)])
+            extraLines: setting.lines[.left] ?? [], dataplane: setting.dataplane,
+            arguments: ["--save-keys", Self.keys(in: laboratory)])
         try await left.start()
     }
 

@@ -23,24 +23,25 @@ struct Control: ~Copyable {
 
     private struct InboundRow {
         let spi: UInt32
-        let entry: UnsafeMutablePointer<InboundEntry>
+        /// The owner's first.
+        let parts: [AssociationPart<InboundEntry>]
     }
 
     private struct OutboundRow {
-        let entry: UnsafeMutablePointer<OutboundEntry>
+        /// The owner's first.
+        let parts: [AssociationPart<OutboundEntry>]
         /// One of each worker.
         let candidates: UnsafeMutableBufferPointer<Candidate>
 
         func free() {
             candidates.deinitialize()
             candidates.deallocate()
-            release(entry)
+            for part in parts { release(part.entry) }
         }
     }
 
     private struct RetiredInbound {
-        let entry: UnsafeMutablePointer<InboundEntry>
-        let owner: Int
+        let part: AssociationPart<InboundEntry>
         /// Of the command by which the worker has been told to let go.
         let number: UInt64
     }
@@ -152,9 +153,9 @@ struct Control: ~Copyable {
         for pair in running.workers { pair.stop() }
         running.streams.tell(.stop)
         running.streamThread.join()
-        for row in inbound.values { release(row.entry) }
+        for part in inbound.values.flatMap(\.parts) { release(part.entry) }
         for row in outbound.values { row.free() }
-        for retired in retiredInbound { release(retired.entry) }
+        for retired in retiredInbound { release(retired.part.entry) }
         for retired in retiredOutbound { retired.row.free() }
         inbound = [:]
         outbound = [:]
@@ -223,16 +224,14 @@ struct Control: ~Copyable {
         guard inbound[slot] == nil else {
             throw DataplaneError(.inUse, "the slot of inbound SPI \(sa.spi.spiText) is taken")
         }
-        let entry = UnsafeMutablePointer<InboundEntry>.allocate(capacity: 1)
-        do throws(DataplaneError) {
-            entry.initialize(to: try InboundEntry(sa, policy: policy, provider: provider))
-        } catch {
-            entry.deallocate()
-            throw error
+        let parts = try AssociationPart<InboundEntry>.make(
+            sa, policy: policy, owner: running.owner(sa.spi), workers: running.workers.count, provider: provider)
+        inbound[slot] = InboundRow(spi: sa.spi, parts: parts)
+        // A worker looks for commands before it calls an SPI unknown, so that it need not be waited for. The owner, which hands packets to
+        // the others, is the last to know.
+        for part in parts.reversed() {
+            WorkerPair.post(.install(part.entry), to: running.workers[part.worker].inboundCommands)
         }
-        inbound[slot] = InboundRow(spi: sa.spi, entry: entry)
-        // The worker looks for commands before it calls an SPI unknown, so that it need not be waited for.
-        WorkerPair.post(.install(entry), to: running.workers[running.owner(sa.spi)].inboundCommands)
     }
 
     mutating func activateOutbound(
@@ -243,23 +242,22 @@ struct Control: ~Copyable {
             throw DataplaneError(.inUse, "the pair of inbound SPI \(inboundSPI.spiText) sends already")
         }
         let owner = running.owner(inboundSPI)
-        let socket = try Self.socket(
-            sa.encapsulation, from: sa.local.address, to: sa.remote.address, running.sockets, worker: owner)
-        let entry = UnsafeMutablePointer<OutboundEntry>.allocate(capacity: 1)
-        do throws(DataplaneError) {
-            entry.initialize(
-                to: try OutboundEntry(
-                    sa, pair: inboundSPI, policy: policy, socket: socket, outerMTU: outerMTU, provider: provider))
-        } catch {
-            entry.deallocate()
-            throw error
+        let count = running.workers.count
+        let parts = try AssociationPart<OutboundEntry>.make(
+            sa, pair: inboundSPI, policy: policy, owner: owner, workers: count, outerMTU: outerMTU,
+            provider: provider
+        ) { worker throws(DataplaneError) in
+            try Self.socket(
+                sa.encapsulation, from: sa.local.address, to: sa.remote.address, running.sockets, worker: worker)
         }
-        let candidates = UnsafeMutableBufferPointer<Candidate>.allocate(capacity: running.workers.count)
-        outbound[inboundSPI] = OutboundRow(entry: entry, candidates: candidates)
+        let candidates = UnsafeMutableBufferPointer<Candidate>.allocate(capacity: count)
+        outbound[inboundSPI] = OutboundRow(parts: parts, candidates: candidates)
         guard let first = candidates.baseAddress else { return }
-        // Whoever else knows of it hands packets to its owner, which is to know it by then.
-        for index in running.workers.indices.sorted(by: { $0 == owner && $1 != owner }) {
-            (first + index).initialize(to: Candidate(sa, policy: policy, owner: owner, entry: entry))
+        // Whoever else knows of it hands packets to one that has a part, which is to know it by then.
+        for distance in 0..<count {
+            let index = (owner + distance) % count
+            let part = parts[distance % parts.count]
+            (first + index).initialize(to: Candidate(sa, policy: policy, owner: part.worker, entry: part.entry))
             WorkerPair.post(.activate(first + index), to: running.workers[index].outboundCommands)
         }
     }
@@ -283,9 +281,10 @@ struct Control: ~Copyable {
         let slot = UInt16(truncatingIfNeeded: spi)
         guard let running, let row = inbound[slot], row.spi == spi else { return }
         inbound[slot] = nil
-        let owner = running.owner(spi)
-        if let number = WorkerPair.post(.remove(row.entry), to: running.workers[owner].inboundCommands) {
-            retiredInbound.append(RetiredInbound(entry: row.entry, owner: owner, number: number))
+        for part in row.parts {
+            if let number = WorkerPair.post(.remove(part.entry), to: running.workers[part.worker].inboundCommands) {
+                retiredInbound.append(RetiredInbound(part: part, number: number))
+            }
         }
         freeRetired(running)
     }
@@ -293,10 +292,11 @@ struct Control: ~Copyable {
     mutating func removeOutbound(pairedWith inboundSPI: UInt32) {
         guard let running, let row = outbound.removeValue(forKey: inboundSPI), let first = row.candidates.baseAddress
         else { return }
-        // Its owner is the last to forget it: the others hand it packets until they have.
+        // Those that have a part are the last to forget it: the others hand them packets until they have.
         let owner = running.owner(inboundSPI)
         var numbers = [UInt64?](repeating: nil, count: running.workers.count)
-        for index in running.workers.indices.sorted(by: { $0 != owner && $1 == owner }) {
+        for distance in running.workers.indices.reversed() {
+            let index = (owner + distance) % running.workers.count
             numbers[index] = WorkerPair.post(.remove(first + index), to: running.workers[index].outboundCommands)
         }
         // What a worker could not be told to let go stays.
@@ -315,11 +315,11 @@ struct Control: ~Copyable {
     /// Frees what the workers have let go.
     private mutating func freeRetired(_ running: Running) {
         while let first = retiredInbound.first {
-            let ring = running.workers[first.owner].inboundCommands
+            let ring = running.workers[first.part.worker].inboundCommands
             guard ring.isClosed || ring.acknowledged >= first.number else { break }
             retiredInbound.removeFirst()
-            remember(first.entry.pointee.report)
-            release(first.entry)
+            remember(first.part.entry.pointee.report)
+            release(first.part.entry)
         }
         while let first = retiredOutbound.first {
             let isLetGo = zip(running.workers, first.numbers).allSatisfy { pair, number in
@@ -327,7 +327,7 @@ struct Control: ~Copyable {
             }
             guard isLetGo else { break }
             retiredOutbound.removeFirst()
-            remember(first.row.entry.pointee.report)
+            for part in first.row.parts { remember(part.entry.pointee.report) }
             first.row.free()
         }
     }
@@ -337,30 +337,33 @@ struct Control: ~Copyable {
         stream: StreamID?
     ) {
         guard let running else { return }
-        let owner = running.owner(inboundSPI)
-        let pair = running.workers[owner]
         if let row = inbound[UInt16(truncatingIfNeeded: inboundSPI)], row.spi == inboundSPI {
+            for part in row.parts {
+                WorkerPair.post(
+                    .move(
+                        part.entry, local: local, remote: remote, encapsulation: encapsulation,
+                        stream: stream?.rawValue ?? 0),
+                    to: running.workers[part.worker].inboundCommands)
+            }
+        }
+        for part in outbound[inboundSPI]?.parts ?? [] {
+            guard
+                let socket = try? Self.socket(
+                    encapsulation, from: local.address, to: remote.address, running.sockets, worker: part.worker)
+            else { return }
             WorkerPair.post(
                 .move(
-                    row.entry, local: local, remote: remote, encapsulation: encapsulation,
+                    part.entry, local: local, remote: remote, encapsulation: encapsulation, socket: socket,
                     stream: stream?.rawValue ?? 0),
-                to: pair.inboundCommands)
+                to: running.workers[part.worker].outboundCommands)
         }
-        guard let row = outbound[inboundSPI],
-            let socket = try? Self.socket(
-                encapsulation, from: local.address, to: remote.address, running.sockets, worker: owner)
-        else { return }
-        WorkerPair.post(
-            .move(
-                row.entry, local: local, remote: remote, encapsulation: encapsulation, socket: socket,
-                stream: stream?.rawValue ?? 0),
-            to: pair.outboundCommands)
     }
 
     func updatePath(inboundSPI: UInt32, _ path: OuterPath) {
-        guard let running, let row = outbound[inboundSPI] else { return }
-        WorkerPair.post(
-            .path(row.entry, path), to: running.workers[running.owner(inboundSPI)].outboundCommands)
+        guard let running else { return }
+        for part in outbound[inboundSPI]?.parts ?? [] {
+            WorkerPair.post(.path(part.entry, path), to: running.workers[part.worker].outboundCommands)
+        }
     }
 
     private mutating func remember(_ report: SACountersReport) {
@@ -403,9 +406,4 @@ struct Control: ~Copyable {
         let pairs = running.workers.compactMap { $0.requestSnapshots() }
         return pairs.count == running.workers.count ? PendingSnapshots(pairs: pairs) : nil
     }
-}
-
-private func release<Entry: ~Copyable>(_ entry: UnsafeMutablePointer<Entry>) {
-    entry.deinitialize(count: 1)
-    entry.deallocate()
 }

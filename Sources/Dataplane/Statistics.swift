@@ -13,6 +13,8 @@ public struct SACountersReport: Hashable, Sendable {
     public var local: SocketAddress
     public var remote: SocketAddress
     public var counters: SACounters
+    /// What went by each of its sequence number subspaces; empty where it has none, or none has been used.
+    public var subspaces: [SubspaceReport] = []
 
     public init(
         spi: UInt32, inboundSPI: UInt32, direction: TrafficDirection, policy: UInt32, local: SocketAddress,

@@ -154,7 +154,8 @@ public final class UserspaceDataplane: Dataplane {
 
     public func counters() async -> [SACountersReport] {
         guard let snapshots = await snapshots() else { return [] }
-        return snapshots.pairs.flatMap { $0.inbound.associations + $0.outbound.associations }.sorted {
+        let reports = snapshots.pairs.flatMap { $0.inbound.associations + $0.outbound.associations }
+        return SACountersReport.joined(reports).sorted {
             ($0.policy, $0.direction.rawValue, $0.spi) < ($1.policy, $1.direction.rawValue, $1.spi)
         }
     }

@@ -5,6 +5,8 @@ public enum DropReason: UInt8, Error, Hashable, Sendable, CaseIterable, CustomSt
     case malformedESP
     /// The SPI is not this association's.
     case wrongSPI
+    /// The subspace of the sequence number is none that the peer may use.
+    case subspaceOutOfRange
     /// The sequence number has been received already.
     case replayed
     /// The sequence number is left of the replay window, or none that a sender may use.
@@ -45,6 +47,7 @@ public enum DropReason: UInt8, Error, Hashable, Sendable, CaseIterable, CustomSt
         switch self {
         case .malformedESP: "malformed-esp"
         case .wrongSPI: "wrong-spi"
+        case .subspaceOutOfRange: "subspace-out-of-range"
         case .replayed: "replayed"
         case .stale: "stale"
         case .notAuthentic: "not-authentic"

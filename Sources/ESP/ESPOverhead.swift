@@ -17,11 +17,12 @@ public struct ESPOverhead: Hashable, Sendable {
     static let tcpHeader = 34
 
     public init(
-        outer: IPFamily, encapsulation: Encapsulation, encryption: EncryptionAlgorithm, integrity: IntegrityAlgorithm?
+        outer: IPFamily, encapsulation: Encapsulation, encryption: EncryptionAlgorithm, integrity: IntegrityAlgorithm?,
+        hasSubspaces: Bool = false
     ) {
         outerHeader = IPHeader.minimumLength(outer)
         fixed =
-            outerHeader + Self.carrier(encapsulation) + Self.espHeader
+            outerHeader + Self.carrier(encapsulation) + (hasSubspaces ? SubspaceNumber.headerLength : Self.espHeader)
             + encryption.ivLength + (integrity?.icvLength ?? encryption.icvLength)
         // RFC 4303, section 2.4: the ciphertext ends on a 4-octet boundary whatever the cipher.
         alignment = max(encryption.blockSize, 4)

@@ -56,6 +56,9 @@ public struct InboundSA: ~Copyable, Sendable {
     /// A bit for each class (DSCP) that inner packets may have.
     private let classes: UInt64
     private var window: ReplayWindow
+    /// In place of the window, where sequence numbers have subspaces.
+    private let subspaces: SubspaceWindows
+    private let hasSubspaces: Bool
     private var usage: UsageMeter
     /// No packet has come yet.
     private var isFirst = true
@@ -69,22 +72,45 @@ public struct InboundSA: ~Copyable, Sendable {
     public init(
         _ parameters: SAParameters, highestSequence: UInt64 = 0, provider: CipherProvider? = nil
     ) throws(CryptoError) {
+        try parameters.checkNoSubspaces()
+        try self.init(
+            parameters, highestSequence: highestSequence,
+            subspaces: SubspaceWindows(count: 0, part: 0, of: 1, windowSize: 0),
+            usage: UsageMeter(parameters.lifetime), provider: provider)
+    }
+
+    /// - Parameter subspaces: of none where numbers have none.
+    init(
+        _ parameters: SAParameters, highestSequence: UInt64 = 0, subspaces: consuming SubspaceWindows,
+        usage: UsageMeter, provider: CipherProvider?
+    ) throws(CryptoError) {
         try parameters.checkSPI()
+        let hasSubspaces = subspaces.count > 0
         cipher = try PacketCipher(
             encryption: parameters.encryption, encryptionKey: parameters.encryptionKey,
-            integrity: parameters.integrity, integrityKey: parameters.integrityKey, use: .opening, provider: provider)
+            integrity: parameters.integrity, integrityKey: parameters.integrityKey, use: .opening,
+            sendsWholeNumbers: hasSubspaces, provider: provider)
         spi = parameters.spi
         mode = parameters.mode
         isTransport = parameters.mode.isTransport
         selectors = SelectorSet(local: parameters.localSelectors, remote: parameters.remoteSelectors)
         classes = parameters.dscp?.mask ?? .max
         window = ReplayWindow(
-            size: parameters.replayWindow, extended: parameters.extendedSequenceNumbers, highest: highestSequence)
-        usage = UsageMeter(parameters.lifetime)
+            size: hasSubspaces ? 0 : parameters.replayWindow, extended: parameters.extendedSequenceNumbers,
+            highest: highestSequence)
+        self.subspaces = subspaces
+        self.hasSubspaces = hasSubspaces
+        self.usage = usage
     }
 
-    /// The highest sequence number received; 0 before the first.
+    /// The highest sequence number received; 0 before the first, and where numbers have subspaces.
     public var highestSequence: UInt64 { window.highest }
+
+    /// How many subspaces the association has; 0 where numbers have none.
+    public var subspaceCount: Int { subspaces.count }
+
+    /// What this part has done in each of its subspaces of which an authentic packet has come.
+    public var subspaceReports: [SubspaceReport] { subspaces.reports }
 
     /// Opens a packet in place.
     ///
@@ -99,13 +125,17 @@ public struct InboundSA: ~Copyable, Sendable {
         _ buffer: UnsafeMutableRawBufferPointer, offset: Int, count: Int, outer: ReceivedHeader
     ) -> OpenResult {
         var packet = ReceivedPacket(buffer, offset: offset, count: count, outer: outer)
-        if let work = admit(&packet) {
-            let high = UInt32(truncatingIfNeeded: work.sequence >> 32)
-            let isGood = cipher.open(
-                work.octets, count: count, sequenceHigh: high, extended: window.isExtended)
-            finish(&packet, sequence: work.sequence, isGood: isGood)
-        }
+        if hasSubspaces { open(&packet, divided: true) } else { open(&packet, divided: false) }
         return packet.result
+    }
+
+    @inline(__always)
+    private mutating func open(_ packet: inout ReceivedPacket, divided: Bool) {
+        guard let work = admit(&packet, divided: divided) else { return }
+        let high = UInt32(truncatingIfNeeded: work.sequence >> 32)
+        let isGood = cipher.open(
+            work.octets, count: packet.count, sequenceHigh: high, extended: window.isExtended)
+        finish(&packet, sequence: work.sequence, isGood: isGood, divided: divided)
     }
 
     /// Opens many packets, each as ``open(_:offset:count:outer:)`` does, in their order. One that is there twice is dropped
@@ -115,16 +145,27 @@ public struct InboundSA: ~Copyable, Sendable {
     public mutating func open(
         _ packets: UnsafeMutableBufferPointer<ReceivedPacket>, work: UnsafeMutablePointer<CipherPacket>
     ) {
+        // Decided once: what follows is compiled for each of the two.
+        if hasSubspaces { open(packets, work, divided: true) } else { open(packets, work, divided: false) }
+    }
+
+    /// - Parameter divided: whether numbers have subspaces.
+    @inline(__always)
+    private mutating func open(
+        _ packets: UnsafeMutableBufferPointer<ReceivedPacket>, _ work: UnsafeMutablePointer<CipherPacket>,
+        divided: Bool
+    ) {
         var count = 0
         for index in packets.indices {
-            guard let item = admit(&packets[index]) else { continue }
+            guard let item = admit(&packets[index], divided: divided) else { continue }
             (work + count).initialize(to: item)
             count += 1
         }
         cipher.open(UnsafeMutableBufferPointer(start: work, count: count), extended: window.isExtended)
         var next = 0
         for index in packets.indices where packets[index].isAdmitted {
-            finish(&packets[index], sequence: work[next].sequence, isGood: work[next].isGood)
+            finish(
+                &packets[index], sequence: work[next].sequence, isGood: work[next].isGood, divided: divided)
             next += 1
         }
     }
@@ -133,15 +174,21 @@ public struct InboundSA: ~Copyable, Sendable {
     ///
     /// - Returns: the work for the cipher; `nil` if the packet is dropped.
     @inline(__always)
-    private mutating func admit(_ packet: inout ReceivedPacket) -> CipherPacket? {
+    private mutating func admit(_ packet: inout ReceivedPacket, divided: Bool) -> CipherPacket? {
         let count = packet.count
-        let payload = count - ESPOverhead.espHeader - cipher.ivLength - cipher.icvLength
+        let payload = count - Self.headerLength(divided) - cipher.ivLength - cipher.icvLength
         guard let base = packet.buffer.baseAddress, packet.offset >= 0, count <= packet.buffer.count - packet.offset,
             payload >= ESPOverhead.trailer, payload & (cipher.blockSize - 1) == 0
         else { return refuse(&packet, .malformedESP) }
         let octets = base + packet.offset
         guard UnsafeRawPointer(octets).networkUInt32(at: 0) == spi else { return refuse(&packet, .wrongSPI) }
         guard !usage.isExhausted else { return refuse(&packet, .lifetimeEnded) }
+        if divided {
+            let number = SubspaceNumber(UnsafeRawPointer(octets))
+            if let reason = subspaces.refusal(of: number) { return refuse(&packet, reason) }
+            packet.isAdmitted = true
+            return CipherPacket(octets: octets, count: count, sequence: number.rawValue)
+        }
         switch window.check(UnsafeRawPointer(octets).networkUInt32(at: 4)) {
         case .fresh(let number):
             packet.isAdmitted = true
@@ -149,6 +196,12 @@ public struct InboundSA: ~Copyable, Sendable {
         case .replayed: return refuse(&packet, .replayed)
         case .stale: return refuse(&packet, .stale)
         }
+    }
+
+    /// Octets of SPI and what is sent of the number.
+    @inline(__always)
+    private static func headerLength(_ divided: Bool) -> Int {
+        divided ? SubspaceNumber.headerLength : ESPOverhead.espHeader
     }
 
     private mutating func refuse(_ packet: inout ReceivedPacket, _ reason: DropReason) -> CipherPacket? {
@@ -160,8 +213,10 @@ public struct InboundSA: ~Copyable, Sendable {
 
     /// Decides on a packet that the cipher has seen.
     @inline(__always)
-    private mutating func finish(_ packet: inout ReceivedPacket, sequence: UInt64, isGood: Bool) {
-        if let reason = pass(&packet, sequence: sequence, isGood: isGood) {
+    private mutating func finish(
+        _ packet: inout ReceivedPacket, sequence: UInt64, isGood: Bool, divided: Bool
+    ) {
+        if let reason = pass(&packet, sequence: sequence, isGood: isGood, divided: divided) {
             counters.count(reason)
             packet.result.drop = reason
         } else {
@@ -171,27 +226,29 @@ public struct InboundSA: ~Copyable, Sendable {
     }
 
     @inline(__always)
-    private mutating func pass(_ packet: inout ReceivedPacket, sequence: UInt64, isGood: Bool) -> DropReason? {
+    private mutating func pass(
+        _ packet: inout ReceivedPacket, sequence: UInt64, isGood: Bool, divided: Bool
+    ) -> DropReason? {
         guard isGood, let base = packet.buffer.baseAddress else { return .notAuthentic }
         // Packets before it in the same batch may have used up the lifetime, had its number, or left it behind.
         guard !usage.isExhausted else {
             packet.result.notices = usage.tell(.hardLimit)
             return .lifetimeEnded
         }
-        switch window.accept(sequence) {
+        switch divided ? subspaces.accept(SubspaceNumber(rawValue: sequence)) : window.accept(sequence) {
         case .newest: packet.result.isNewest = true
         case .late: break
         case .replayed: return .replayed
         case .stale: return .stale
         }
-        let prefix = ESPOverhead.espHeader + cipher.ivLength
+        let prefix = Self.headerLength(divided) + cipher.ivLength
         let payload = packet.count - prefix - cipher.icvLength
         let octets = base + packet.offset
         packet.result.isAuthentic = true
         packet.result.notices = usage.use(octets: payload)
         if isFirst {
             isFirst = false
-            packet.result.notices.insert(.firstPacket)
+            packet.result.notices.formUnion(usage.tell(.firstPacket))
         }
         packet.result.offset = packet.offset + prefix
         let trailer = UnsafeRawPointer(octets + prefix + payload - ESPOverhead.trailer)

@@ -21,8 +21,7 @@ public struct SealResult: Sendable {
 ///
 /// One thread owns it. Sealing allocates nothing, counts no references and takes no lock.
 public struct OutboundSA: ~Copyable, Sendable {
-    /// Octets a caller leaves free in front of an inner packet: enough for ESP header and IV of every algorithm, and for a
-    /// UDP header.
+    /// Octets a caller leaves free in front of an inner packet: enough for ESP header and IV of every algorithm.
     public static let headroom = 32
     /// Octets a caller leaves free behind an inner packet, for padding, trailer and integrity check value of every
     /// algorithm. Traffic flow confidentiality padding comes on top, as far as the buffer has room for it.
@@ -42,10 +41,10 @@ public struct OutboundSA: ~Copyable, Sendable {
     private let encryption: EncryptionAlgorithm
     private let integrity: IntegrityAlgorithm?
     private var usage: UsageMeter
-    /// The last number used; 0 before the first packet (RFC 4303, section 3.3.3).
-    private var sequence: UInt64
-    private let lastSequence: UInt64
-    private let softSequence: UInt64
+    /// The last number used is 0 before the first packet (RFC 4303, section 3.3.3).
+    private var numbering: Numbering
+    /// Octets of SPI and what is sent of the number.
+    private let headerLength: Int
 
     /// Where a numbering without extension asks to be replaced: at three quarters. At a million packets a second that leaves
     /// 18 minutes.
@@ -58,33 +57,53 @@ public struct OutboundSA: ~Copyable, Sendable {
     public init(
         _ parameters: SAParameters, sequence: UInt64 = 0, provider: CipherProvider? = nil
     ) throws(CryptoError) {
+        try parameters.checkNoSubspaces()
+        try self.init(
+            parameters, numbering: Numbering(isExtended: parameters.extendedSequenceNumbers, last: sequence),
+            usage: UsageMeter(parameters.lifetime), provider: provider)
+    }
+
+    init(
+        _ parameters: SAParameters, numbering: Numbering, usage: UsageMeter, provider: CipherProvider?
+    ) throws(CryptoError) {
         try parameters.checkSPI()
+        let hasSubspace = numbering.subspace != nil
         cipher = try PacketCipher(
             encryption: parameters.encryption, encryptionKey: parameters.encryptionKey,
-            integrity: parameters.integrity, integrityKey: parameters.integrityKey, use: .sealing, provider: provider)
+            integrity: parameters.integrity, integrityKey: parameters.integrityKey, use: .sealing,
+            sendsWholeNumbers: hasSubspace, provider: provider)
         spi = parameters.spi
         mode = parameters.mode
         isTransport = parameters.mode.isTransport
-        isExtended = parameters.extendedSequenceNumbers
+        isExtended = numbering.isExtended
         options = parameters.options
         encryption = parameters.encryption
         integrity = parameters.integrity
         overhead = ESPOverhead(
             outer: parameters.remote.address.family, encapsulation: parameters.encapsulation,
-            encryption: parameters.encryption, integrity: parameters.integrity)
-        usage = UsageMeter(parameters.lifetime)
-        self.sequence = sequence
-        lastSequence = isExtended ? .max : UInt64(UInt32.max)
-        softSequence = isExtended ? Self.softExtendedSequence : Self.softSequence
+            encryption: parameters.encryption, integrity: parameters.integrity, hasSubspaces: hasSubspace)
+        self.usage = usage
+        self.numbering = numbering
+        headerLength = hasSubspace ? SubspaceNumber.headerLength : ESPOverhead.espHeader
     }
 
     /// Octets that ESP puts before an inner packet: header and IV.
-    public var prefixLength: Int { ESPOverhead.espHeader + cipher.ivLength }
+    public var prefixLength: Int { headerLength + cipher.ivLength }
+
+    /// What it has done in its subspace; `nil` if it has none.
+    public var subspaceReport: SubspaceReport? {
+        numbering.subspace.map {
+            SubspaceReport(
+                id: $0, highest: SubspaceNumber(rawValue: numbering.last).counter,
+                packets: counters.packets &+ counters.dummiesSent)
+        }
+    }
 
     /// Follows a peer or an own address that has changed.
     public mutating func move(outer: IPFamily, encapsulation: Encapsulation) {
         overhead = ESPOverhead(
-            outer: outer, encapsulation: encapsulation, encryption: encryption, integrity: integrity)
+            outer: outer, encapsulation: encapsulation, encryption: encryption, integrity: integrity,
+            hasSubspaces: numbering.subspace != nil)
     }
 
     /// Octets of the largest packet, before it is sealed, that fits outer packets of `outerMTU` octets.
@@ -105,7 +124,7 @@ public struct OutboundSA: ~Copyable, Sendable {
     public mutating func seal(_ buffer: UnsafeMutableRawBufferPointer, offset: Int, count: Int) -> SealResult {
         var result = layOut(buffer, offset: offset, count: count)
         guard result.drop == nil, let base = buffer.baseAddress else { return result }
-        if !cipher.seal(base + result.offset, count: result.count, sequence: sequence, extended: isExtended) {
+        if !cipher.seal(base + result.offset, count: result.count, sequence: numbering.last, extended: isExtended) {
             takeBack(octets: count)
             result.drop = .cipherFailure
         }
@@ -193,7 +212,8 @@ public struct OutboundSA: ~Copyable, Sendable {
         (base + offset).initializeMemory(as: UInt8.self, repeating: 0, count: count)
         var result = number(buffer, offset: offset, count: count, nextHeader: IPProtocol.noNextHeader)
         guard result.drop == nil else { return result }
-        guard cipher.seal(base + result.offset, count: result.count, sequence: sequence, extended: isExtended) else {
+        guard cipher.seal(base + result.offset, count: result.count, sequence: numbering.last, extended: isExtended)
+        else {
             return dropped(.cipherFailure, result.notices)
         }
         result.outerTrafficClass = options.dscp << 2
@@ -216,23 +236,25 @@ public struct OutboundSA: ~Copyable, Sendable {
     ) -> SealResult {
         guard !usage.isExhausted else { return dropped(.lifetimeEnded, usage.tell(.hardLimit)) }
         // A number used twice would undo counter modes, so the end is hard (RFC 4303, section 3.3.3).
-        guard sequence < lastSequence else { return dropped(.sequenceExhausted, usage.tell(.hardLimit)) }
-        let prefix = ESPOverhead.espHeader + cipher.ivLength
+        guard numbering.last < numbering.end else { return dropped(.sequenceExhausted, usage.tell(.hardLimit)) }
+        let prefix = headerLength + cipher.ivLength
         let room = buffer.count - offset - cipher.icvLength
         guard let base = buffer.baseAddress, offset >= prefix,
             let payload = writeTrailer(base + offset, count: count, room: room, nextHeader: nextHeader)
         else { return dropped(.noRoom) }
         // From here on the number counts as used, whatever happens.
-        sequence += 1
+        numbering.last += 1
+        let sequence = numbering.last
         let packet = base + offset - prefix
+        // The number ends where the header does. Of one that is not sent whole the SPI takes the place of the high half.
+        packet.storeNetwork(sequence, at: headerLength - 8)
         packet.storeNetwork(spi, at: 0)
-        packet.storeNetwork(UInt32(truncatingIfNeeded: sequence), at: 4)
         var result = SealResult()
         result.sequence = sequence
         result.offset = offset - prefix
         result.count = prefix + payload + cipher.icvLength
-        result.notices = usage.use(octets: payload, isLate: sequence >= softSequence)
-        if sequence == lastSequence { result.notices.formUnion(usage.tell(.hardLimit)) }
+        result.notices = usage.use(octets: payload, isLate: sequence >= numbering.soft)
+        if sequence == numbering.end { result.notices.formUnion(usage.tell(.hardLimit)) }
         return result
     }
 

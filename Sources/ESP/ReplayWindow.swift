@@ -57,7 +57,14 @@ public struct ReplayWindow: ~Copyable, Sendable {
     /// Infers the whole sequence number from the 32 bits in the packet and looks it up.
     @inline(__always)
     public func check(_ low: UInt32) -> Verdict {
-        guard let number = infer(low), number != 0 else { return .stale }
+        guard let number = infer(low) else { return .stale }
+        return check(whole: number)
+    }
+
+    /// Looks up a sequence number that is sent whole.
+    @inline(__always)
+    func check(whole number: UInt64) -> Verdict {
+        guard number != 0 else { return .stale }
         guard size > 0, number <= highest else { return .fresh(number) }
         guard highest - number < UInt64(size) else { return .stale }
         return words[word(number)] & Self.bit(number) == 0 ? .fresh(number) : .replayed

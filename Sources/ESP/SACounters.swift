@@ -18,6 +18,15 @@ public struct SACounters: Sendable {
     @inline(__always)
     mutating func count(_ reason: DropReason) { drops[Int(reason.rawValue)] &+= 1 }
 
+    /// Adds what another part of the same association has done.
+    public static func += (left: inout SACounters, right: SACounters) {
+        left.packets &+= right.packets
+        left.octets &+= right.octets
+        left.dummiesSent &+= right.dummiesSent
+        left.suspiciousCongestionMarks &+= right.suspiciousCongestionMarks
+        for index in left.drops.indices { left.drops[index] &+= right.drops[index] }
+    }
+
     /// The reasons there were, with the number of packets.
     public var allDrops: [(reason: DropReason, packets: UInt64)] {
         DropReason.allCases.filter { self[$0] > 0 }.map { ($0, self[$0]) }

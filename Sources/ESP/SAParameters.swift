@@ -33,6 +33,9 @@ public struct SAParameters: Sendable {
     public var largestReceived = Int.max
     public var lifetime: SALifetime
     public var options: SAOptions
+    /// How many sequence number subspaces there are, 1 to 65536, with IDs from 0 on; `nil`: the number is one of RFC 4303. Needs
+    /// extended sequence numbers, and then takes the place of ``extendedSequenceNumbers``.
+    public var subspaces: Int?
 
     public init(
         spi: UInt32, encryption: EncryptionAlgorithm, encryptionKey: SecretOctets,

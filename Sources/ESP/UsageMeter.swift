@@ -5,18 +5,32 @@ struct UsageMeter: Sendable {
     private var packets: UInt64 = 0
     private var told = SANotices()
     /// Below both there is nothing to tell.
-    private let firstOctets: UInt64
-    private let firstPackets: UInt64
+    private var firstOctets: UInt64
+    private var firstPackets: UInt64
+    /// Where several parts of an association share its lifetime. Such a part has been granted what is below the two above.
+    private let shared: SharedUsage?
+    private var isRefused = false
 
     init(_ lifetime: SALifetime) {
         self.lifetime = lifetime
         firstOctets = min(lifetime.softOctets, lifetime.hardOctets)
         firstPackets = min(lifetime.softPackets, lifetime.hardPackets)
+        shared = nil
+    }
+
+    /// Of a part of an association.
+    init(_ shared: SharedUsage) {
+        lifetime = SALifetime()
+        firstOctets = 0
+        firstPackets = 0
+        self.shared = shared
+        // Nobody is there yet to be told: what there is to tell is told with the next share.
+        _ = renew(shared)
     }
 
     /// Whether nothing more may be carried.
     @inline(__always)
-    var isExhausted: Bool { octets >= lifetime.hardOctets || packets >= lifetime.hardPackets }
+    var isExhausted: Bool { octets >= lifetime.hardOctets || packets >= lifetime.hardPackets || isRefused }
 
     /// Counts a packet.
     ///
@@ -31,11 +45,30 @@ struct UsageMeter: Sendable {
 
     private mutating func noticesAtLimit(_ isLate: Bool) -> SANotices {
         var notices = SANotices()
-        if isLate || octets >= lifetime.softOctets || packets >= lifetime.softPackets {
-            notices = .softLimit
+        if let shared {
+            notices = renew(shared)
+        } else {
+            if octets >= lifetime.softOctets || packets >= lifetime.softPackets { notices = .softLimit }
+            if isExhausted { notices.insert(.hardLimit) }
         }
-        if isExhausted { notices.insert(.hardLimit) }
+        if isLate { notices.insert(.softLimit) }
         return tell(notices)
+    }
+
+    /// Asks for what has been used up.
+    private mutating func renew(_ shared: SharedUsage) -> SANotices {
+        let needsOctets = octets >= firstOctets
+        let needsPackets = packets >= firstPackets
+        let grant = shared.take(
+            octetsOver: needsOctets ? octets - firstOctets : 0, needsOctets: needsOctets, needsPackets: needsPackets)
+        func end(_ used: UInt64, _ granted: UInt64) -> UInt64 {
+            let (end, overflow) = used.addingReportingOverflow(granted)
+            return overflow ? .max : end
+        }
+        if needsOctets { firstOctets = end(octets, grant.octets) }
+        if needsPackets { firstPackets = end(packets, grant.packets) }
+        isRefused = isRefused || grant.isRefused
+        return grant.notices
     }
 
     /// What of these has not been told before.
@@ -43,6 +76,7 @@ struct UsageMeter: Sendable {
     mutating func tell(_ notices: SANotices) -> SANotices {
         let new = notices.subtracting(told)
         told.formUnion(new)
-        return new
+        guard !new.isEmpty, let shared else { return new }
+        return shared.tell(new)
     }
 }

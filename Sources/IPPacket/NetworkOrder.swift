@@ -33,6 +33,11 @@ extension UnsafeMutableRawPointer {
         storeBytes(of: value.bigEndian, toByteOffset: offset, as: UInt32.self)
     }
 
+    @inlinable @inline(__always)
+    package func storeNetwork(_ value: UInt64, at offset: Int) {
+        storeBytes(of: value.bigEndian, toByteOffset: offset, as: UInt64.self)
+    }
+
     /// Writes an address as its 4 or 16 octets.
     @inlinable @inline(__always)
     package func storeNetwork(_ address: IPAddress, at offset: Int) {

@@ -157,9 +157,16 @@ struct StatusTable {
                 traffic(sa), sa.inboundSPI, sa.outboundSPI,
                 "\(sa.packetsIn) / \(octets(sa.octetsIn))", "\(sa.packetsOut) / \(octets(sa.octetsOut))",
                 "\(sa.drops.values.reduce(0, +))", sa.rekeyIn.map(time) ?? "–",
-                "\(sa.suite), \(sa.encapsulation), \(sa.mode)",
+                "\(sa.suite), \(sa.encapsulation), \(sa.mode)\(subspaces(sa))",
             ]
         }
+    }
+
+    /// How many sequence number subspaces are in use, of how many.
+    private static func subspaces(_ sa: ChildSAReport) -> String {
+        guard let subspaces = sa.subspaces else { return "" }
+        return ", subspaces in \(subspaces.received.count) of \(subspaces.countIn)"
+            + ", out \(subspaces.sent.count(where: { $0.packets > 0 })) of \(subspaces.countOut)"
     }
 
     private static func traffic(_ child: ChildReport) -> String {

@@ -14,14 +14,15 @@ struct Tunnel {
 
     /// - Parameter sides: namespaces of ``TestNamespace/pair()``.
     init(
-        _ sides: (left: TestNamespace, right: TestNamespace), eventCapacity: Int = 1024, workers: Int = 1
+        _ sides: (left: TestNamespace, right: TestNamespace), eventCapacity: Int = 1024, workers: Int = 1,
+        rightWorkers: Int? = nil
     ) throws {
         var configuration = sides.left.configuration
         configuration.eventCapacity = eventCapacity
         configuration.workers = workers
         left = UserspaceDataplane(configuration)
         var other = sides.right.configuration
-        other.workers = workers
+        other.workers = rightWorkers ?? workers
         right = UserspaceDataplane(other)
         try left.start()
         try right.start()

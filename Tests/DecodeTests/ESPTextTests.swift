@@ -35,6 +35,22 @@ struct ESPTextTests {
         #expect(try Self.entries(packets).allSatisfy { $0.esp?.protection.name == "opened" })
     }
 
+    @Test("Numbers with a subspace are found by trying, and shown in their two parts")
+    func subspaces() throws {
+        let numbers: [UInt64] = [0x0003_0000_0000_0001, 0x0000_0000_0000_0001, 0xffff_ffff_ffff_ffff]
+        let packets = try numbers.map { try SealedSample.espPacket(sequence: $0, isWhole: true) }
+        let lines = SampleFrames.text(frames: packets.map(SealedSample.espFrame), keys: SealedSample.keys)
+        let expected =
+            ["subspace 3, sequence number 1,", "subspace 0, sequence number 1,"]
+            + ["subspace 65535, sequence number 281474976710655,"]
+        for (line, text) in zip(lines, expected) {
+            #expect(line.contains(text) && line.hasSuffix("10.1.0.2:40000 -> 10.2.0.2:53 udp, 31 octets"), "\(line)")
+        }
+        #expect(lines.count == 3)
+        let row = SealedSample.espRow + ",\"64-bit\",\"\""
+        #expect(try Self.entries(packets, esp: row).compactMap { $0.esp?.divided?.rawValue } == numbers)
+    }
+
     @Test("High bits that the table names are where the search begins")
     func highBits() throws {
         let packet = try SealedSample.espPacket(sequence: 0x7_0000_0001, extended: true)

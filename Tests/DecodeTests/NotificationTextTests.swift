@@ -105,6 +105,15 @@ struct NotificationTextTests {
         #expect(text(.packetTooBig, [0, 0, 5, 0xdc]).first?.hasPrefix("fault: notification data, octet 4") == true)
     }
 
+    @Test("ANTI_REPLAY_SUBSPACES is shown with its profile and highest subspace")
+    func subspaces() {
+        func text(_ data: [UInt8]) -> [String] { Self.text(CodePoints().notify(.antiReplaySubspaces), data) }
+        #expect(text([1, 0, 0, 15]) == ["profile: 1", "highest subspace received: 15"])
+        #expect(text([2, 3, 1, 0]) == ["profile: 2, not known", "flags: 3", "highest subspace received: 256"])
+        #expect(text([1, 0, 0]).first?.hasPrefix("fault: notification data, octet 2") == true)
+        #expect(text([1, 0, 0, 1, 9]).last == "further octets: 1 octet, 09")
+    }
+
     @Test("No two numbers that drafts leave open are the same, and all are for private use")
     func usualNumbers() {
         for registry in Set(OpenCodePoint.allCases.map(\.registry)) {

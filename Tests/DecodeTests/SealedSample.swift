@@ -78,12 +78,18 @@ enum SealedSample {
     }
 
     /// An ESP packet with an inner UDP packet, sealed by the data path's cipher.
-    static func espPacket(sequence: UInt64, extended: Bool = false, next: UInt8 = 4) throws -> [UInt8] {
+    ///
+    /// - Parameter isWhole: all 64 bits of the number stand in it.
+    static func espPacket(
+        sequence: UInt64, extended: Bool = false, isWhole: Bool = false, next: UInt8 = 4
+    ) throws -> [UInt8] {
         var cipher = try PacketCipher(
-            encryption: .aesGCM16(256), encryptionKey: espKey, integrity: nil, integrityKey: nil)
+            encryption: .aesGCM16(256), encryptionKey: espKey, integrity: nil, integrityKey: nil,
+            sendsWholeNumbers: isWhole)
         let inner = innerPacket
         let padding = -(inner.count + 2) & 3
-        var packet = espSPI.bigEndianOctets + UInt32(truncatingIfNeeded: sequence).bigEndianOctets
+        var packet = espSPI.bigEndianOctets
+        packet += isWhole ? sequence.bigEndianOctets : UInt32(truncatingIfNeeded: sequence).bigEndianOctets
         packet += [UInt8](repeating: 0, count: cipher.ivLength) + inner
         packet += (0..<padding).map { UInt8($0 + 1) } + [UInt8(padding), next]
         packet += [UInt8](repeating: 0, count: cipher.icvLength)

@@ -4,7 +4,7 @@ import IPsecCrypto
 import Testing
 
 /// Packets of a batch in memory of their own.
-private struct Batch: ~Copyable {
+struct Batch: ~Copyable {
     static let stride = 2048
     let memory: UnsafeMutableRawBufferPointer
     let packets: UnsafeMutableBufferPointer<ReceivedPacket>

@@ -12,6 +12,7 @@ struct BrokenConfigurationTests {
         "several-mistakes", "wrong-pools", "transport-mode", "post-quantum-secrets", "code-points", "wrong-labels",
         "overlapping-labels", "no-connections", "empty-file", "wrong-dscp", "overlapping-dscp", "wrong-dns",
         "wrong-tcp", "wrong-tls",
+        "wrong-tcp", "wrong-subspaces",
     ]
 
     @Test("A broken configuration is reported with position and remedy", arguments: names)

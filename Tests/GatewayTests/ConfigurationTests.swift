@@ -134,6 +134,20 @@ struct ConfigurationTests {
         #expect(connections[1].children.map(\.classes) == secret)
     }
 
+    @Test("Sequence number subspaces are off, wanted or required, and their number is read, for each child")
+    func subspaces() throws {
+        let connections = try read("subspaces.yaml").connections
+        let policies = connections.map { $0.configuration.children.map(\.antiReplaySubspaces) }
+        #expect(
+            policies == [
+                [
+                    AntiReplaySubspacesPolicy(count: 8), AntiReplaySubspacesPolicy(isRequired: true, count: 256), nil,
+                ], [nil], [AntiReplaySubspacesPolicy(count: 16)],
+            ])
+        #expect(
+            connections[0].configuration.children[1].origin(of: "anti-replay-subspaces").line == 10)
+    }
+
     @Test("A connection's own settings come before the defaults")
     func layers() throws {
         let connections = try read("everything.yaml").connections

@@ -22,14 +22,10 @@ struct OutboundEntry: ~Copyable {
     var mayBeFragmented = false
 
     init(
-        _ parameters: SAParameters, pair: UInt32, policy: UInt32, socket: Int32, outerMTU: Int,
-        provider: CipherProvider?
-    ) throws(DataplaneError) {
-        do {
-            sa = try OutboundSA(parameters, provider: provider)
-        } catch {
-            throw DataplaneError(.invalid, "outbound SPI \(parameters.spi.spiText): \(error)")
-        }
+        _ sa: consuming OutboundSA, _ parameters: SAParameters, pair: UInt32, policy: UInt32, socket: Int32,
+        outerMTU: Int
+    ) {
+        self.sa = sa
         self.pair = pair
         self.policy = policy
         self.socket = socket
@@ -48,9 +44,11 @@ struct OutboundEntry: ~Copyable {
     }
 
     var report: SACountersReport {
-        SACountersReport(
+        var report = SACountersReport(
             spi: sa.spi, inboundSPI: pair, direction: .outbound, policy: policy, local: local, remote: remote,
             counters: sa.counters)
+        if let subspace = sa.subspaceReport { report.subspaces = [subspace] }
+        return report
     }
 }
 
@@ -101,13 +99,12 @@ struct InboundEntry: ~Copyable {
     var arrivals = ArrivalSummary()
     var arrivalLimit = RateLimit(perSecond: 1, burst: 1)
     let largestReceived: Int
+    /// Into how many parts the association is divided, of which this is one; 1 if it is all of it.
+    let parts: Int
 
-    init(_ parameters: SAParameters, policy: UInt32, provider: CipherProvider?) throws(DataplaneError) {
-        do {
-            sa = try InboundSA(parameters, provider: provider)
-        } catch {
-            throw DataplaneError(.invalid, "inbound SPI \(parameters.spi.spiText): \(error)")
-        }
+    init(_ sa: consuming InboundSA, _ parameters: SAParameters, policy: UInt32, parts: Int) {
+        self.sa = sa
+        self.parts = parts
         self.policy = policy
         encapsulation = parameters.encapsulation
         stream = parameters.stream?.rawValue ?? 0
@@ -121,10 +118,18 @@ struct InboundEntry: ~Copyable {
         IPHeader.minimumLength(remote.address.family) + (encapsulation == .udp ? 8 : 0)
     }
 
+    /// Which part of the association a packet is for, counted from its owner's on. The owner drops what is for none.
+    func part(of number: SubspaceNumber) -> Int {
+        let id = Int(number.subspace)
+        return id < sa.subspaceCount ? id % parts : 0
+    }
+
     var report: SACountersReport {
-        SACountersReport(
+        var report = SACountersReport(
             spi: sa.spi, inboundSPI: sa.spi, direction: .inbound, policy: policy, local: local, remote: remote,
             counters: sa.counters)
+        report.subspaces = sa.subspaceReports
+        return report
     }
 }
 

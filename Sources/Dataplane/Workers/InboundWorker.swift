@@ -25,6 +25,8 @@ struct HandedDatagram {
     let port: UInt16
     /// Or in TCP.
     let isInUDP: Bool
+    /// The owner of its association has seen it, and who gets it now has the part of the association it is for.
+    var isAssigned = false
 
     static let size = (MemoryLayout<HandedDatagram>.size + 15) & ~15
 }
@@ -194,7 +196,7 @@ struct InboundWorker: ~Copyable {
                 UnsafeMutableRawPointer(place).copyMemory(from: from, byteCount: octets.count)
                 receive(
                     count, offset: handed.header, count: octets.count - handed.header, header: handed.header,
-                    port: handed.port, isInUDP: handed.isInUDP)
+                    port: handed.port, isInUDP: handed.isInUDP, isAssigned: handed.isAssigned)
                 count += 1
             }
             guard taken > 0 else { return }
@@ -208,11 +210,12 @@ struct InboundWorker: ~Copyable {
 
     /// Copies an ESP packet over to the worker whose it is.
     private mutating func handOver(
-        _ index: Int, offset: Int, count: Int, header: Int, port: UInt16, isInUDP: Bool, to owner: Int
+        _ index: Int, offset: Int, count: Int, header: Int, port: UInt16, isInUDP: Bool, to owner: Int,
+        isAssigned: Bool = false
     ) {
         guard let base = arena.slot(index).baseAddress else { return }
         let handed = HandedDatagram(
-            datagram: arena.datagrams[index], header: header, port: port, isInUDP: isInUDP)
+            datagram: arena.datagrams[index], header: header, port: port, isInUDP: isInUDP, isAssigned: isAssigned)
         let isTaken = team.hand(HandedDatagram.size + header + count, to: owner) { place in
             place.storeBytes(of: handed, as: HandedDatagram.self)
             (place + HandedDatagram.size).copyMemory(
@@ -319,14 +322,15 @@ struct InboundWorker: ~Copyable {
     ///   - offset: where it begins in its slot, behind the headroom.
     ///   - header: octets of the IP header before it.
     ///   - port: where it was sent to, if that is UDP.
+    ///   - isAssigned: as in ``HandedDatagram``.
     @inline(__always)
     private mutating func receive(
-        _ index: Int, offset: Int, count: Int, header: Int, port: UInt16, isInUDP: Bool
+        _ index: Int, offset: Int, count: Int, header: Int, port: UInt16, isInUDP: Bool, isAssigned: Bool = false
     ) {
         let slot = arena.slot(index)
         guard let base = slot.baseAddress else { return }
         let spi = UnsafeRawPointer(base).networkUInt32(at: Self.headroom + offset)
-        if team.count > 1 {
+        if team.count > 1, !isAssigned {
             let owner = team.owner(spi)
             guard owner == team.index else {
                 return handOver(
@@ -343,6 +347,15 @@ struct InboundWorker: ~Copyable {
                         from: arena.datagrams[index].remoteAddress))
             }
             return
+        }
+        if entry.pointee.parts > 1, !isAssigned {
+            let packet = UnsafeRawBufferPointer(start: base + Self.headroom + offset, count: count)
+            let part = SubspaceNumber(packet: packet).map { entry.pointee.part(of: $0) } ?? 0
+            guard part == 0 else {
+                return handOver(
+                    index, offset: offset, count: count, header: header, port: port, isInUDP: isInUDP,
+                    to: (team.index + part) % team.count, isAssigned: true)
+            }
         }
         if pending != entry || pendingCount == Self.maximumPending { open() }
         guard let datagram = arena.datagrams.baseAddress.map({ $0 + index }) else { return }

@@ -1,3 +1,4 @@
+import ESP
 import IKEMessage
 import Octets
 
@@ -74,6 +75,8 @@ package struct DecodedIKE: Hashable, Sendable {
 package struct DecodedESP: Hashable, Sendable {
     package var spi: UInt32
     package var sequence: UInt32
+    /// The whole number, where packets turned out to carry one with a subspace (draft-ponchon-ipsecme-anti-replay-subspaces).
+    package var divided: SubspaceNumber?
     package var protection: Protection
     /// The inner packet, in one line.
     package var inner: String?

@@ -60,9 +60,10 @@ struct ESPDecoder {
                 if associations.count >= Self.associationLimit { associations = [:] }
                 associations[key] = try? Association(row)
             }
-            if let payload = associations[key]?.open(packet.octets, sequence: sequence) {
+            if let opened = associations[key]?.open(packet.octets, sequence: sequence) {
                 decoded.protection = .opened(row.origin)
-                Self.show(payload, &decoded)
+                decoded.divided = opened.number
+                Self.show(opened.payload, &decoded)
                 break
             }
         }
@@ -126,9 +127,22 @@ extension ESPDecoder {
     /// A cipher with its keys, and what has been learnt of the sequence numbers.
     private final class Association {
         private var cipher: PacketCipher
+        /// For packets that carry whole numbers.
+        private var divided: PacketCipher
         /// `nil` until a packet has shown it.
-        private var isExtended: Bool?
+        private var form: Form?
         private var high: UInt32
+
+        private enum Form {
+            case short, extended, divided
+        }
+
+        struct Opened {
+            /// With padding and trailer.
+            var payload: [UInt8]
+            /// If all of it stands in the packet.
+            var number: SubspaceNumber?
+        }
 
         init(_ row: KeyTable.ESPRow) throws(CryptoError) {
             guard case .usable(let encryption, let key, let integrity, let integrityKey) = row.algorithms else {
@@ -137,37 +151,51 @@ extension ESPDecoder {
             cipher = try PacketCipher(
                 encryption: encryption, encryptionKey: key, integrity: integrity, integrityKey: integrityKey,
                 use: .opening)
-            isExtended = row.hasExtendedSequenceNumbers
+            divided = try PacketCipher(
+                encryption: encryption, encryptionKey: key, integrity: integrity, integrityKey: integrityKey,
+                use: .opening, sendsWholeNumbers: true)
+            // Whether extended numbers are divided no table says.
+            form = row.hasExtendedSequenceNumbers == false ? .short : nil
+            isExtended = row.hasExtendedSequenceNumbers == true
             high = row.sequenceHigh
         }
 
-        /// The payload with padding and trailer; `nil` if the packet is not authentic.
+        private let isExtended: Bool
+
+        /// What is in the packet; `nil` if it is not authentic.
         ///
         /// The high bits of extended sequence numbers are not sent (RFC 4303 section 2.2.1): those of the packet before are tried,
-        /// then the ones beside them.
-        func open(_ packet: [UInt8], sequence: UInt32) -> [UInt8]? {
-            if isExtended != true, let payload = attempt(packet, high: 0, extended: false) {
-                isExtended = false
-                return payload
+        /// then the ones beside them. Then the packet is taken to have a number with a subspace, which is sent whole.
+        func open(_ packet: [UInt8], sequence: UInt32) -> Opened? {
+            if form == .short || form == nil && !isExtended, let payload = attempt(packet, high: 0, .short) {
+                form = .short
+                return Opened(payload: payload)
             }
-            guard isExtended != false else { return nil }
-            for candidate in [high, high &+ 1] + (high > 0 ? [high - 1] : []) {
-                guard let payload = attempt(packet, high: candidate, extended: true) else { continue }
-                isExtended = true
-                high = candidate
-                return payload
+            if form == .extended || form == nil {
+                for candidate in [high, high &+ 1] + (high > 0 ? [high - 1] : []) {
+                    guard let payload = attempt(packet, high: candidate, .extended) else { continue }
+                    form = .extended
+                    high = candidate
+                    return Opened(payload: payload)
+                }
             }
-            return nil
+            guard form == .divided || form == nil, let number = packet.withUnsafeBytes({ SubspaceNumber(packet: $0) }),
+                let payload = attempt(packet, high: UInt32(truncatingIfNeeded: number.rawValue >> 32), .divided)
+            else { return nil }
+            form = .divided
+            return Opened(payload: payload, number: number)
         }
 
-        private func attempt(_ packet: [UInt8], high: UInt32, extended: Bool) -> [UInt8]? {
+        private func attempt(_ packet: [UInt8], high: UInt32, _ form: Form) -> [UInt8]? {
             var packet = packet
-            let start = 8 + cipher.ivLength
+            let start = (form == .divided ? SubspaceNumber.headerLength : 8) + cipher.ivLength
             let end = packet.count - cipher.icvLength
             guard end - start >= 2 else { return nil }
             let isAuthentic = packet.withUnsafeMutableBytes { buffer in
                 guard let base = buffer.baseAddress else { return false }
-                return cipher.open(base, count: buffer.count, sequenceHigh: high, extended: extended)
+                return form == .divided
+                    ? divided.open(base, count: buffer.count, sequenceHigh: high, extended: true)
+                    : cipher.open(base, count: buffer.count, sequenceHigh: high, extended: form == .extended)
             }
             return isAuthentic ? Array(packet[start..<end]) : nil
         }

@@ -44,7 +44,8 @@ package enum EntryJSON {
         var inner: [PayloadObject]?
 
         var spi: String?
-        var sequence: UInt32?
+        var sequence: UInt64?
+        var subspace: UInt16?
         var innerPacket: String?
         var innerLength: Int?
         var nextHeader: UInt8?
@@ -102,7 +103,8 @@ extension EntryJSON.Object {
             `protocol` = "ESP"
             set(esp.protection, esp.faults)
             spi = "0x" + esp.spi.bigEndianOctets.hexadecimal
-            sequence = esp.sequence
+            sequence = esp.divided?.counter ?? UInt64(esp.sequence)
+            subspace = esp.divided?.subspace
             innerPacket = esp.inner
             innerLength = esp.innerLength
             nextHeader = esp.nextHeader

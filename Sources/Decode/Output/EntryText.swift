@@ -90,9 +90,14 @@ package enum EntryText {
 
     // MARK: ESP
 
+    private static func number(_ esp: DecodedESP) -> String {
+        guard let divided = esp.divided else { return "sequence number \(esp.sequence)" }
+        return "subspace \(divided.subspace), sequence number \(divided.counter)"
+    }
+
     private static func line(_ esp: DecodedESP, _ entry: DecodedEntry) -> String {
         var text =
-            "ESP SPI 0x\(esp.spi.bigEndianOctets.hexadecimal), sequence number \(esp.sequence), \(entry.length) octets"
+            "ESP SPI 0x\(esp.spi.bigEndianOctets.hexadecimal), \(number(esp)), \(entry.length) octets"
         switch esp.protection {
         case .none, .sealed: break
         case .opened:

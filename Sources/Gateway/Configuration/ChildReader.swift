@@ -16,6 +16,10 @@ enum SequenceNumberWord: String, ConfigurationKey {
 
 extension ModeWish: ConfigurationKey {}
 
+enum SubspacesWord: String, ConfigurationKey {
+    case no, yes, require
+}
+
 /// Reads the children of a connection: those under `children`, or a single one named like the connection when its
 /// subnets stand under `local` and `remote`.
 struct ChildReader {
@@ -81,6 +85,7 @@ struct ChildReader {
         let start = own?[.start]?.word(StartPolicy.self, what: "start")
         let lifetime = lifetime(own)
         let window = value(.replayWindow)?.integer(in: 0...4096)
+        let subspaces = subspaces(value, own, proposals, window)
         let padding = value(.tfc)?.integer(in: 0...9000)
         let copiesDSCP = value(.copyDSCP)?.bool()
         let labels = value(.label).map { SecurityLabelReader.list($0) }
@@ -101,6 +106,7 @@ struct ChildReader {
         child.start = start
         child.lifetime = lifetime
         if let window { child.replayWindow = window }
+        child.antiReplaySubspaces = subspaces
         if let padding { child.tfcPadding = padding == 0 ? nil : padding }
         if let copiesDSCP { child.copiesDSCP = copiesDSCP }
         child.classes = classes
@@ -117,6 +123,28 @@ struct ChildReader {
             }
         }
         return child
+    }
+
+    /// Reads how sequence numbers are to be divided, and reports what would keep them from being.
+    private func subspaces(
+        _ value: (ChildKey) -> ConfigurationNode?, _ own: ConfigurationMapping<ChildKey>?, _ proposals: [ESPProposal]?,
+        _ window: Int?
+    ) -> AntiReplaySubspacesPolicy? {
+        let count = value(.subspaceCount)?.integer(in: 1...AntiReplaySubspacesPolicy.largestCount)
+        guard let node = value(.antiReplaySubspaces) else {
+            complain(about: [.subspaceCount], without: "anti-replay-subspaces", own)
+            return nil
+        }
+        guard let word = node.word(SubspacesWord.self, what: "anti-replay-subspaces"), word != .no else { return nil }
+        if window == 0 {
+            node.error(
+                "anti-replay-subspaces divide the replay window, and replay-window is 0; give one, or leave this out")
+        }
+        if let proposals, !proposals.contains(where: { $0.sequenceNumbers.contains(.extended) }) {
+            node.error("anti-replay-subspaces need extended sequence numbers; let esn be yes or either")
+        }
+        return AntiReplaySubspacesPolicy(
+            isRequired: word == .require, count: count ?? AntiReplaySubspacesPolicy.usualCount)
     }
 
     /// Reports settings of the child itself that say nothing without another one.

@@ -76,6 +76,8 @@ enum ConnectionKey: String, ConfigurationKey {
     case initialContact = "initial-contact"
     case natKeepalive = "nat-keepalive"
     case replayWindow = "replay-window"
+    case antiReplaySubspaces = "anti-replay-subspaces"
+    case subspaceCount = "subspace-count"
     case tfc
     case copyDSCP = "copy-dscp"
     case label
@@ -110,6 +112,8 @@ enum CertificateKey: String, ConfigurationKey {
 enum ChildKey: String, ConfigurationKey {
     case local, remote, esp, pfs, esn, mode, start, lifetimes
     case replayWindow = "replay-window"
+    case antiReplaySubspaces = "anti-replay-subspaces"
+    case subspaceCount = "subspace-count"
     case tfc
     case copyDSCP = "copy-dscp"
     case label

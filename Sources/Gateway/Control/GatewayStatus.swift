@@ -174,6 +174,8 @@ public struct ChildSAReport: Codable, Hashable, Sendable {
     public var dscpOfPeer: [UInt8]?
     /// What tells the traffic apart beside its addresses, in words.
     public var distinctions: [String] = []
+    /// Sequence number subspaces; absent: there are none.
+    public var subspaces: SubspacesReport?
     public var packetsIn: UInt64 = 0
     public var packetsOut: UInt64 = 0
     public var octetsIn: UInt64 = 0
@@ -184,6 +186,26 @@ public struct ChildSAReport: Codable, Hashable, Sendable {
     public var rekeyIn: Int?
     /// As in ``IKESAReport/instance``.
     public var instance: String?
+}
+
+/// The sequence number subspaces of a pair of ESP SAs.
+public struct SubspacesReport: Codable, Hashable, Sendable {
+    /// What went by one of them.
+    public struct Use: Codable, Hashable, Sendable {
+        public var id: UInt16
+        public var packets: UInt64
+        /// The highest number of it.
+        public var highest: UInt64
+        /// Received packets that were dropped as replayed or too old.
+        public var replays: UInt64
+    }
+
+    /// How many the peer may send with, and we.
+    public var countIn: Int
+    public var countOut: Int
+    /// Those in use, by ID.
+    public var received: [Use] = []
+    public var sent: [Use] = []
 }
 
 /// What the data plane as a whole has done.

@@ -1,4 +1,5 @@
 import Dataplane
+import ESP
 import IKE
 import Octets
 
@@ -142,14 +143,17 @@ extension Daemon {
             dscpSent: child.sentDSCP?.values, dscpOfPeer: child.peerDSCP?.values, distinctions: child.distinctions,
             age: seconds(now - child.establishedAt), rekeyIn: child.rekeyAt.map { max(0, seconds($0 - now)) },
             instance: child.instance.map { InstanceName(connection, $0).description })
+        report.subspaces = child.subspaces.map { SubspacesReport(countIn: $0.inbound, countOut: $0.outbound) }
         for entry in counters[child.inboundSPI] ?? [] {
             switch entry.direction {
             case .inbound:
                 report.packetsIn = entry.counters.packets
                 report.octetsIn = entry.counters.octets
+                report.subspaces?.received = entry.subspaces.map(SubspacesReport.Use.init)
             case .outbound:
                 report.packetsOut = entry.counters.packets
                 report.octetsOut = entry.counters.octets
+                report.subspaces?.sent = entry.subspaces.map(SubspacesReport.Use.init)
             }
             for (reason, packets) in entry.counters.allDrops { report.drops[reason.description, default: 0] += packets }
         }
@@ -157,6 +161,12 @@ extension Daemon {
     }
 
     private func seconds(_ duration: Duration) -> Int { Int(duration.wholeNanoseconds / 1_000_000_000) }
+}
+
+extension SubspacesReport.Use {
+    fileprivate init(_ report: SubspaceReport) {
+        self.init(id: report.id, packets: report.packets, highest: report.highest, replays: report.replays)
+    }
 }
 
 extension StreamsReport {

@@ -7,10 +7,14 @@ import IPsecPolicy
 // From what IKE has agreed to what the data plane installs.
 
 extension ChildSADescription {
-    var inboundParameters: SAParameters { parameters(spi: inboundSPI, keys: inboundKeys) }
-    var outboundParameters: SAParameters { parameters(spi: outboundSPI, keys: outboundKeys) }
+    var inboundParameters: SAParameters {
+        parameters(spi: inboundSPI, keys: inboundKeys, subspaces: subspaces?.inbound)
+    }
+    var outboundParameters: SAParameters {
+        parameters(spi: outboundSPI, keys: outboundKeys, subspaces: subspaces?.outbound)
+    }
 
-    private func parameters(spi: UInt32, keys: DirectionKeys) -> SAParameters {
+    private func parameters(spi: UInt32, keys: DirectionKeys, subspaces: Int?) -> SAParameters {
         var options = SAOptions()
         options.copyDSCP = copiesDSCP
         options.tfcPaddingTo = tfcPadding
@@ -22,6 +26,7 @@ extension ChildSADescription {
             remote: remote, localSelectors: localSelectors, remoteSelectors: remoteSelectors,
             lifetime: SALifetime(lifetime, suite.sequenceNumbers), options: options)
         parameters.dscp = dscp
+        parameters.subspaces = subspaces
         parameters.stream = stream
         parameters.outerPath = outerPath
         if let largestReceived { parameters.largestReceived = largestReceived }

@@ -26,6 +26,8 @@ public struct ChildConfiguration: Sendable, Hashable {
     public var requiresSecurityLabel = true
     /// The classes of packets it is for; `nil` for all.
     public var classes: TrafficClasses?
+    /// Whether its sequence numbers are to be divided into subspaces; `nil`: they are not.
+    public var antiReplaySubspaces: AntiReplaySubspacesPolicy?
     public var origins: [String: Origin] = [:]
     /// The packet that asks for the child, which goes before the selectors in an offer (RFC 7296 section 2.9).
     var trigger: TriggerPacket?

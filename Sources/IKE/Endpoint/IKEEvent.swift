@@ -97,6 +97,7 @@ public struct ChildSAStatus: Sendable {
     public var dscp: DSCPSet?
     public var sentDSCP: DSCPSet?
     public var peerDSCP: DSCPSet?
+    public var subspaces: SubspaceCounts?
     public var isEncapsulatedInUDP: Bool
     /// ESP goes by a TCP connection (RFC 9329).
     public var isInTCP: Bool

@@ -98,6 +98,8 @@ public struct ChildSADescription: Sendable {
     /// The classes that we send, as configured, and those that the peer says it sends; `nil` where nothing is said.
     public var sentDSCP: DSCPSet?
     public var peerDSCP: DSCPSet?
+    /// How many sequence number subspaces there are in each direction; `nil`: sequence numbers are whole.
+    public var subspaces: SubspaceCounts?
 }
 
 extension ChildSADescription {

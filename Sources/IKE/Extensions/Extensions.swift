@@ -18,6 +18,7 @@ enum Extensions {
         LabeledIPsec.self,
         DSCPSelectors.self,
         DSCPNotification.self,
+        AntiReplaySubspaces.self,
         RepeatedAuthentication.self,
         QuickCrashDetection.self,
         SessionResumption.self,

@@ -20,6 +20,8 @@ struct ChildTerms {
     var classesAreInTSr = false
     /// The classes that the peer says it sends; empty: it does not sort.
     var peerClasses: DSCPSet?
+    /// Sequence number subspaces, if there are any.
+    var subspaces: SubspaceCounts?
 }
 
 /// Traffic selectors of both sides.
@@ -285,7 +287,7 @@ extension IKESA {
             tfcPadding: terms.takesTFCPadding ? configuration.tfcPadding : nil,
             copiesDSCP: configuration.copiesDSCP, mode: terms.mode, securityLabel: terms.securityLabel,
             dscp: terms.classes, largestReceived: connection?.linkMTUNotification?.largestPacket,
-            sentDSCP: configuration.classes?.values, peerDSCP: terms.peerClasses)
+            sentDSCP: configuration.classes?.values, peerDSCP: terms.peerClasses, subspaces: terms.subspaces)
         return ChildSA(
             configuration: configuration, description: description, terms: terms, exchange: exchange,
             establishedAt: context.now,

@@ -59,7 +59,7 @@ struct ChildSA {
             mode: description.mode, localSelectors: description.localSelectors.summary,
             remoteSelectors: description.remoteSelectors.summary, distinctions: description.distinctions,
             securityLabel: description.securityLabel, dscp: description.dscp, sentDSCP: description.sentDSCP,
-            peerDSCP: description.peerDSCP,
+            peerDSCP: description.peerDSCP, subspaces: description.subspaces,
             isEncapsulatedInUDP: description.isEncapsulatedInUDP, isInTCP: description.stream != nil,
             establishedAt: establishedAt, rekeyAt: rekeyAt,
             expiresAt: expiresAt, state: state.rawValue)

@@ -9,6 +9,7 @@ public enum OpenCodePoint: String, Hashable, Sendable, CaseIterable {
     case mtuNotificationSupported = "lmap-and-ptb-supported"
     case largestAtomicPacket = "lmap"
     case packetTooBig = "ptb"
+    case antiReplaySubspaces = "anti-replay-subspaces"
 
     /// What the number is one of.
     public enum Registry: Hashable, Sendable {
@@ -29,7 +30,7 @@ public enum OpenCodePoint: String, Hashable, Sendable, CaseIterable {
     public var registry: Registry {
         switch self {
         case .optimizedRekeySupported, .optimizedRekey, .dscp, .mtuNotificationSupported, .largestAtomicPacket,
-            .packetTooBig:
+            .packetTooBig, .antiReplaySubspaces:
             .statusNotify
         case .tsDSCP: .trafficSelectorType
         }
@@ -46,6 +47,7 @@ public enum OpenCodePoint: String, Hashable, Sendable, CaseIterable {
         case .mtuNotificationSupported: 41001
         case .largestAtomicPacket: 41002
         case .packetTooBig: 41003
+        case .antiReplaySubspaces: 41011
         }
     }
 
@@ -59,6 +61,7 @@ public enum OpenCodePoint: String, Hashable, Sendable, CaseIterable {
         case .mtuNotificationSupported: "LMAP_AND_PTB_SUPPORTED"
         case .largestAtomicPacket: "LMAP"
         case .packetTooBig: "PTB"
+        case .antiReplaySubspaces: "ANTI_REPLAY_SUBSPACES"
         }
     }
 }

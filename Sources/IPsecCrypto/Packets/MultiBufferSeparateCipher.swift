@@ -18,14 +18,18 @@ struct MultiBufferSeparateCipher: ~Copyable, Sendable {
     private let ivLength: Int
     private let blockSize: Int
     private let icvLength: Int
+    /// Octets before the packet that are authenticated with it.
+    private let lead: Int
 
     private static let nonceLength = 4
     private static let block = 16
 
-    /// - Parameter key: the key, then the nonce of counter mode.
+    /// - Parameters:
+    ///   - key: the key, then the nonce of counter mode.
+    ///   - lead: octets before the packets that are authenticated with them.
     init(
         _ algorithm: EncryptionAlgorithm, key material: SecretOctets, integrity: IntegrityAlgorithm,
-        integrityKey: SecretOctets, use: CipherUse
+        integrityKey: SecretOctets, use: CipherUse, lead: Int = 0
     ) throws(CryptoError) {
         let cipher: cygnet_mb_cipher
         let ivLength: Int
@@ -50,7 +54,8 @@ struct MultiBufferSeparateCipher: ~Copyable, Sendable {
             try MultiBufferKeys(
                 cygnet_mb_kind(
                     cipher: cipher, code: code, encrypts: encrypting, iv_length: UInt32(ivLength),
-                    tag_length: UInt32(integrity.icvLength), text_offset: UInt32(ESPLayout.iv + algorithm.ivLength)),
+                    tag_length: UInt32(integrity.icvLength),
+                    text_offset: UInt32(lead + ESPLayout.iv + algorithm.ivLength)),
                 key: key, codeKey: integrityKey)
         }
         let sealing = use.seals ? try keys(encrypting: true) : nil
@@ -59,7 +64,7 @@ struct MultiBufferSeparateCipher: ~Copyable, Sendable {
             use.seals && algorithm.mode == .cbc
             ? try CipherContext(EVP_aes_256_ecb(), key: SeparatePacketCipher.ivKey(of: key), encrypting: true) : nil
         few = try SeparatePacketCipher(
-            algorithm, key: material, integrity: integrity, integrityKey: integrityKey, use: use)
+            algorithm, key: material, integrity: integrity, integrityKey: integrityKey, use: use, lead: lead)
         fewestJobs = integrity.fewestJobs
         self.sealing = sealing
         self.opening = opening
@@ -67,6 +72,7 @@ struct MultiBufferSeparateCipher: ~Copyable, Sendable {
         self.ivLength = algorithm.ivLength
         blockSize = algorithm.blockSize
         icvLength = integrity.icvLength
+        self.lead = lead
         nonce = Scratch(count: Self.nonceLength)
         material[algorithm.keyLength..<algorithm.keyMaterialLength].withUnsafeBytes { nonce in
             UnsafeMutableRawBufferPointer(start: self.nonce.octets, count: Self.nonceLength).copyMemory(from: nonce)
@@ -104,7 +110,8 @@ struct MultiBufferSeparateCipher: ~Copyable, Sendable {
             packet.octets.storeBytes(of: packet.sequenceHigh.bigEndian, toByteOffset: covered, as: UInt32.self)
         }
         thread.jobs[job] = cygnet_mb_job(
-            packet: octets, text_length: UInt64(length), code_length: UInt64(extended ? covered + 4 : covered),
+            packet: octets - lead, text_length: UInt64(length),
+            code_length: UInt64(lead + (extended ? covered + 4 : covered)),
             iv: UnsafePointer(iv), associated: nil, associated_length: 0,
             tag: (scratch + MultiBufferThread.computedTag).assumingMemoryBound(to: UInt8.self), is_done: false)
     }

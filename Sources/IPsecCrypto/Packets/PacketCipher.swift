@@ -7,8 +7,8 @@ import Octets
 /// references; libcrypto's HMAC, which copies a digest state for every packet, is the exception. One thread uses a
 /// cipher at a time. When it goes, the keys in it are wiped.
 ///
-/// A packet in memory: SPI (4 octets), sequence number (4), IV, payload with padding, Pad Length and Next Header,
-/// integrity check value.
+/// A packet in memory: SPI (4 octets), sequence number (4, or 8 where all of it is sent), IV, payload with padding, Pad Length and
+/// Next Header, integrity check value.
 public struct PacketCipher: ~Copyable, Sendable {
     enum Implementation: ~Copyable, Sendable {
         case combined(CombinedPacketCipher)
@@ -19,6 +19,7 @@ public struct PacketCipher: ~Copyable, Sendable {
     }
 
     private let implementation: Implementation
+    private let wholeNumbers: WholeNumbers
     /// The library that does the work; beside ipsec-mb, libcrypto may do batches of a few packets.
     public let provider: CipherProvider
     /// Octets of the IV in each packet; 0 without encryption, and where the IV is implicit (RFC 8750).
@@ -33,6 +34,8 @@ public struct PacketCipher: ~Copyable, Sendable {
     ///   - encryptionKey: the key, then the salt of an AEAD.
     ///   - integrity: `nil` with an AEAD, needed otherwise; the same goes for its key.
     ///   - use: what it will be asked to do; it refuses every packet to do anything else with.
+    ///   - sendsWholeNumbers: packets carry all 64 bits of their sequence numbers, which then count as extended. A separate
+    ///     integrity algorithm covers them where they stand, and nothing behind the packet.
     ///   - provider: the library to use; `nil` for the best that is here and has the algorithms. What a library lacks,
     ///     libcrypto does: ``provider`` says so.
     /// - Throws: ``CryptoError/Code/invalidLength`` for a key that does not fit,
@@ -41,7 +44,8 @@ public struct PacketCipher: ~Copyable, Sendable {
     ///   machine.
     public init(
         encryption: EncryptionAlgorithm, encryptionKey: SecretOctets, integrity: IntegrityAlgorithm?,
-        integrityKey: SecretOctets?, use: CipherUse = .both, provider: CipherProvider? = nil
+        integrityKey: SecretOctets?, use: CipherUse = .both, sendsWholeNumbers: Bool = false,
+        provider: CipherProvider? = nil
     ) throws(CryptoError) {
         let material = try ProtectionKeys(
             encryption: encryption, encryptionKey: encryptionKey, integrity: integrity, integrityKey: integrityKey)
@@ -51,6 +55,7 @@ public struct PacketCipher: ~Copyable, Sendable {
         let best: CipherProvider = cygnet_mb_is_available() ? .ipsecMB : .libcrypto
         let chosen = (provider ?? best).has(encryption) ? provider ?? best : .libcrypto
         let implementation: Implementation
+        let lead = sendsWholeNumbers ? WholeNumbers.lead : 0
         switch (material, chosen) {
         case (.combined(let key, let salt), .libcrypto):
             implementation = .combined(try CombinedPacketCipher(encryption, key: key, salt: salt, use: use))
@@ -67,15 +72,16 @@ public struct PacketCipher: ~Copyable, Sendable {
         case (.separate(let key, let integrity, let integrityKey), .libcrypto):
             implementation = .separate(
                 try SeparatePacketCipher(
-                    encryption, key: key, integrity: integrity, integrityKey: integrityKey, use: use))
+                    encryption, key: key, integrity: integrity, integrityKey: integrityKey, use: use, lead: lead))
             icvLength = integrity.icvLength
         case (.separate(let key, let integrity, let integrityKey), .ipsecMB):
             implementation = .multiBufferSeparate(
                 try MultiBufferSeparateCipher(
-                    encryption, key: key, integrity: integrity, integrityKey: integrityKey, use: use))
+                    encryption, key: key, integrity: integrity, integrityKey: integrityKey, use: use, lead: lead))
             icvLength = integrity.icvLength
         }
         self.implementation = implementation
+        wholeNumbers = !sendsWholeNumbers ? .none : integrity == nil ? .associated : .covered
         self.provider = chosen
         ivLength = encryption.ivLength
         blockSize = encryption.blockSize
@@ -87,15 +93,16 @@ public struct PacketCipher: ~Copyable, Sendable {
     /// under a key derived from the encryption key (NIST SP 800-38A, appendix C).
     ///
     /// - Parameters:
-    ///   - packet: the SPI, which the caller has written together with the low 32 bits of `sequence`.
+    ///   - packet: the SPI, which the caller has written together with what is sent of `sequence`.
     ///   - count: octets of the whole packet, with room for the IV and the integrity check value.
     ///   - sequence: never used before with this cipher: a counter mode loses all protection otherwise.
-    ///   - extended: whether the SA has extended sequence numbers.
+    ///   - extended: whether the SA has extended sequence numbers; of no account where whole numbers are sent.
     /// - Returns: whether the packet may be sent. `false` if `count` cannot be that of a packet, or libcrypto failed.
     public mutating func seal(
         _ packet: UnsafeMutableRawPointer, count: Int, sequence: UInt64, extended: Bool
     ) -> Bool {
-        switch implementation {
+        if hasWholeNumbers { return Self.alone(packet, count, sequence) { seal($0, extended: true) } }
+        return switch implementation {
         case .combined(let cipher): cipher.seal(packet, count: count, sequence: sequence, extended: extended)
         case .separate(let cipher): cipher.seal(packet, count: count, sequence: sequence, extended: extended)
         case .multiBufferGCM(let cipher):
@@ -119,7 +126,10 @@ public struct PacketCipher: ~Copyable, Sendable {
     public mutating func open(
         _ packet: UnsafeMutableRawPointer, count: Int, sequenceHigh: UInt32, extended: Bool
     ) -> Bool {
-        switch implementation {
+        if hasWholeNumbers {
+            return Self.alone(packet, count, UInt64(sequenceHigh) << 32) { open($0, extended: true) }
+        }
+        return switch implementation {
         case .combined(let cipher): cipher.open(packet, count: count, sequenceHigh: sequenceHigh, extended: extended)
         case .separate(let cipher): cipher.open(packet, count: count, sequenceHigh: sequenceHigh, extended: extended)
         case .multiBufferGCM(let cipher):
@@ -129,6 +139,10 @@ public struct PacketCipher: ~Copyable, Sendable {
         case .multiBufferSeparate(let cipher):
             Self.alone(packet, count, UInt64(sequenceHigh) << 32) { cipher.open($0, extended: extended) }
         }
+    }
+
+    private var hasWholeNumbers: Bool {
+        if case .none = wholeNumbers { false } else { true }
     }
 
     /// A packet as a batch of its own.
@@ -149,6 +163,14 @@ public struct PacketCipher: ~Copyable, Sendable {
     ///   - packets: in memory that does not overlap, with sequence numbers that all differ.
     ///   - extended: whether the SA has extended sequence numbers.
     public mutating func seal(_ packets: UnsafeMutableBufferPointer<CipherPacket>, extended: Bool) {
+        guard hasWholeNumbers else { return sealAll(packets, extended: extended) }
+        packets.shorten(wholeNumbers)
+        if case .covered = wholeNumbers { sealAll(packets, extended: false) } else { sealAll(packets, extended: true) }
+        packets.lengthen(wholeNumbers)
+    }
+
+    @inline(__always)
+    private func sealAll(_ packets: UnsafeMutableBufferPointer<CipherPacket>, extended: Bool) {
         switch implementation {
         case .combined(let cipher): cipher.seal(packets, extended: extended)
         case .separate(let cipher): cipher.seal(packets, extended: extended)
@@ -165,6 +187,14 @@ public struct PacketCipher: ~Copyable, Sendable {
     ///   - packets: in memory that does not overlap.
     ///   - extended: whether the SA has extended sequence numbers.
     public mutating func open(_ packets: UnsafeMutableBufferPointer<CipherPacket>, extended: Bool) {
+        guard hasWholeNumbers else { return openAll(packets, extended: extended) }
+        packets.shorten(wholeNumbers)
+        if case .covered = wholeNumbers { openAll(packets, extended: false) } else { openAll(packets, extended: true) }
+        packets.lengthen(wholeNumbers)
+    }
+
+    @inline(__always)
+    private func openAll(_ packets: UnsafeMutableBufferPointer<CipherPacket>, extended: Bool) {
         switch implementation {
         case .combined(let cipher): cipher.open(packets, extended: extended)
         case .separate(let cipher): cipher.open(packets, extended: extended)

@@ -26,6 +26,8 @@ struct SeparatePacketCipher: ~Copyable, Sendable {
     private let blockSize: Int32
     /// Octets of the truncated integrity check value.
     private let icvLength: Int
+    /// Octets before the packet that are authenticated with it.
+    private let lead: Int
     /// The computed code in the first 64 octets, then a block for a counter.
     private let scratch: Scratch
 
@@ -35,10 +37,12 @@ struct SeparatePacketCipher: ~Copyable, Sendable {
     private static let counterBlock = counter + block
     private static let nonceLength = 4
 
-    /// - Parameter key: the key, then the nonce of counter mode.
+    /// - Parameters:
+    ///   - key: the key, then the nonce of counter mode.
+    ///   - lead: octets before the packets that are authenticated with them.
     init(
         _ algorithm: EncryptionAlgorithm, key material: SecretOctets, integrity: IntegrityAlgorithm,
-        integrityKey: SecretOctets, use: CipherUse
+        integrityKey: SecretOctets, use: CipherUse, lead: Int = 0
     ) throws(CryptoError) {
         let key = material[0..<algorithm.keyLength]
         let scratch = Scratch(count: Self.counterBlock + Self.block)
@@ -83,6 +87,7 @@ struct SeparatePacketCipher: ~Copyable, Sendable {
         ivLength = algorithm.ivLength
         blockSize = Int32(algorithm.blockSize)
         icvLength = integrity.icvLength
+        self.lead = lead
     }
 
     /// The key of AES-256 under which the sequence numbers are encrypted that become IVs of CBC.
@@ -107,7 +112,8 @@ struct SeparatePacketCipher: ~Copyable, Sendable {
         let high = scratch.octets + Self.counter
         high.storeBytes(of: sequenceHigh.bigEndian, as: UInt32.self)
         return integrity.authenticate(
-            packet, count: count, trailing: high, trailingCount: extended ? 4 : 0, writing: scratch.octets)
+            packet - lead, count: lead + count, trailing: high, trailingCount: extended ? 4 : 0, writing: scratch.octets
+        )
     }
 
     /// The block that counter mode begins a packet with.

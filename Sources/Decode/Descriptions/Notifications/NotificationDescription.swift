@@ -63,6 +63,14 @@ enum NotificationTable {
                 Field("largest packet taken", "\(try reader.readUInt32("largest packet")) octets"),
             ]
         },
+        // draft-ponchon-ipsecme-anti-replay-subspaces.
+        .antiReplaySubspaces: { reader, _ throws(OctetError) in
+            let profile = try reader.readUInt8("profile")
+            var fields = [Field("profile", profile == 1 ? "1" : "\(profile), not known")]
+            let flags = try reader.readUInt8("flags")
+            if flags != 0 { fields.append(Field("flags", "\(flags)")) }
+            return fields + [Field("highest subspace received", "\(try reader.readUInt16("highest subspace"))")]
+        },
         // draft-mglt-ipsecme-dscp-np.
         .dscp: { reader, _ throws(OctetError) in [Field("values", describedClasses(reader.readRest()))] },
     ]
