@@ -1,6 +1,7 @@
 /// Counts what an association has carried against its lifetime, and says once when a limit is reached.
 struct UsageMeter: Sendable {
-    private let lifetime: SALifetime
+    private let softOctets: UInt64
+    private let softPackets: UInt64
     private var octets: UInt64 = 0
     private var packets: UInt64 = 0
     private var told = SANotices()
@@ -9,18 +10,26 @@ struct UsageMeter: Sendable {
     private var firstPackets: UInt64
     /// Where several parts of an association share its lifetime. Such a part has been granted what is below the two above.
     private let shared: SharedUsage?
-    private var isRefused = false
+    /// From here on nothing more may be carried. Of a part that has been refused more it is 0.
+    private var hardOctets: UInt64
+    private let hardPackets: UInt64
 
     init(_ lifetime: SALifetime) {
-        self.lifetime = lifetime
+        softOctets = lifetime.softOctets
+        softPackets = lifetime.softPackets
         firstOctets = min(lifetime.softOctets, lifetime.hardOctets)
         firstPackets = min(lifetime.softPackets, lifetime.hardPackets)
+        hardOctets = lifetime.hardOctets
+        hardPackets = lifetime.hardPackets
         shared = nil
     }
 
     /// Of a part of an association.
     init(_ shared: SharedUsage) {
-        lifetime = SALifetime()
+        softOctets = .max
+        softPackets = .max
+        hardOctets = .max
+        hardPackets = .max
         firstOctets = 0
         firstPackets = 0
         self.shared = shared
@@ -30,7 +39,7 @@ struct UsageMeter: Sendable {
 
     /// Whether nothing more may be carried.
     @inline(__always)
-    var isExhausted: Bool { octets >= lifetime.hardOctets || packets >= lifetime.hardPackets || isRefused }
+    var isExhausted: Bool { octets >= hardOctets || packets >= hardPackets }
 
     /// Counts a packet.
     ///
@@ -48,7 +57,7 @@ struct UsageMeter: Sendable {
         if let shared {
             notices = renew(shared)
         } else {
-            if octets >= lifetime.softOctets || packets >= lifetime.softPackets { notices = .softLimit }
+            if octets >= softOctets || packets >= softPackets { notices = .softLimit }
             if isExhausted { notices.insert(.hardLimit) }
         }
         if isLate { notices.insert(.softLimit) }
@@ -67,7 +76,7 @@ struct UsageMeter: Sendable {
         }
         if needsOctets { firstOctets = end(octets, grant.octets) }
         if needsPackets { firstPackets = end(packets, grant.packets) }
-        isRefused = isRefused || grant.isRefused
+        if grant.isRefused { hardOctets = 0 }
         return grant.notices
     }
 

@@ -33,6 +33,11 @@ struct AntiReplaySubspaceTests {
         packet[0..<4] + id.bigEndianOctets + packet[6...]
     }
 
+    private static func isRefused(_ make: () throws(CryptoError) -> Void) -> Bool {
+        do { try make() } catch { return true }
+        return false
+    }
+
     // MARK: Layout
 
     @Test(
@@ -292,7 +297,8 @@ struct AntiReplaySubspaceTests {
         var receivers = try SubspaceReceivers(Self.parameters(left: false, count: 5), parts: 2)
         var even = try receivers.make()
         var odd = try receivers.make()
-        #expect(throws: CryptoError.self) { _ = try receivers.make() }
+        let isRefused = Self.isRefused { () throws(CryptoError) in _ = try receivers.make() }
+        #expect(isRefused)
         var senders = try SubspaceSenders(Self.parameters(count: 5))
         for id in 0..<5 {
             var sender = try senders.make()
@@ -327,7 +333,8 @@ struct AntiReplaySubspaceTests {
             ids.append(sender.subspaceReport?.id)
         }
         #expect(ids == [0, 1, 2])
-        #expect(throws: CryptoError.self) { _ = try senders.make() }
+        let isRefused = Self.isRefused { () throws(CryptoError) in _ = try senders.make() }
+        #expect(isRefused)
     }
 
     @Test("Subspaces need extended numbers, are 1 to 65536, and their parts are made in no other way")

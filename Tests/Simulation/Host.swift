@@ -172,11 +172,12 @@ public final class Host {
         events.compactMap { if case .negotiated(_, let narrative) = $0 { narrative } else { nil } }
     }
 
-    /// Whether packets of the policy would get to `peer` and be understood there: same SPI, algorithms and key.
+    /// Whether packets of the policy would get to `peer` and be understood there: same SPI, algorithms, key and form of numbers.
     public func reaches(_ peer: Host, policy: UInt32) -> Bool {
         guard let out = outbound[policy], let there = peer.inbound[out.outboundSPI] else { return false }
         return there.inboundKeys == out.outboundKeys && there.suite.encryption == out.suite.encryption
             && there.suite.sequenceNumbers == out.suite.sequenceNumbers
+            && there.subspaces?.inbound == out.subspaces?.outbound
     }
 
     /// The TCP connection by which packets of a peer's SA are known to come.
