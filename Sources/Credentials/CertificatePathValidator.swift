@@ -16,14 +16,17 @@ import SwiftASN1
 public struct CertificatePathValidator: Sendable {
     /// More certificates than this from a peer are refused. It also bounds the work of the path search.
     public static let maximumCertificates = 8
-    /// A certificate longer than this many octets is refused.
+    /// A certificate longer than this many octets is refused, unless more is agreed on with the peer.
     public static let maximumCertificateLength = 16384
 
     private let anchors: TrustAnchors
     private let store: CertificateStore
+    private let longestCertificate: Int
 
-    public init(anchors: TrustAnchors) {
+    /// - Parameter longestCertificate: octets of one certificate; those with more are refused.
+    public init(anchors: TrustAnchors, longestCertificate: Int = maximumCertificateLength) {
         self.anchors = anchors
+        self.longestCertificate = longestCertificate
         store = CertificateStore(anchors.certificates.map(\.certificate))
     }
 
@@ -45,7 +48,7 @@ public struct CertificatePathValidator: Sendable {
         chainDER: [[UInt8]], claiming identity: Identity, at unixSeconds: Int64
     ) async -> Result<(key: VerificationKey, path: TrustedPath), CredentialError> {
         do throws(CredentialError) {
-            let files = try Self.read(chainDER)
+            let files = try read(chainDER)
             guard let leaf = files.first else { throw CredentialError(.unreadable, "the peer sent no certificate") }
             let others = Self.withoutVariants(Array(files.dropFirst()), preferring: anchors)
             let path = try await checkPath(leaf.certificate, others.map(\.certificate), unixSeconds)
@@ -63,20 +66,21 @@ public struct CertificatePathValidator: Sendable {
     }
 
     /// Refuses what is too much to be looked at, before anything is spent on it. Throws `limitExceeded`.
-    public static func checkAmount(of chainDER: [[UInt8]]) throws(CredentialError) {
+    public static func checkAmount(
+        of chainDER: [[UInt8]], longest: Int = maximumCertificateLength
+    ) throws(CredentialError) {
         guard chainDER.count <= maximumCertificates else {
             throw CredentialError(
                 .limitExceeded, "the peer sent \(chainDER.count) certificates; \(maximumCertificates) are accepted")
         }
-        for der in chainDER where der.count > maximumCertificateLength {
+        for der in chainDER where der.count > longest {
             throw CredentialError(
-                .limitExceeded,
-                "the peer sent a certificate of \(der.count) octets; \(maximumCertificateLength) are accepted")
+                .limitExceeded, "the peer sent a certificate of \(der.count) octets; \(longest) are accepted")
         }
     }
 
-    private static func read(_ chainDER: [[UInt8]]) throws(CredentialError) -> [CertificateFile] {
-        try checkAmount(of: chainDER)
+    private func read(_ chainDER: [[UInt8]]) throws(CredentialError) -> [CertificateFile] {
+        try Self.checkAmount(of: chainDER, longest: longestCertificate)
         var files: [CertificateFile] = []
         for (index, der) in chainDER.enumerated() {
             do throws(CredentialError) {

@@ -15,7 +15,7 @@ package struct CertificateSummary: Sendable {
     package let subjectPublicKeyInfo: [UInt8]
 
     /// Certificates longer than this are not looked into.
-    private static let octetLimit = 64 * 1024
+    private static let octetLimit = 1 << 20
 
     /// `nil` if the octets are not a Certificate of RFC 5280 section 4.1 in DER.
     package init?(der: [UInt8]) {

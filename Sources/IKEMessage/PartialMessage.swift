@@ -42,15 +42,15 @@ package struct PartialChain: Sendable {
     private static let everyType = Set((UInt8.min...UInt8.max).map(PayloadType.init(rawValue:)))
 
     /// Reads a chain as ``Payload/parseChain(first:_:offset:understanding:)`` does, but keeps what comes before a fault.
-    package init(first: PayloadType, _ octets: [UInt8], offset: Int) {
-        self.init(first: first, OctetReader(octets[...], offset: offset))
+    package init(first: PayloadType, _ octets: [UInt8], offset: Int, format: PayloadFormat = .classic) {
+        self.init(first: first, OctetReader(octets[...], offset: offset), format: format)
     }
 
-    init(first: PayloadType, _ octets: OctetReader) {
+    init(first: PayloadType, _ octets: OctetReader, format: PayloadFormat = .classic) {
         var payloads: [Payload] = []
         var fault: MessageError?
         do throws(MessageError) {
-            try Payload.parseChain(first: first, octets, understanding: Self.everyType, into: &payloads)
+            try Payload.parseChain(first: first, octets, understanding: Self.everyType, format: format, into: &payloads)
         } catch {
             fault = error
         }

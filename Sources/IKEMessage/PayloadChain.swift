@@ -12,24 +12,28 @@ extension Payload {
     ///   - first: type of the first payload; `.none` for a chain without payloads.
     ///   - offset: where the octets begin in the message, for the offsets of errors.
     ///   - understanding: types that the caller reads from `.unknown` payloads, whose critical bit is therefore no error.
+    ///   - format: of the headers.
     /// - Throws: ``MessageError``, with the first fault in the order of the octets.
     public static func parseChain(
-        first: PayloadType, _ octets: [UInt8], offset: Int, understanding: Set<PayloadType> = []
+        first: PayloadType, _ octets: [UInt8], offset: Int, understanding: Set<PayloadType> = [],
+        format: PayloadFormat = .classic
     ) throws(MessageError) -> [Payload] {
-        try parseChain(first: first, OctetReader(octets[...], offset: offset), understanding: understanding)
+        try parseChain(
+            first: first, OctetReader(octets[...], offset: offset), understanding: understanding, format: format)
     }
 
     static func parseChain(
-        first: PayloadType, _ octets: OctetReader, understanding: Set<PayloadType>
+        first: PayloadType, _ octets: OctetReader, understanding: Set<PayloadType>, format: PayloadFormat = .classic
     ) throws(MessageError) -> [Payload] {
         var payloads: [Payload] = []
-        try parseChain(first: first, octets, understanding: understanding, into: &payloads)
+        try parseChain(first: first, octets, understanding: understanding, format: format, into: &payloads)
         return payloads
     }
 
     /// - Parameter payloads: where the payloads are put, those before a fault included.
     static func parseChain(
-        first: PayloadType, _ octets: OctetReader, understanding: Set<PayloadType>, into payloads: inout [Payload]
+        first: PayloadType, _ octets: OctetReader, understanding: Set<PayloadType>, format: PayloadFormat = .classic,
+        into payloads: inout [Payload]
     ) throws(MessageError) {
         var reader = octets
         var type = first
@@ -39,7 +43,7 @@ extension Payload {
                     code: .tooManyPayloads, payload: type, offset: reader.offset,
                     reason: "more than \(Message.payloadLimit) payloads")
             }
-            let header = try GenericHeader(of: type, parsing: &reader)
+            let header = try GenericHeader(of: type, parsing: &reader, format)
             switch type {
             case .encrypted, .encryptedFragment:
                 guard reader.isAtEnd else {
@@ -68,19 +72,35 @@ extension Payload {
         }
     }
 
-    /// The generic payload header, and what its length embraces.
+    /// The payload header, and what its length embraces.
     private struct GenericHeader {
         let next: PayloadType
         let isCritical: Bool
         let offset: Int
         let body: OctetReader
 
-        init(of type: PayloadType, parsing reader: inout OctetReader) throws(MessageError) {
+        init(
+            of type: PayloadType, parsing reader: inout OctetReader, _ format: PayloadFormat
+        ) throws(MessageError) {
             do throws(OctetError) {
                 offset = reader.offset
-                next = PayloadType(rawValue: try reader.readUInt8("next payload"))
-                isCritical = try reader.readUInt8("critical bit") & 0x80 != 0
-                body = try reader.readBody(of: "payload", after: Payload.headerOctetCount)
+                switch format {
+                case .classic:
+                    next = PayloadType(rawValue: try reader.readUInt8("next payload"))
+                    isCritical = try reader.readUInt8("critical bit") & 0x80 != 0
+                    body = try reader.readBody(of: "payload", after: Payload.headerOctetCount)
+                case .extended:
+                    let header = try ExtendedPayloadHeader(parsing: &reader)
+                    next = header.next
+                    isCritical = header.isCritical
+                    guard header.bodyLength <= format.longestBody(of: type) else {
+                        throw reader.invalid(
+                            "body length",
+                            "\(header.bodyLength) octets; at most \(format.longestBody(of: type)) are allowed for this type",
+                            at: offset)
+                    }
+                    body = try reader.reader(length: header.bodyLength, "body")
+                }
             } catch {
                 throw MessageError(error, in: type)
             }
@@ -139,20 +159,59 @@ extension Payload {
         return (payloads.first?.type ?? .none, writer.octets)
     }
 
+    /// The same in a format, with nothing left out but what ``serializeChain(_:)`` leaves out within payloads.
+    ///
+    /// - Throws: ``MessageError`` if a payload is longer than the format allows.
+    public static func serializeChain(
+        _ payloads: [Payload], format: PayloadFormat
+    ) throws(MessageError) -> (first: PayloadType, octets: [UInt8]) {
+        var writer = OctetWriter()
+        try writeChain(payloads, before: .none, to: &writer) {
+            (body, next, isCritical, payload, writer) throws(MessageError) in
+            guard body.count <= format.longestBody(of: payload) else {
+                throw MessageError(
+                    code: .invalidSyntax, payload: payload, offset: writer.count,
+                    reason:
+                        "\(body.count) octets do not fit: \(format.longestBody(of: payload)) do with \(format.rawValue) payload headers"
+                )
+            }
+            switch format {
+            case .classic: write(body, next: next, isCritical: isCritical, to: &writer)
+            case .extended:
+                do throws(OctetError) {
+                    let header = try ExtendedPayloadHeader(
+                        next: next, isCritical: isCritical, bodyLength: body.count)
+                    writer.write(header.octets)
+                    writer.write(body)
+                } catch {
+                    throw MessageError(error, in: payload)
+                }
+            }
+        }
+        return (payloads.first?.type ?? .none, writer.octets)
+    }
+
     /// - Parameter last: the type that the last payload names as its next.
     static func writeChain(_ payloads: [Payload], before last: PayloadType, to writer: inout OctetWriter) {
+        writeChain(payloads, before: last, to: &writer) { body, next, isCritical, _, writer in
+            write(body, next: next, isCritical: isCritical, to: &writer)
+        }
+    }
+
+    /// - Parameter put: writes a body behind its header: the body, the type that comes next, the critical bit, its own type.
+    private static func writeChain<Failure: Error>(
+        _ payloads: [Payload], before last: PayloadType, to writer: inout OctetWriter,
+        put: ([UInt8], PayloadType, Bool, PayloadType, inout OctetWriter) throws(Failure) -> Void
+    ) throws(Failure) {
         for (index, payload) in payloads.enumerated() {
+            let next = type(after: index, in: payloads) ?? last
             switch payload {
             case .encrypted(let encrypted):
-                write(payload.body, next: encrypted.innerFirst, to: &writer)
-                return
+                return try put(payload.body, encrypted.innerFirst, false, payload.type, &writer)
             case .encryptedFragment(let fragment):
-                write(payload.body, next: fragment.innerFirst, to: &writer)
-                return
-            case .unknown(let raw):
-                write(raw.body, next: type(after: index, in: payloads) ?? last, isCritical: raw.isCritical, to: &writer)
-            default:
-                write(payload.body, next: type(after: index, in: payloads) ?? last, to: &writer)
+                return try put(payload.body, fragment.innerFirst, false, payload.type, &writer)
+            case .unknown(let raw): try put(raw.body, next, raw.isCritical, raw.type, &writer)
+            default: try put(payload.body, next, false, payload.type, &writer)
             }
         }
     }
@@ -162,7 +221,7 @@ extension Payload {
     }
 
     private static func write(
-        _ body: [UInt8], next: PayloadType, isCritical: Bool = false, to writer: inout OctetWriter
+        _ body: [UInt8], next: PayloadType, isCritical: Bool, to writer: inout OctetWriter
     ) {
         let body = body.prefix(Int(UInt16.max) - headerOctetCount)
         writer.write(next.rawValue)
@@ -171,8 +230,8 @@ extension Payload {
         writer.write(body)
     }
 
-    /// What follows the generic payload header.
-    private var body: [UInt8] {
+    /// What follows the payload header.
+    var body: [UInt8] {
         var writer = OctetWriter()
         switch self {
         case .securityAssociation(let payload): payload.write(to: &writer)

@@ -100,6 +100,7 @@ struct StatusTable {
         let agreed = sa.map {
             "\($0.suite)\($0.transport == "udp" ? "" : ", by \($0.transport.uppercased())"), \($0.optimizedRekey == true ? "optimized " : "")rekey in \($0.rekeyIn.map(Self.time) ?? "–")"
                 + ($0.outerLimit.map { ", packets up to \($0) octets" } ?? "")
+                + ($0.extendedPayloads.map { ", extended payload headers, messages up to \($0) octets" } ?? "")
                 + given("has", $0.assignedToPeer)
                 + given("gives", $0.assignedToUs)
         }

@@ -84,11 +84,11 @@ struct MultipleKeyExchangeTests {
                 exchangeType: .ikeIntermediate, flags: flags, messageID: 1)
         }
         func payload(_ data: [UInt8]) -> Payload { .keyExchange(KeyExchangePayload(method: 36, data: data)) }
-        let request = IntermediateTranscript.octets(of: header(.initiator), [payload([0xde, 0xad, 0xbe, 0xef])])
+        let request = try IntermediateTranscript.octets(of: header(.initiator), [payload([0xde, 0xad, 0xbe, 0xef])])
         #expect(
             request.hexadecimal
                 == "010203040506070811121314151617182e202b08000000010000002c220000100000000c00240000deadbeef")
-        let response = IntermediateTranscript.octets(of: header(.response), [payload([0xca, 0xfe, 0xba, 0xbe])])
+        let response = try IntermediateTranscript.octets(of: header(.response), [payload([0xca, 0xfe, 0xba, 0xbe])])
         var transcript = IntermediateTranscript()
         try transcript.add(
             request, ofInitiator: true, key: SecretOctets([UInt8](repeating: 0x55, count: 32)), prf: .hmacSHA2_256)

@@ -21,15 +21,43 @@ public struct Wiretap {
             guard let plaintext = try? cipher.open(payload.body, after: Array(octets[..<payload.offset])) else {
                 continue
             }
-            return try? Payload.parseChain(first: payload.innerFirst, plaintext, offset: 0)
+            return Self.payloads(first: payload.innerFirst, plaintext)
         }
         return nil
     }
 
+    /// The payloads of a message in fragments, the datagrams of which may stand in any order; `nil` if some are missing.
+    public func payloads(ofFragments datagrams: [[UInt8]]) -> [Payload]? {
+        var parts: [UInt16: [UInt8]] = [:]
+        var (first, total) = (PayloadType.none, UInt16.max)
+        for octets in datagrams {
+            guard let message = try? Message(parsing: octets),
+                case .encryptedFragment(let fragment) = message.payloads.last
+            else { continue }
+            let plaintext = ciphers(for: message.header).lazy.compactMap {
+                try? $0.open(fragment.body, after: Array(octets[..<fragment.offset]))
+            }.first
+            parts[fragment.number] = plaintext
+            total = fragment.total
+            if fragment.number == 1 { first = fragment.innerFirst }
+        }
+        guard parts.count == Int(total) else { return nil }
+        return Self.payloads(first: first, parts.sorted { $0.key < $1.key }.flatMap(\.value))
+    }
+
+    /// Payloads with headers of either format: what has one can hardly be read as the other.
+    private static func payloads(first: PayloadType, _ octets: [UInt8]) -> [Payload]? {
+        [PayloadFormat.classic, .extended].lazy.compactMap {
+            try? Payload.parseChain(first: first, octets, offset: 0, format: $0)
+        }.first
+    }
+
     /// A message under the keys of the SA that the header names. `iv`: unlike any the real sender uses.
-    public func seal(_ header: IKEHeader, _ payloads: [Payload], iv: UInt64) -> [UInt8]? {
-        let chain = Payload.serializeChain(payloads)
-        return seal(header, first: chain.first, chain.octets, iv: iv)
+    public func seal(
+        _ header: IKEHeader, _ payloads: [Payload], format: PayloadFormat = .classic, iv: UInt64
+    ) -> [UInt8]? {
+        let chain = try? Payload.serializeChain(payloads, format: format)
+        return chain.flatMap { seal(header, first: $0.first, $0.octets, iv: iv) }
     }
 
     /// The same with octets that need not be well-formed.

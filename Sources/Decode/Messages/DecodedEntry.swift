@@ -56,6 +56,10 @@ package struct DecodedIKE: Hashable, Sendable {
     package var protection: Protection
     /// What was sealed; of fragments, when the last one has come.
     package var inner: [PayloadDescription] = []
+    /// How the headers of ``inner`` are written.
+    package var format: PayloadFormat = .classic
+    /// By how many octets that is shorter than with classic headers.
+    package var octetsSaved = 0
     package var fragment: FragmentPosition?
     /// The first frame with the same octets.
     package var repeats: Int?

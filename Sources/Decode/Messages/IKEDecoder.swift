@@ -20,10 +20,14 @@ struct IKEDecoder {
         var isResponse: Bool
     }
 
+    /// Octets of a message in fragments that are put together.
+    static let octetLimit = 16 << 20
+
     private let rows: [SPIs: [KeyTable.IKERow]]
     private var assemblies: [AssemblyKey: FragmentReassembly] = [:]
     private var order: [AssemblyKey] = []
     private var repeats = RepeatTable()
+    private var formats = FormatTable()
     private let codePoints: CodePoints
 
     init(_ keys: KeyTable, _ codePoints: CodePoints) {
@@ -47,12 +51,11 @@ struct IKEDecoder {
         decoded.repeats = repeats.first(packet.octets, frame: packet.frame)
         guard !decoded.isOtherVersion else { return .ike(decoded) }
         if let fault = partial.fault { decoded.faults.append("\(fault)") }
+        if !partial.message.isProtected { formats.read(partial.message, codePoints) }
         switch partial.message.payloads.last {
         case .encrypted(let payload):
             guard let opened = open(payload.body, at: payload.offset, packet, &decoded) else { break }
-            let chain = PartialChain(
-                first: payload.innerFirst, opened.octets, offset: payload.offset + opened.ivLength)
-            show(chain, context, &decoded)
+            show(payload.innerFirst, opened.octets, offset: payload.offset + opened.ivLength, context, &decoded)
         case .encryptedFragment(let payload):
             decoded.fragment = DecodedIKE.FragmentPosition(number: Int(payload.number), total: Int(payload.total))
             guard let opened = open(payload.body, at: payload.offset, packet, &decoded) else { break }
@@ -62,7 +65,19 @@ struct IKEDecoder {
         return .ike(decoded)
     }
 
-    private func show(_ chain: PartialChain, _ context: MessageContext, _ decoded: inout DecodedIKE) {
+    private func show(
+        _ first: PayloadType, _ octets: [UInt8], offset: Int, _ context: MessageContext, _ decoded: inout DecodedIKE
+    ) {
+        let agreed = formats.format(of: decoded.header)
+        var format = agreed ?? .classic
+        var chain = PartialChain(first: first, octets, offset: offset, format: format)
+        if agreed == nil, chain.fault != nil {
+            // Where the agreement is not in the capture, or on an SA before this one, what can be read tells.
+            let other = PartialChain(first: first, octets, offset: offset, format: .extended)
+            if other.fault == nil { (format, chain) = (.extended, other) }
+        }
+        decoded.format = format
+        decoded.octetsSaved = format.octetsSaved(by: chain.payloads)
         decoded.inner = chain.payloads.map { PayloadDescription($0, in: context) }
         if let fault = chain.fault { decoded.faults.append("inside, \(fault)") }
     }
@@ -111,15 +126,17 @@ struct IKEDecoder {
             if order.count >= Self.assemblyLimit { assemblies[order.removeFirst()] = nil }
             order.append(key)
         }
-        var assembly = assemblies[key] ?? FragmentReassembly()
+        // Taken out, so that what has come is not copied with each fragment.
+        var assembly = assemblies.updateValue(FragmentReassembly(), forKey: key) ?? FragmentReassembly()
         defer { assemblies[key] = assembly }
         do throws(MessageError) {
             let whole = try assembly.add(
                 octets, number: payload.number, total: payload.total, first: payload.innerFirst,
-                messageID: header.messageID, at: Instant(nanoseconds: packet.time?.nanosecondsSinceOrigin ?? 0))
+                messageID: header.messageID, at: Instant(nanoseconds: packet.time?.nanosecondsSinceOrigin ?? 0),
+                octetLimit: Self.octetLimit)
             guard let whole else { return }
             decoded.fragment?.completes = true
-            show(PartialChain(first: whole.first, whole.octets, offset: 0), context, &decoded)
+            show(whole.first, whole.octets, offset: 0, context, &decoded)
         } catch {
             decoded.faults.append("\(error)")
         }

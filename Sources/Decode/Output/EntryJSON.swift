@@ -38,6 +38,9 @@ package enum EntryJSON {
         var flags: UInt8?
         var messageID: UInt32?
         var fragment: Fragment?
+        /// `extended` where the headers of what was sealed are.
+        var payloadFormat: String?
+        var octetsSaved: Int?
         var repeats: Int?
         var payloads: [PayloadObject]?
         /// What was sealed.
@@ -128,6 +131,10 @@ extension EntryJSON.Object {
             payloads = ike.payloads.map(EntryJSON.PayloadObject.init)
             if case .opened = ike.protection, ike.fragment?.completes ?? true {
                 inner = ike.inner.map(EntryJSON.PayloadObject.init)
+                if ike.format != .classic {
+                    payloadFormat = ike.format.rawValue
+                    octetsSaved = ike.octetsSaved
+                }
             }
         }
     }

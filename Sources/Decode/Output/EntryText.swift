@@ -66,11 +66,17 @@ package enum EntryText {
                 : "not authentic: the integrity check fails with the keys of \(origin)"
         case .opened(let origin):
             switch ike.fragment {
-            case nil: "opened with \(origin):"
-            case let fragment? where fragment.completes: "opened with \(origin); all fragments are there:"
+            case nil: "opened with \(origin)\(format(ike)):"
+            case let fragment? where fragment.completes:
+                "opened with \(origin); all fragments are there\(format(ike)):"
             case _?: "opened with \(origin)"
             }
         }
+    }
+
+    private static func format(_ ike: DecodedIKE) -> String {
+        ike.format == .classic
+            ? "" : "; \(ike.format.rawValue) payload headers, \(ike.octetsSaved) octets less than classic ones"
     }
 
     private static func lines(_ payload: PayloadDescription, depth: Int) -> [String] {

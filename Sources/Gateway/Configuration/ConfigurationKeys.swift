@@ -73,6 +73,8 @@ enum ConnectionKey: String, ConfigurationKey {
     case retry, retransmission
     case encapsulation, tcp, fragmentation
     case fragmentSize = "fragment-size"
+    case extendedPayloads = "extended-payloads"
+    case extendedPayloadsMaximum = "extended-payloads-maximum"
     case initialContact = "initial-contact"
     case natKeepalive = "nat-keepalive"
     case replayWindow = "replay-window"

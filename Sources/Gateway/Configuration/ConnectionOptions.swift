@@ -26,6 +26,7 @@ struct ConnectionOptions {
     private var tcp = TCPPolicy()
     private let fragmentation: Bool?
     private let fragmentSize: Int?
+    private let extendedPayloads: ExtendedPayloadPolicy
     private let initialContact: Bool?
     private let port: Int?
     private let natPort: Int?
@@ -82,6 +83,7 @@ struct ConnectionOptions {
         encapsulation = settings[.encapsulation]?.word(EncapsulationPolicy.self, what: "encapsulation")
         fragmentation = settings[.fragmentation]?.bool()
         fragmentSize = settings[.fragmentSize]?.integer(in: 576...9000)
+        extendedPayloads = Self.extendedPayloads(settings, fragmentation: fragmentation ?? true)
         initialContact = settings[.initialContact]?.bool()
         port = remote[.port]?.integer(in: 1...65535)
         natPort = remote[.natPort]?.integer(in: 1...65535)
@@ -157,6 +159,25 @@ struct ConnectionOptions {
         if let factor = retransmission[.factor]?.decimal(in: 1...10) { timing.retransmission.factor = factor }
     }
 
+    private static func extendedPayloads(
+        _ settings: LayeredMapping<ConnectionKey>, fragmentation: Bool
+    ) -> ExtendedPayloadPolicy {
+        let use = settings[.extendedPayloads]?.word(
+            ExtendedPayloadPolicy.Use.self, what: "policy for extended payload headers")
+        var policy = ExtendedPayloadPolicy(use ?? .no)
+        guard let node = settings[.extendedPayloadsMaximum], let octets = node.integer(in: 65_535...16_777_216) else {
+            return policy
+        }
+        policy.maximum = octets
+        if settings[.extendedPayloads] == nil || use == .no {
+            node.error("no peer is told of it; expected \"extended-payloads: yes\" as well")
+        } else if !fragmentation, octets > 65_535 {
+            node.error(
+                "without fragments no message has more than 65535 octets; expected that, or \"fragmentation: yes\"")
+        }
+        return policy
+    }
+
     private static func linkMTUNotification(_ settings: LayeredMapping<ConnectionKey>) -> LinkMTUPolicy? {
         let isOn = settings[.mtuNotification]?.bool() ?? false
         var policy = LinkMTUPolicy()
@@ -208,6 +229,7 @@ struct ConnectionOptions {
         connection.tcp = tcp
         if let fragmentation { connection.fragmentation = fragmentation }
         if let fragmentSize { connection.fragmentSize = fragmentSize }
+        connection.extendedPayloads = extendedPayloads
         if let initialContact { connection.sendsInitialContact = initialContact }
         if let port { connection.remotePort = UInt16(port) }
         if let natPort { connection.remoteNATPort = UInt16(natPort) }
@@ -239,6 +261,7 @@ extension PPKExchange: ConfigurationKey {}
 extension StartPolicy: ConfigurationKey {}
 extension RevocationPolicy: ConfigurationKey {}
 extension ChildlessPolicy: ConfigurationKey {}
+extension ExtendedPayloadPolicy.Use: ConfigurationKey {}
 extension DeadPeerAction: ConfigurationKey {}
 extension EncapsulationPolicy: ConfigurationKey {}
 extension TCPPolicy.Use: ConfigurationKey {}

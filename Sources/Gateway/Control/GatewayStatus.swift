@@ -76,6 +76,9 @@ public struct IKESAReport: Codable, Hashable, Sendable {
     public var mtuNotification: Bool?
     /// Octets of the largest outer packet, as the peer has told of it.
     public var outerLimit: Int?
+    /// Where payload headers are extended (draft-smyslov-ipsecme-ikev2-extended-pld), octets of the longest message that the peer
+    /// takes.
+    public var extendedPayloads: Int?
     /// Seconds since it was established, and until it is rekeyed.
     public var age: Int
     public var rekeyIn: Int?

@@ -94,7 +94,7 @@ extension Daemon {
             transport: transport(of: sa, connection),
             downgradePrevention: sa.preventsDowngrade ? true : nil,
             optimizedRekey: sa.optimizedRekey ? true : nil, mtuNotification: sa.notifiesLinkMTU ? true : nil,
-            outerLimit: sa.outerLimit, age: seconds(now - sa.establishedAt),
+            outerLimit: sa.outerLimit, extendedPayloads: sa.extendedPayloads, age: seconds(now - sa.establishedAt),
             rekeyIn: sa.rekeyAt.map { max(0, seconds($0 - now)) },
             instance: sa.instance.map { InstanceName(connection, $0).description },
             assignedToUs: sa.assignedToUs.map(report), assignedToPeer: sa.assignedToPeer.map(report))

@@ -120,6 +120,8 @@ public struct ConnectionConfiguration: Sendable {
     public var fragmentation = true
     /// Largest IP datagram of a fragment, in octets.
     public var fragmentSize = 1280
+    /// Whether protected messages are written with extended payload headers (draft-smyslov-ipsecme-ikev2-extended-pld).
+    public var extendedPayloads = ExtendedPayloadPolicy()
     /// Whether INITIAL_CONTACT goes with an IKE_AUTH of ours when no other IKE SA between the two identities is known here:
     /// the peer then drops what it has left of such.
     public var sendsInitialContact = true

@@ -22,6 +22,8 @@ public struct EndpointConfiguration: Sendable {
     /// Half-open SAs allowed in all, and from one IPv4 address or 64 bits of an IPv6 address.
     public var halfOpenLimit = 1024
     public var halfOpenLimitPerAddress = 32
+    /// Octets that half-open SAs may have us keep of messages in fragments beyond 64 KiB each, all of them together.
+    public var fragmentBudget = 16 << 20
     /// A half-open SA that has not been authenticated by then is forgotten.
     public var halfOpenTimeout: Duration = .seconds(30)
     /// A computation that has not ended by then counts as failed.

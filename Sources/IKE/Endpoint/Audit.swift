@@ -1,3 +1,4 @@
+import IKEMessage
 import Octets
 
 // What must hold between any two calls, whatever a peer, a network or a driver has done: for tests and simulations.
@@ -59,6 +60,7 @@ extension Endpoint {
         }
         if sas.isEmpty, context.streams.count > 0 { faults.append("TCP connections of SAs that are gone are kept") }
         if sas.isEmpty, !context.identityPairs.isEmpty { faults.append("identities of SAs that are gone are kept") }
+        if sas.isEmpty, context.fragmentBudget.total > 0 { faults.append("fragments of SAs that are gone are counted") }
         if context.turns.isFree, context.turns.waitingCount > 0 {
             faults.append("turns are free, and somebody waits for one")
         }
@@ -69,6 +71,19 @@ extension Endpoint {
         }
         return faults
     }
+
+    /// Begins an INFORMATIONAL exchange with these payloads on the connection's IKE SA, unless it has another under way.
+    package func inform(_ connection: String, _ payloads: [Payload], at now: Instant) {
+        context.now = now
+        guard let record = connections[connection], let sa = establishedSA(record), sa.established?.outgoing == nil
+        else { return }
+        _ = sa.withEstablished { $0.outgoing = .liveness }
+        sa.request(.informational, payloads)
+        settle(sa)
+    }
+
+    /// Octets that strangers have us keep of messages in fragments, as far as they are counted.
+    package var countedFragmentOctets: Int { context.fragmentBudget.total }
 
     /// The IKE SAs of a connection with their children, oldest first: ``status()`` without what is for people.
     package func survey(_ connection: String) -> [IKESASurvey] {

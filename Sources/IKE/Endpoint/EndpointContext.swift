@@ -26,6 +26,7 @@ final class EndpointContext {
     /// What is known of the status of certificates.
     var statusStore = StatusStore()
     var instances = PeerInstances()
+    var fragmentBudget: FragmentBudget
     /// The addresses this host has, as it was last told; empty if it never was.
     var ownAddresses: [IPAddress] = []
 
@@ -53,6 +54,7 @@ final class EndpointContext {
         self.configuration = configuration
         self.random = random
         childSPIs = ChildSPIAllocator(workers: configuration.packetWorkers)
+        fragmentBudget = FragmentBudget(limit: configuration.fragmentBudget)
         turns = NegotiationTurns(limit: configuration.negotiationLimit)
     }
 

@@ -73,6 +73,9 @@ public struct IKESAStatus: Sendable {
     public var notifiesLinkMTU = false
     /// Octets of the largest outer packet, as the peer has told of it.
     public var outerLimit: Int?
+    /// Where payload headers are extended (draft-smyslov-ipsecme-ikev2-extended-pld), octets of the longest message that the peer
+    /// takes.
+    public var extendedPayloads: Int?
     /// Which of the connection's peers it is, where the connection may have several: a number from 1 on that stays the same for
     /// as long as the peer is there.
     public var instance: Int?

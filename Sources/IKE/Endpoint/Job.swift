@@ -98,6 +98,8 @@ struct PeerProof: Sendable {
     var signedOctets: [UInt8]
     var unixTime: Int64
     var revocation: RevocationCheck
+    /// Octets of one certificate.
+    var certificateLimit: Int
 
     enum Verdict: Sendable {
         /// `notes`: what could not be learned of the certificates. `expiry`: of the first of them, in seconds since
@@ -109,7 +111,7 @@ struct PeerProof: Sendable {
     }
 
     func verify() async -> Verdict {
-        let validator = CertificatePathValidator(anchors: anchors)
+        let validator = CertificatePathValidator(anchors: anchors, longestCertificate: certificateLimit)
         switch await validator.validatePath(chainDER: chain, claiming: identity, at: unixTime) {
         case .failure(let error):
             return .refused(Refusal(.certificate, error.reason, notify: .authenticationFailed), learned: [])

@@ -22,6 +22,8 @@ public struct MessageCounters: Hashable, Sendable {
         case answerWithheld = "answer-withheld"
         /// An IKE_SA_INIT request whose sender did not solve the puzzle it was given, with no room for more of such.
         case cookieShare = "cookie-share"
+        /// A fragment of a peer that has not proved who it is, as such peers have too many unfinished messages.
+        case fragmentBudget = "fragment-budget"
     }
 
     private var counts: [UInt64] = .init(repeating: 0, count: Reason.allCases.count)
@@ -51,6 +53,7 @@ public struct MessageCounters: Hashable, Sendable {
         case .cookieSent: 7
         case .answerWithheld: 8
         case .cookieShare: 9
+        case .fragmentBudget: 10
         }
     }
 }

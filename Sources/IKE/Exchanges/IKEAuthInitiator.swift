@@ -317,7 +317,7 @@ extension IKESA {
             }
             // Not only when the path is searched: until then it would all have to be kept.
             do throws(CredentialError) {
-                try CertificatePathValidator.checkAmount(of: payloads.certificates)
+                try CertificatePathValidator.checkAmount(of: payloads.certificates, longest: contents.certificateLimit)
             } catch {
                 throw Refusal(.certificate, error.reason, at: [origin], notify: .authenticationFailed)
             }
@@ -325,7 +325,7 @@ extension IKESA {
             return PeerProof(
                 chain: payloads.certificates, anchors: anchors, identity: identity, signature: signature,
                 algorithm: algorithm, signedOctets: octets, unixTime: context.wallClock(),
-                revocation: revocationCheck(payloads))
+                revocation: revocationCheck(payloads), certificateLimit: contents.certificateLimit)
         }
     }
 

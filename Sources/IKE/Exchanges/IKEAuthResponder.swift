@@ -62,6 +62,7 @@ extension IKESA {
                 .resolved(for: identity)
             self.connection = connection
             try NullAuthentication.admit(to: connection, context: context)
+            try admit(to: connection)
             (keys, authentication) = try PostquantumPresharedKeys.settle(
                 authentication, payloads, connection, keys, of: self)
             self.keys = keys
@@ -248,7 +249,7 @@ extension IKESA {
             context.emit(.peerRefused(connection: connection.name, error))
         }
         // A CP payload stands before the SA payload (RFC 7296 section 2.19).
-        answer(.ikeAuth, payloads + extensionPayloads(for: .authResponse) + childPayloads)
+        guard answer(.ikeAuth, payloads + extensionPayloads(for: .authResponse) + childPayloads) else { return }
         if let added { activateOutbound(added) }
         for owner in Extensions.all { owner.established(self) }
         finishNarrative(refusal)
@@ -288,6 +289,7 @@ extension IKESA {
             localIdentity: connection.localIdentity, remoteIdentity: identity, at: context.now)
         scheduleLifetime(&established)
         state = .established(established)
+        context.fragmentBudget.forget(localSPI)
         earlierProtection = nil
         peerAuthentication =
             session?.authentication

@@ -6,6 +6,7 @@ import Octets
 enum Extensions {
     static let all: [any IKEExtension.Type] = [
         MessageFragmentation.self,
+        ExtendedPayloads.self,
         IntermediateExchange.self,
         IntermediatePresharedKeys.self,
         PostquantumPresharedKeys.self,
@@ -84,6 +85,16 @@ extension IKESA {
         var octets: [UInt8] = []
         for owner in Extensions.all { octets += try owner.signedOctets(beforeMessageWith: received, of: self) }
         return octets + message
+    }
+
+    /// How the contents of protected messages are written, and how much there may be of them.
+    var contents: ProtectedContents {
+        Extensions.all.lazy.compactMap { $0.contents(of: self) }.first ?? ProtectedContents()
+    }
+
+    /// Whether the connection that IKE_AUTH has chosen may be used.
+    func admit(to connection: ConnectionConfiguration) throws(Refusal) {
+        for owner in Extensions.all { try owner.admit(self, to: connection) }
     }
 
     func usesIntermediate() -> Bool { Extensions.all.contains { $0.usesIntermediate(self) } }

@@ -31,6 +31,14 @@ protocol IKEExtension: SendableMetatype {
     /// - Throws: why the authentication comes to nothing.
     static func signedOctets(beforeMessageWith received: [UInt8], of sa: IKESA) throws(Refusal) -> [UInt8]
 
+    /// How the contents of the SA's protected messages are written, and how much there may be of them; `nil`: as usual.
+    static func contents(of sa: IKESA) -> ProtectedContents?
+
+    /// As a responder: whether the connection that IKE_AUTH has chosen may be used with what IKE_SA_INIT has agreed on.
+    ///
+    /// - Throws: why the SA comes to nothing.
+    static func admit(_ sa: IKESA, to connection: ConnectionConfiguration) throws(Refusal)
+
     // MARK: IKE_INTERMEDIATE
 
     /// Whether the extension may have use for IKE_INTERMEDIATE (RFC 9242), which is announced then. As a responder, after it has
@@ -304,6 +312,8 @@ extension IKEExtension {
     static func payloads(for stage: MessageStage, of sa: IKESA) -> [Payload] { [] }
     static func receive(_ payloads: [Payload], at stage: MessageStage, of sa: IKESA) throws(Refusal) {}
     static func signedOctets(beforeMessageWith received: [UInt8], of sa: IKESA) throws(Refusal) -> [UInt8] { [] }
+    static func contents(of sa: IKESA) -> ProtectedContents? { nil }
+    static func admit(_ sa: IKESA, to connection: ConnectionConfiguration) throws(Refusal) {}
     static func usesIntermediate(_ sa: IKESA) -> Bool { false }
     static func needsIntermediate(_ sa: IKESA) -> Bool { false }
     static func payloads(for message: IntermediateMessage, of sa: IKESA) throws(Refusal) -> [Payload] { [] }

@@ -50,10 +50,4 @@ extension IKESA {
     fileprivate var isResumption: Bool {
         if case .proving(let proving) = state { proving.foundation.session != nil } else { false }
     }
-
-    /// The connections that may turn out to be meant by the initiator.
-    fileprivate var candidates: [ConnectionConfiguration] {
-        guard connection == nil, case .answering(let initial) = state else { return connection.map { [$0] } ?? [] }
-        return initial.candidates
-    }
 }

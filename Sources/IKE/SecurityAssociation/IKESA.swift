@@ -54,6 +54,8 @@ final class IKESA {
     }
     var state: State
     var window = RequestWindow()
+    /// What is left to be sent of messages in many fragments.
+    private var paced = PacedSending()
     /// The connection; a responder knows it from IKE_AUTH on.
     var connection: ConnectionConfiguration?
     var narrative: Narrative
@@ -114,6 +116,11 @@ final class IKESA {
         if case .answering(let initial) = state, connection == nil { return initial.candidates.first }
         return connection
     }
+    /// The connections that may turn out to be meant by the initiator.
+    var candidates: [ConnectionConfiguration] {
+        guard connection == nil, case .answering(let initial) = state else { return connection.map { [$0] } ?? [] }
+        return initial.candidates
+    }
     var timing: ConnectionTiming { connection?.timing ?? ConnectionTiming() }
     /// The numbers for what drafts leave open.
     var codePoints: CodePoints { context.configuration.codePoints }
@@ -161,9 +168,26 @@ final class IKESA {
             initiatorSPI: initiatorSPI, responderSPI: responderSPI, exchangeType: exchange, flags: flags, messageID: id)
     }
 
-    /// - Parameter way: the addresses, if they are not those of the SA.
-    func transmit(_ datagrams: [[UInt8]], along way: Path? = nil) {
+    /// - Parameters:
+    ///   - way: the addresses, if they are not those of the SA.
+    ///   - attempt: how often it has been sent before, if it is a request.
+    func transmit(_ datagrams: [[UInt8]], along way: Path? = nil, attempt: Int = 0) {
         let way = way ?? path
+        // TCP has a pace of its own.
+        let first =
+            way.stream == nil
+            ? paced.put(datagrams, along: way, attempt: attempt, at: context.now) : datagrams[...]
+        emit(first, along: way)
+    }
+
+    /// When more of a message in many fragments is to be sent.
+    var pacedAt: Instant? { paced.dueAt }
+
+    func sendPaced() {
+        for (datagrams, way) in paced.next(at: context.now) { emit(datagrams, along: way) }
+    }
+
+    private func emit(_ datagrams: ArraySlice<[UInt8]>, along way: Path) {
         for octets in datagrams {
             context.emit(
                 .send(
@@ -175,15 +199,13 @@ final class IKESA {
     }
 
     /// The largest IKE message that one datagram takes, if the peer can put fragments together. Over TCP nothing needs to be in
-    /// fragments (RFC 9329 section 7.5).
+    /// fragments (RFC 9329 section 7.5) but what a length of 16 bits cannot tell of.
     ///
     /// - Parameter way: which the message goes.
     private func fragmentLimit(_ way: Path) -> Int? {
-        guard way.stream == nil, slots[MessageFragmentation.self] != nil, let connection = likelyConnection,
-            connection.fragmentation
-        else {
-            return nil
-        }
+        guard slots[MessageFragmentation.self] != nil, let connection = likelyConnection, connection.fragmentation
+        else { return nil }
+        guard way.stream == nil else { return way.longestMessage }
         let overhead = (path.remote.address.family == .v4 ? 20 : 40) + 8 + (path.usesNATPort ? 4 : 0)
         return connection.fragmentSize - overhead
     }
@@ -192,9 +214,15 @@ final class IKESA {
     func request(_ exchange: ExchangeType, _ payloads: [Payload]) {
         guard !window.isExhausted else { return endForExhaustion() }
         let id = window.nextID
-        guard let datagrams = sealed(exchange, payloads, id: id, isResponse: false) else {
+        let datagrams: [[UInt8]]
+        do throws(CryptoError) {
+            datagrams = try sealed(exchange, payloads, id: id, isResponse: false)
+        } catch {
             // Nothing would ever answer what cannot be sent.
-            close(Refusal(.local, "a message of the IKE SA cannot be protected"), tellPeer: false)
+            complain(of: error)
+            close(
+                Refusal(.local, "our \(exchange) request cannot be protected or sent: \(error.reason)"),
+                tellPeer: error.code == .limitExceeded && isEstablished)
             return
         }
         window.nextID &+= 1
@@ -206,31 +234,54 @@ final class IKESA {
     func launch(_ exchange: ExchangeType, id: UInt32, _ datagrams: [[UInt8]]) {
         window.outstanding = RequestWindow.Outstanding(
             messageID: id, exchange: exchange, datagrams: datagrams,
-            resendAt: context.now + timing.retransmission.wait(afterAttempt: 0))
+            resendAt: context.now + PacedSending.time(for: datagrams.count, attempt: 0)
+                + timing.retransmission.wait(afterAttempt: 0))
         transmitRequest(datagrams, attempt: 0)
     }
 
     /// Answers the request that is being processed, to where that came from (RFC 7296 section 2.11).
-    func answer(_ exchange: ExchangeType, _ payloads: [Payload]) {
+    ///
+    /// - Returns: whether the answer has been sent. The SA is gone if there is no way to send it to this peer.
+    @discardableResult
+    func answer(_ exchange: ExchangeType, _ payloads: [Payload]) -> Bool {
         let id = window.expectedID
-        guard let datagrams = sealed(exchange, payloads, id: id, isResponse: true) else { return }
+        let datagrams: [[UInt8]]
+        do throws(CryptoError) {
+            datagrams = try sealed(exchange, payloads, id: id, isResponse: true)
+        } catch {
+            complain(of: error)
+            if error.code == .limitExceeded { endForLength(exchange, error) }
+            return false
+        }
         let way = window.answering
         window.answered(with: datagrams)
         transmit(datagrams, along: way)
         tell(.sent, "\(exchange) response \(id): \(payloads.isEmpty ? "empty" : payloads.summary(codePoints))")
+        return true
     }
 
     private func sealed(
         _ exchange: ExchangeType, _ payloads: [Payload], id: UInt32, isResponse: Bool
-    ) -> [[UInt8]]? {
-        do {
-            return try protection?.seal(
-                header(exchange, id: id, isResponse: isResponse), payloads,
-                fragmentLimit: fragmentLimit(isResponse ? window.answering ?? path : path), context: context)
-        } catch {
-            context.emit(.warning(connection: connection?.name, "cannot protect a message: \(error.reason)"))
-            return nil
-        }
+    ) throws(CryptoError) -> [[UInt8]] {
+        let way = isResponse ? window.answering ?? path : path
+        let datagrams = try protection?.seal(
+            header(exchange, id: id, isResponse: isResponse), payloads, fragmentLimit: fragmentLimit(way),
+            longest: way.longestMessage, contents: contents, context: context)
+        guard let datagrams else { throw CryptoError(.unusableKey, "there are no keys yet") }
+        return datagrams
+    }
+
+    private func complain(of error: CryptoError) {
+        context.emit(.warning(connection: connection?.name, "cannot protect a message: \(error.reason)"))
+    }
+
+    /// Our answer is longer than what can be sent to the peer: the SA comes to nothing.
+    private func endForLength(_ exchange: ExchangeType, _ error: CryptoError) {
+        let refusal = Refusal(.local, "our answer to the peer's \(exchange) cannot be sent: \(error.reason)")
+        let notify = NotifyPayload(type: exchange == .ikeAuth ? .authenticationFailed : .invalidSyntax)
+        answer(exchange, [.notify(notify)])
+        if !narrative.isFinished { finishNarrative(refusal) }
+        close(refusal, tellPeer: false, repeatsAnswer: true)
     }
 
     private func endForExhaustion() {
@@ -272,7 +323,9 @@ final class IKESA {
         }
         let opened: MessageProtection.Opened
         do {
-            guard let result = try protection?.open(message, datagram, at: context.now) else { return }
+            guard
+                let result = try protection?.open(message, datagram, at: context.now, contents: contents)
+            else { return }
             opened = result
         } catch let error as MessageError {
             malformed(error, datagram, isResponse: isResponse, exchange: message.header.exchangeType)
@@ -281,6 +334,7 @@ final class IKESA {
             // Not authentic: it is nobody's business but the counter's.
             return context.counters.count(.notAuthentic)
         }
+        guard hasRoomForFragments() else { return context.counters.count(.fragmentBudget) }
         guard case .message(let authenticated) = opened else { return }
         // New, whole and authentic: only such a message tells where the peer is, and that it is alive.
         lastHeard = context.now
@@ -288,6 +342,7 @@ final class IKESA {
             if message.header.exchangeType != .informational {
                 context.turns.answered(late: outstanding.attempt > 0, at: context.now)
             }
+            if let first = outstanding.datagrams.first { paced.drop(messageOf: first) }
             window.outstanding = nil
         }
         let before = path
@@ -308,6 +363,15 @@ final class IKESA {
         }
         // The way may have taken children with it.
         if !path.hasSameEnds(as: before) { runNextTask() }
+    }
+
+    /// Enters what is kept of the peer's unfinished messages; drops it if strangers have too much together.
+    private func hasRoomForFragments() -> Bool {
+        guard !isEstablished, !isInitiator, let protection else { return true }
+        guard !context.fragmentBudget.hold(protection.pendingOctetCount, for: localSPI) else { return true }
+        self.protection?.dropFragments()
+        context.fragmentBudget.forget(localSPI)
+        return false
     }
 
     /// Whether the state has an answer to requests. An initiator that has not finished IKE_AUTH has none yet: what the
@@ -397,11 +461,15 @@ final class IKESA {
         let why = refusal?.reason ?? reason ?? "closed"
         if tellPeer, protection != nil, keys != nil {
             let payload = Payload.delete(DeletePayload(protocolID: .ike, spis: []))
-            if let datagrams = sealed(.informational, [payload], id: window.nextID, isResponse: false) {
-                transmit(datagrams)
+            do throws(CryptoError) {
+                transmit(try sealed(.informational, [payload], id: window.nextID, isResponse: false))
+            } catch {
+                complain(of: error)
             }
         }
         releasePending()
+        context.fragmentBudget.forget(localSPI)
+        paced = PacedSending()
         if !(established?.isReplaced ?? false) { for owner in Extensions.all { owner.ended(self) } }
         claim(nil)
         if instance != nil, let name = connection?.name, let identity = established?.remoteIdentity {

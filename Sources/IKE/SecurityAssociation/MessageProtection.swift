@@ -37,13 +37,32 @@ struct MessageProtection {
         return ivCounter.bigEndianOctets
     }
 
-    /// The message in one datagram, or in fragments if it is longer than `limit` octets (`nil`: no limit).
+    /// The message in one datagram, or in fragments if it is longer than `limit` octets (`nil`: there are no fragments).
+    ///
+    /// - Parameters:
+    ///   - longest: what can be sent in one piece, in octets.
+    ///   - contents: how the payloads are written, and how much the peer takes.
+    /// - Throws: `limitExceeded` if it is longer than can be written or sent.
     mutating func seal(
-        _ header: IKEHeader, _ payloads: [Payload], fragmentLimit limit: Int?, context: EndpointContext
+        _ header: IKEHeader, _ payloads: [Payload], fragmentLimit limit: Int?, longest: Int,
+        contents: ProtectedContents, context: EndpointContext
     ) throws(CryptoError) -> [[UInt8]] {
-        let chain = Payload.serializeChain(payloads)
+        let chain: (first: PayloadType, octets: [UInt8])
+        do throws(MessageError) {
+            chain = try Payload.serializeChain(payloads, format: contents.format)
+        } catch {
+            throw CryptoError(.limitExceeded, "\(error)")
+        }
+        if let most = contents.sentLimit, chain.octets.count > most {
+            throw CryptoError(.limitExceeded, "it has \(chain.octets.count) octets, and the peer takes at most \(most)")
+        }
         let whole = IKEHeader.octetCount + 4 + sending.sealedLength(of: chain.octets.count)
         guard let limit, whole > limit else {
+            guard whole <= longest else {
+                throw CryptoError(
+                    .limitExceeded,
+                    "it has \(whole) octets, which fit in no datagram, and fragments are not agreed on")
+            }
             return [try sealOne(header, chain.first, chain.octets[...], fragment: nil, context)]
         }
         return try sealFragments(header, chain.first, chain.octets, limit: limit, context)
@@ -67,7 +86,7 @@ struct MessageProtection {
         while size > 64, IKEHeader.octetCount + 8 + sending.sealedLength(of: size) > limit { size -= 1 }
         let total = (octets.count + size - 1) / size
         guard total <= Int(UInt16.max) else {
-            throw CryptoError(.invalidLength, "a message of \(octets.count) octets does not fit in 65535 fragments")
+            throw CryptoError(.limitExceeded, "a message of \(octets.count) octets does not fit in 65535 fragments")
         }
         var datagrams: [[UInt8]] = []
         for number in 1...total {
@@ -88,25 +107,30 @@ struct MessageProtection {
 
     /// Opens a parsed message whose last payload is SK or SKF.
     ///
+    /// - Parameter contents: how the payloads are written, and how much is put together.
     /// - Throws: ``MessageError`` if the contents are malformed although authentic, `CryptoError` if they are not authentic.
-    mutating func open(_ message: Message, _ datagram: IKEDatagram, at now: Instant) throws -> Opened {
+    mutating func open(
+        _ message: Message, _ datagram: IKEDatagram, at now: Instant, contents: ProtectedContents
+    ) throws -> Opened {
         let octets = datagram.octets
         switch message.payloads.last {
         case .encrypted(let payload):
             let plaintext = try receiving.open(payload.body, after: Array(octets[..<payload.offset]))
             let payloads = try Payload.parseChain(
-                first: payload.innerFirst, plaintext, offset: payload.offset + receiving.ivLength)
+                first: payload.innerFirst, plaintext, offset: payload.offset + receiving.ivLength,
+                format: contents.format)
             return .message(
                 Authenticated(
                     header: message.header, payloads: payloads, datagram: datagram,
-                    transcript: transcript(of: message, Array(octets[..<payload.offset]), plaintext)))
+                    transcript: transcript(of: message, Array(octets[..<payload.offset]), plaintext, contents)))
         case .encryptedFragment(let fragment):
             let plaintext = try receiving.open(fragment.body, after: Array(octets[..<fragment.offset]))
             let isResponse = message.header.flags.contains(.response)
-            var assembly = reassembly[isResponse] ?? FragmentReassembly()
+            // Taken out, so that what has come is not copied with each fragment.
+            var assembly = reassembly.removeValue(forKey: isResponse) ?? FragmentReassembly()
             let whole = try assembly.add(
                 plaintext, number: fragment.number, total: fragment.total, first: fragment.innerFirst,
-                messageID: message.header.messageID, at: now)
+                messageID: message.header.messageID, at: now, octetLimit: contents.receivedLimit)
             reassembly[isResponse] = whole == nil ? assembly : nil
             if fragment.number == 1 { firstPrefixes[isResponse] = Array(octets[..<fragment.offset]) }
             guard let whole else { return .fragment }
@@ -115,20 +139,32 @@ struct MessageProtection {
             guard prefix.count > IKEHeader.octetCount, prefix[18] == message.header.exchangeType.rawValue else {
                 return .fragment
             }
-            let payloads = try Payload.parseChain(first: whole.first, whole.octets, offset: 0)
+            let payloads = try Payload.parseChain(
+                first: whole.first, whole.octets, offset: 0, format: contents.format)
             return .message(
                 Authenticated(
                     header: message.header, payloads: payloads, datagram: datagram,
-                    transcript: transcript(of: message, prefix, whole.octets)))
+                    transcript: transcript(of: message, prefix, whole.octets, contents)))
         default:
             // Unprotected, so no more authentic than a forged tag: it must have no effect at all.
             throw CryptoError(.authenticationFailed, "a \(message.header.exchangeType) message must end with SK or SKF")
         }
     }
 
-    private func transcript(of message: Message, _ prefix: [UInt8], _ plaintext: [UInt8]) -> [UInt8] {
+    private func transcript(
+        of message: Message, _ prefix: [UInt8], _ plaintext: [UInt8], _ contents: ProtectedContents
+    ) -> [UInt8] {
         message.header.exchangeType == .ikeIntermediate
-            ? IntermediateTranscript.octets(prefix: prefix, plaintext: plaintext) : []
+            ? IntermediateTranscript.octets(prefix: prefix, plaintext: plaintext, format: contents.format) : []
+    }
+
+    /// Octets that are kept of messages that are not whole yet.
+    var pendingOctetCount: Int { reassembly.values.reduce(0) { $0 + $1.octetCount } }
+
+    /// Forgets the fragments of messages that are not whole yet.
+    mutating func dropFragments() {
+        reassembly = [:]
+        firstPrefixes = [:]
     }
 
     /// Whether a repeated request is authentic and asks for its answer again: of fragments, only the first does

@@ -32,6 +32,10 @@ struct Path: Sendable, Hashable {
     /// Notes that the peer has answered here.
     mutating func believe() { lastProvedAddress = nil }
 
+    /// Octets of the longest IKE message: in UDP, behind an IPv4 header and the non-ESP marker; by TCP, behind that marker and a
+    /// length of 16 bits that counts itself (RFC 9329 section 3).
+    var longestMessage: Int { stream == nil ? 0xffff - 20 - 8 - 4 : 0xffff - 2 - 4 }
+
     /// ESP goes in UDP.
     var encapsulatesESP: Bool { stream == nil && (isBehindNAT || isPeerBehindNAT) }
 

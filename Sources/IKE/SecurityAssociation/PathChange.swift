@@ -27,7 +27,7 @@ extension IKESA {
     func transmitRequest(_ datagrams: [[UInt8]], attempt: Int) {
         let way = wayOfRequest(attempt: attempt)
         if let stream = way.stream, window.outstanding?.streams.insert(stream).inserted == false { return }
-        transmit(datagrams, along: way)
+        transmit(datagrams, along: way, attempt: attempt)
     }
 
     /// Takes in the way that a new and authentic message came by. A peer behind a NAT is followed to where it is now

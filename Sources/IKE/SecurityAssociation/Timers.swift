@@ -7,6 +7,7 @@ extension IKESA {
     var nextDeadline: Instant? {
         var deadlines: [Instant] = []
         if let outstanding = window.outstanding { deadlines.append(outstanding.resendAt) }
+        if let pacedAt { deadlines.append(pacedAt) }
         if let until = state.until { deadlines.append(until) }
         switch state {
         case .initiating(let initial):
@@ -46,6 +47,7 @@ extension IKESA {
     /// Does what is due at the context's time.
     func handleTimeout() {
         let now = context.now
+        sendPaced()
         if let outstanding = window.outstanding, outstanding.resendAt <= now { resend(outstanding) }
         if let until = state.until, until <= now { return endOverdueState() }
         switch state {
@@ -107,7 +109,9 @@ extension IKESA {
         }
         let attempt = outstanding.attempt + 1
         window.outstanding?.attempt = attempt
-        window.outstanding?.resendAt = context.now + policy.wait(afterAttempt: attempt)
+        window.outstanding?.resendAt =
+            context.now + PacedSending.time(for: outstanding.datagrams.count, attempt: attempt)
+            + policy.wait(afterAttempt: attempt)
         if path.stream == nil {
             tell(.sent, "\(outstanding.exchange) request \(outstanding.messageID) again (\(attempt) of \(tries))")
         }

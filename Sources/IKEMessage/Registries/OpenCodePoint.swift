@@ -10,6 +10,7 @@ public enum OpenCodePoint: String, Hashable, Sendable, CaseIterable {
     case largestAtomicPacket = "lmap"
     case packetTooBig = "ptb"
     case antiReplaySubspaces = "anti-replay-subspaces"
+    case extendedPayloadFormat = "extended-payload-format"
 
     /// What the number is one of.
     public enum Registry: Hashable, Sendable {
@@ -30,7 +31,7 @@ public enum OpenCodePoint: String, Hashable, Sendable, CaseIterable {
     public var registry: Registry {
         switch self {
         case .optimizedRekeySupported, .optimizedRekey, .dscp, .mtuNotificationSupported, .largestAtomicPacket,
-            .packetTooBig, .antiReplaySubspaces:
+            .packetTooBig, .antiReplaySubspaces, .extendedPayloadFormat:
             .statusNotify
         case .tsDSCP: .trafficSelectorType
         }
@@ -48,6 +49,7 @@ public enum OpenCodePoint: String, Hashable, Sendable, CaseIterable {
         case .largestAtomicPacket: 41002
         case .packetTooBig: 41003
         case .antiReplaySubspaces: 41011
+        case .extendedPayloadFormat: 41021
         }
     }
 
@@ -62,6 +64,7 @@ public enum OpenCodePoint: String, Hashable, Sendable, CaseIterable {
         case .largestAtomicPacket: "LMAP"
         case .packetTooBig: "PTB"
         case .antiReplaySubspaces: "ANTI_REPLAY_SUBSPACES"
+        case .extendedPayloadFormat: "EXTENDED_PAYLOAD_FORMAT"
         }
     }
 }

@@ -71,6 +71,16 @@ enum NotificationTable {
             if flags != 0 { fields.append(Field("flags", "\(flags)")) }
             return fields + [Field("highest subspace received", "\(try reader.readUInt16("highest subspace"))")]
         },
+        // draft-smyslov-ipsecme-ikev2-extended-pld, as `ExtendedPayloads` has it.
+        .extendedPayloadFormat: { reader, _ throws(OctetError) in
+            let profile = try reader.readUInt8("profile")
+            try reader.skip(3, "reserved octets")
+            let maximum = try reader.readUInt32("longest message")
+            return [
+                Field("profile", "\(profile)"),
+                Field("longest message taken", maximum == 0 ? "not said" : "\(maximum) octets of payloads"),
+            ]
+        },
         // draft-mglt-ipsecme-dscp-np.
         .dscp: { reader, _ throws(OctetError) in [Field("values", describedClasses(reader.readRest()))] },
     ]

@@ -173,7 +173,10 @@ extension IKESA {
         guard var unfinished = established?.unfinished, unfinished.job == nil, unfinished.until > context.now,
             message.payloads.notification(.additionalKeyExchange)?.data == unfinished.link,
             let method = unfinished.methods.first
-        else { return answer(.ikeFollowupKE, [.notify(NotifyPayload(type: .stateNotFound))]) }
+        else {
+            answer(.ikeFollowupKE, [.notify(NotifyPayload(type: .stateNotFound))])
+            return
+        }
         guard let exchange = message.payloads.keyExchange, exchange.method == method.rawValue,
             exchange.data.count == method.publicValueLength
         else {
@@ -207,8 +210,9 @@ extension IKESA {
             next.link = context.randomOctets(UnfinishedAnswer.linkLength)
             next.until = context.now + UnfinishedAnswer.patience
             _ = withEstablished { $0.unfinished = next }
-            return answer(
+            answer(
                 .ikeFollowupKE, [payload, .notify(NotifyPayload(type: .additionalKeyExchange, data: next.link))])
+            return
         }
         // From here on its SPI is that of an SA.
         _ = withEstablished { $0.unfinished = nil }

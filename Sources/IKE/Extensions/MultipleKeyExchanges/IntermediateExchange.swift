@@ -86,7 +86,7 @@ extension IKESA {
         do throws(Refusal) {
             let payloads = exchange + (try extensionPayloads(for: current.message(isRequest: true)))
             let header = header(.ikeIntermediate, id: window.nextID, isResponse: false)
-            guard record(IntermediateTranscript.octets(of: header, payloads), ofInitiator: true) else { return }
+            guard record(try transcribed(header, payloads), ofInitiator: true) else { return }
             request(.ikeIntermediate, payloads)
         } catch {
             close(error, tellPeer: false)
@@ -199,7 +199,7 @@ extension IKESA {
         do throws(Refusal) {
             let payloads = exchange + (try extensionPayloads(for: initial.message(isRequest: false)))
             let header = header(.ikeIntermediate, id: window.expectedID, isResponse: true)
-            guard record(IntermediateTranscript.octets(of: header, payloads), ofInitiator: false) else { return false }
+            guard record(try transcribed(header, payloads), ofInitiator: false) else { return false }
             answer(.ikeIntermediate, payloads)
             return true
         } catch {
@@ -232,6 +232,15 @@ extension IKESA {
     }
 
     // MARK: Both
+
+    /// What IKE_AUTH proves of a message of ours.
+    private func transcribed(_ header: IKEHeader, _ payloads: [Payload]) throws(Refusal) -> [UInt8] {
+        do throws(MessageError) {
+            return try IntermediateTranscript.octets(of: header, payloads, format: contents.format)
+        } catch {
+            throw Refusal(.local, "a message of IKE_INTERMEDIATE cannot be written: \(error)")
+        }
+    }
 
     private func record(_ message: [UInt8], ofInitiator: Bool) -> Bool {
         guard let keys else { return false }

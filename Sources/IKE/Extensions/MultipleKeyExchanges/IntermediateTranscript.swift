@@ -32,11 +32,15 @@ package struct IntermediateTranscript {
 
     /// A message of ours before it is protected: its header, that of an SK payload, and the payloads within, with lengths as if
     /// nothing were protected.
-    package static func octets(of header: IKEHeader, _ payloads: [Payload]) -> [UInt8] {
-        let chain = Payload.serializeChain(payloads)
-        return Message.encryptedPrefix(
-            header: header, leading: [], type: .encrypted, innerFirst: chain.first, fragment: nil,
-            bodyLength: chain.octets.count) + chain.octets
+    ///
+    /// - Throws: ``MessageError`` if a payload is longer than the format allows.
+    package static func octets(
+        of header: IKEHeader, _ payloads: [Payload], format: PayloadFormat = .classic
+    ) throws(MessageError) -> [UInt8] {
+        let chain = try Payload.serializeChain(payloads, format: format)
+        let prefix = Message.encryptedPrefix(
+            header: header, leading: [], type: .encrypted, innerFirst: chain.first, fragment: nil, bodyLength: 0)
+        return octets(prefix: prefix, plaintext: chain.octets, format: format)
     }
 
     /// A message of the peer's.
@@ -44,7 +48,8 @@ package struct IntermediateTranscript {
     /// - Parameters:
     ///   - prefix: the octets up to the IV, of the first fragment if it came in fragments.
     ///   - plaintext: what was protected, put together, without padding.
-    static func octets(prefix: [UInt8], plaintext: [UInt8]) -> [UInt8] {
+    ///   - format: of the payloads within. If it is extended, so is here the header of SK, as its classic length may not do.
+    static func octets(prefix: [UInt8], plaintext: [UInt8], format: PayloadFormat) -> [UInt8] {
         guard prefix.count >= IKEHeader.octetCount + 4 else { return plaintext }
         var prefix = prefix
         // Where the type of the payload stands that comes next, and where that begins.
@@ -58,8 +63,16 @@ package struct IntermediateTranscript {
             prefix[field] = PayloadType.encrypted.rawValue
             prefix.removeLast(4)
         }
-        let length = UInt16(clamping: 4 + plaintext.count).bigEndianOctets
-        prefix.replaceSubrange(prefix.count - 2..<prefix.count, with: length)
+        switch format {
+        case .classic:
+            let length = UInt16(clamping: 4 + plaintext.count).bigEndianOctets
+            prefix.replaceSubrange(prefix.count - 2..<prefix.count, with: length)
+        case .extended:
+            let start = prefix.count - 4
+            let header = try? ExtendedPayloadHeader(
+                next: PayloadType(rawValue: prefix[start]), bodyLength: plaintext.count)
+            prefix.replaceSubrange(start..., with: header?.octets ?? [])
+        }
         prefix.replaceSubrange(24..<28, with: UInt32(clamping: prefix.count + plaintext.count).bigEndianOctets)
         return prefix + plaintext
     }
