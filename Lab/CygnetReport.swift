@@ -16,6 +16,7 @@ package struct CygnetStatus: Decodable, Sendable {
         package let suite: String?
         package let downgradePrevention: Bool?
         package let optimizedRekey: Bool?
+        package let extendedPayloads: Int?
         package let outerLimit: Int?
         /// Addresses with ports.
         package let local: String

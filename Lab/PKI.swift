@@ -169,8 +169,14 @@ package struct PKI: Sendable {
     /// Issues a certificate to one side of a plan, if the plan wants certificates.
     package func credentials(for side: Side, of plan: TunnelPlan) async throws -> Credentials? {
         guard plan.authentication != .preSharedKey else { return nil }
+        // Below the number for examples (RFC 5612).
+        let filler = plan.certificateFiller[side].map {
+            "1.3.6.1.4.1.32473.1 = ASN1:FORMAT:HEX,OCTETSTRING:" + String(repeating: "05", count: $0)
+        }
         return Credentials(
-            issued: try await issue(TunnelPlan.identity(side), plan.authentication, rsaKeyBits: plan.rsaKeyBits),
+            issued: try await issue(
+                TunnelPlan.identity(side), plan.authentication, rsaKeyBits: plan.rsaKeyBits,
+                extensions: filler.map { [$0] } ?? []),
             authority: authority)
     }
 

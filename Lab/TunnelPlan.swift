@@ -97,6 +97,8 @@ package struct TunnelPlan: Sendable {
     package var isAnonymous = false
     /// Kinds of further certificates that a Cygnet at an end has, beside that of `authentication`.
     package var alternatives: [Side: [AuthenticationChoice]] = [:]
+    /// Octets of an extension that does nothing but make the certificate of an end so much longer.
+    package var certificateFiller: [Side: Int] = [:]
     package var preSharedKey = "correct horse battery staple"
     /// Of keys for RSA.
     package var rsaKeyBits = 2048

@@ -12,7 +12,8 @@ package struct FuzzTarget: Sendable {
     package let run: @Sendable ([UInt8]) async throws -> Void
 
     package static let all: [FuzzTarget] = [
-        .messages, .chains, .certificates, .status, .identities, .configuration, .captures, .exchanges, .datagrams,
+        .messages, .chains, .extendedChains, .certificates, .status, .identities, .configuration, .captures, .exchanges,
+        .datagrams,
         .esp, .control, .streams,
     ]
 }

@@ -44,6 +44,9 @@ package struct DecodedMessage: Decodable, Sendable {
     package let faults: [String]?
     package let fragment: Fragment?
     package let repeats: Int?
+    /// `extended` where the headers of what was sealed are.
+    package let payloadFormat: String?
+    package let octetsSaved: Int?
     package let payloads: [Payload]?
     package let inner: [Payload]?
 

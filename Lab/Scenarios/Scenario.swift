@@ -34,6 +34,8 @@ package struct Scenario: Sendable {
         /// Whether the left end has the document's extension.
         let isExtensionOn: Bool
         var plan = TunnelPlan()
+        /// Whether tshark can read what the scenario is about.
+        var isReadByTshark = true
         /// Lines of the connection in Cygnet's configuration, by the end; those of the right are for a right end that is
         /// Cygnet. `psk` names the file with the plan's pre-shared key.
         var lines: [Side: [String]] = [:]
@@ -53,6 +55,7 @@ package struct Scenario: Sendable {
         optimizedRekey,
         linkMTUNotification,
         antiReplaySubspaces,
+        extendedPayloads,
         labeledIPsec,
         trafficClasses,
         encryptedDNS,

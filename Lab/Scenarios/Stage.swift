@@ -122,10 +122,10 @@ package final class Stage: Sendable {
         return messages
     }
 
-    /// The frames that tshark calls malformed; `nil` where there is no tshark. It takes one row of keys for each pair of SPIs, so
+    /// The frames that tshark calls malformed; `nil` where there is no tshark, or none that could know. It takes one row of keys for each pair of SPIs, so
     /// that it cannot open the exchanges after which there are others.
     private func tsharkComplaint(_ file: String) async throws -> String? {
-        guard Program.locate("tshark") != nil else { return nil }
+        guard setting.isReadByTshark, Program.locate("tshark") != nil else { return nil }
         var environment = Command.environment
         environment["XDG_CONFIG_HOME"] = laboratory.directory
         let filter = "_ws.malformed || _ws.expert.severity == \"Error\""

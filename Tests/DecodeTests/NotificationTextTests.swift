@@ -114,6 +114,17 @@ struct NotificationTextTests {
         #expect(text([1, 0, 0, 1, 9]).last == "further octets: 1 octet, 09")
     }
 
+    @Test("EXTENDED_PAYLOAD_FORMAT is shown with its profile and the longest message taken")
+    func extendedPayloads() {
+        let type = CodePoints().notify(.extendedPayloadFormat)
+        #expect(
+            Self.text(type, [1, 0, 0, 0, 0, 0x10, 0, 0]) == [
+                "profile: 1", "longest message taken: 1048576 octets of payloads",
+            ])
+        #expect(Self.text(type, [2, 0, 0, 0, 0, 0, 0, 0]) == ["profile: 2", "longest message taken: not said"])
+        #expect(Self.text(type, [1, 0, 0]).first?.hasPrefix("fault: notification data, octet 1") == true)
+    }
+
     @Test("No two numbers that drafts leave open are the same, and all are for private use")
     func usualNumbers() {
         for registry in Set(OpenCodePoint.allCases.map(\.registry)) {

@@ -21,6 +21,40 @@ struct SealedMessageTests {
             ])
     }
 
+    /// IKE_SA_INIT's response, in which extended payload headers are agreed on.
+    private static let agreement = SealedSample.frame(
+        Message(
+            header: SampleFrames.header(.ikeSAInit, .response, 0),
+            payloads: [
+                .notify(
+                    NotifyPayload(
+                        protocolID: .none, spi: [], type: NotifyType(rawValue: 41021),
+                        data: [1, 0, 0, 0, 0, 0x10, 0, 0]))
+            ]
+        ).serialized())
+
+    @Test("Extended payload headers are read where they were agreed on, and named", arguments: [true, false])
+    func extended(isAgreementSeen: Bool) throws {
+        let sealed = SealedSample.frame(try SealedSample.sealed(format: .extended))
+        let lines = SampleFrames.text(
+            frames: (isAgreementSeen ? [Self.agreement] : []) + [sealed], keys: SealedSample.keys)
+        #expect(
+            lines.suffix(5) == [
+                "    opened with ike, line 1; extended payload headers, 5 octets less than classic ones:",
+                "        IDi: ID_FQDN left.example",
+                "        AUTH: Shared Key Message Integrity Code",
+                "            authentication data: 32 octets, \(String(repeating: "05", count: 32))",
+                "        Notify: INITIAL_CONTACT",
+            ])
+    }
+
+    @Test("Classic headers where extended ones were agreed on are malformed")
+    func notExtended() throws {
+        let lines = SampleFrames.text(
+            frames: [Self.agreement, SealedSample.frame(try SealedSample.sealed())], keys: SealedSample.keys)
+        #expect(lines.last?.hasPrefix("    malformed: inside, ") == true)
+    }
+
     @Test("Without keys, it is sealed and nothing more")
     func sealed() throws {
         let entries = try SampleFrames.entries(frames: [SealedSample.frame(try SealedSample.sealed())])

@@ -38,9 +38,9 @@ enum SealedSample {
     /// A message of the initiator, sealed by the daemon's cipher.
     static func sealed(
         _ payloads: [Payload] = payloads, _ messageID: UInt32 = 1, key: SecretOctets = initiatorKey,
-        flags: IKEHeader.Flags = .initiator
+        flags: IKEHeader.Flags = .initiator, format: PayloadFormat = .classic
     ) throws -> [UInt8] {
-        let chain = Payload.serializeChain(payloads)
+        let chain = try Payload.serializeChain(payloads, format: format)
         return try seal(chain.first, chain.octets, messageID, key, flags, fragment: nil)
     }
 

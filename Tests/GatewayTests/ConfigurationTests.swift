@@ -180,6 +180,7 @@ struct ConfigurationTests {
         #expect(branch.optimizedRekey)
         #expect(branch.downgradePrevention == .require)
         #expect(branch.linkMTUNotification == LinkMTUPolicy(linkMTU: 1480, largestPacket: 4000))
+        #expect(branch.extendedPayloads == ExtendedPayloadPolicy(.require, maximum: 200_000))
         #expect(branch.acceptsAnyRemoteAddress)
         #expect(branch.start == .none)
         let web = branch.children[0]

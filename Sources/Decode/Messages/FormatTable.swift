@@ -25,12 +25,17 @@ struct FormatTable {
             return notify.type == codePoints.notify(.extendedPayloadFormat)
                 && notify.data.first == ExtendedPayloadHeader.profile
         }
+        note(isExtended ? .extended : .classic, of: header)
+    }
+
+    /// Remembers the format in an IKE SA.
+    mutating func note(_ format: PayloadFormat, of header: IKEHeader) {
         let spis = SPIs(initiator: header.initiatorSPI, responder: header.responderSPI)
-        if formats.updateValue(isExtended ? .extended : .classic, forKey: spis) == nil { order.append(spis) }
+        if formats.updateValue(format, forKey: spis) == nil { order.append(spis) }
         if order.count > Self.limit { formats[order.removeFirst()] = nil }
     }
 
-    /// The format in an IKE SA; `nil` if nothing has been seen of how it began.
+    /// The format in an IKE SA; `nil` if nothing has been seen that tells.
     func format(of header: IKEHeader) -> PayloadFormat? {
         formats[SPIs(initiator: header.initiatorSPI, responder: header.responderSPI)]
     }

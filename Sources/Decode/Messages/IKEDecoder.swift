@@ -65,7 +65,7 @@ struct IKEDecoder {
         return .ike(decoded)
     }
 
-    private func show(
+    private mutating func show(
         _ first: PayloadType, _ octets: [UInt8], offset: Int, _ context: MessageContext, _ decoded: inout DecodedIKE
     ) {
         let agreed = formats.format(of: decoded.header)
@@ -74,7 +74,10 @@ struct IKEDecoder {
         if agreed == nil, chain.fault != nil {
             // Where the agreement is not in the capture, or on an SA before this one, what can be read tells.
             let other = PartialChain(first: first, octets, offset: offset, format: .extended)
-            if other.fault == nil { (format, chain) = (.extended, other) }
+            if other.fault == nil {
+                (format, chain) = (.extended, other)
+                formats.note(.extended, of: decoded.header)
+            }
         }
         decoded.format = format
         decoded.octetsSaved = format.octetsSaved(by: chain.payloads)

@@ -33,10 +33,14 @@ struct PacedSending {
 
     /// Takes the datagrams of a message.
     ///
-    /// - Returns: those that leave at once; none if the rest of the same message is still waiting.
+    /// - Returns: those that leave at once; none if the rest of the same message is still waiting to go the same way.
     mutating func put(_ datagrams: [[UInt8]], along way: Path, attempt: Int, at now: Instant) -> ArraySlice<[UInt8]> {
         let message = Self.message(of: datagrams.first ?? [])
-        guard !trains.contains(where: { $0.message == message }) else { return [] }
+        if let index = trains.firstIndex(where: { $0.message == message }) {
+            guard !trains[index].way.hasSameEnds(as: way) else { return [] }
+            // It goes another way now.
+            trains.remove(at: index)
+        }
         guard datagrams.count > Self.burst else { return datagrams[...] }
         let pause = Self.pause(attempt: attempt)
         trains.append(

@@ -49,7 +49,7 @@ package struct IntermediateTranscript {
     ///   - prefix: the octets up to the IV, of the first fragment if it came in fragments.
     ///   - plaintext: what was protected, put together, without padding.
     ///   - format: of the payloads within. If it is extended, so is here the header of SK, as its classic length may not do.
-    static func octets(prefix: [UInt8], plaintext: [UInt8], format: PayloadFormat) -> [UInt8] {
+    package static func octets(prefix: [UInt8], plaintext: [UInt8], format: PayloadFormat) -> [UInt8] {
         guard prefix.count >= IKEHeader.octetCount + 4 else { return plaintext }
         var prefix = prefix
         // Where the type of the payload stands that comes next, and where that begins.
