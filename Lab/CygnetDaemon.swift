@@ -77,6 +77,8 @@ package final class CygnetDaemon: Sendable {
         let secretFile = "\(directory)/psk"
         try plan.preSharedKey.write(toFile: secretFile, atomically: false, encoding: .utf8)
         chmod(secretFile, 0o600)
+        var dataplane = dataplane
+        if dataplane.workers == nil { dataplane.workers = plan.workers }
         try plan.cygnetText(
             side, socket: socket, secretFile: secretFile, certificates: (certificate.map { [$0] } ?? []) + alternatives,
             authority: certificate.flatMap { _ in authority }, start: start, extraLines: extraLines,

@@ -48,6 +48,7 @@ package struct CygnetStatus: Decodable, Sendable {
         package let mode: String
         package let securityLabel: String?
         package let dscp: [Int]?
+        package let resource: Resource?
         package let packetsIn: Int
         package let packetsOut: Int
         package let octetsIn: Int
@@ -66,6 +67,12 @@ package struct CygnetStatus: Decodable, Sendable {
         package let countOut: Int
         package let received: [Use]
         package let sent: [Use]
+    }
+
+    package struct Resource: Decodable, Sendable {
+        package let group: Int
+        package let worker: Int?
+        package let isFallback: Bool
     }
 
     package struct Dataplane: Decodable, Sendable {

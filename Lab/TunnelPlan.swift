@@ -117,6 +117,8 @@ package struct TunnelPlan: Sendable {
     package var poolLines: [String] = []
     /// A second child, so that the network of the left is halved between the two.
     package var hasSecondChild = false
+    /// Pairs of threads of a Cygnet's data plane; `nil` for as many as suit the machine.
+    package var workers: Int?
     /// More children for the same traffic, at an end that is Cygnet: names, and what is said of each besides.
     package var siblings: [Side: [(name: String, words: String)]] = [:]
     /// What the peer's configuration says besides, in its own words.

@@ -58,6 +58,7 @@ package struct Scenario: Sendable {
         extendedPayloads,
         labeledIPsec,
         trafficClasses,
+        perResourceSAs,
         encryptedDNS,
         tcpEncapsulation,
         tcpWithinTLS,

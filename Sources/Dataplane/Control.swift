@@ -257,7 +257,8 @@ struct Control: ~Copyable {
         for distance in 0..<count {
             let index = (owner + distance) % count
             let part = parts[distance % parts.count]
-            (first + index).initialize(to: Candidate(sa, policy: policy, owner: part.worker, entry: part.entry))
+            (first + index).initialize(
+                to: Candidate(sa, pair: inboundSPI, policy: policy, owner: part.worker, entry: part.entry))
             WorkerPair.post(.activate(first + index), to: running.workers[index].outboundCommands)
         }
     }

@@ -150,6 +150,9 @@ public struct InstalledPolicy: Hashable, Sendable {
 public enum DataplaneEvent: Sendable {
     /// A packet wanted protection and there is no association for it; at most once a second for each policy.
     case acquire(policy: UInt32, packet: PacketSelector)
+    /// A worker sends through another's association for want of one of its own in the same group; at most once a second for each
+    /// association and worker. `inboundSPI`: ours of the pair.
+    case lacksOwn(worker: Int, inboundSPI: UInt32)
     /// The first authentic packet came in on this association.
     case inboundSeen(spi: UInt32)
     /// Octets or packets have reached the limit at which to rekey. Once for each association. `inboundSPI`: ours of the pair,

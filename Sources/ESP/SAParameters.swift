@@ -31,6 +31,8 @@ public struct SAParameters: Sendable {
     public var outerPath = OuterPath()
     /// Octets of the largest outer packet that the peer should send, IP header included; larger ones are told of. Inbound only.
     public var largestReceived = Int.max
+    /// Those for the same traffic among which each worker that sends has its own; `nil`: it is for all workers. Outbound only.
+    public var group: SAGroup?
     public var lifetime: SALifetime
     public var options: SAOptions
     /// How many sequence number subspaces there are, 1 to 65536, with IDs from 0 on; `nil`: the number is one of RFC 4303. Needs
@@ -60,6 +62,18 @@ public struct SAParameters: Sendable {
         self.remoteSelectors = remoteSelectors
         self.lifetime = lifetime
         self.options = options
+    }
+}
+
+/// The place of an association among those for the same traffic (RFC 9611).
+public struct SAGroup: Hashable, Sendable {
+    public var number: UInt32
+    /// Whether it serves those that have none of their own.
+    public var isFallback: Bool
+
+    public init(number: UInt32, isFallback: Bool) {
+        self.number = number
+        self.isFallback = isFallback
     }
 }
 

@@ -158,7 +158,8 @@ struct StatusTable {
                 traffic(sa), sa.inboundSPI, sa.outboundSPI,
                 "\(sa.packetsIn) / \(octets(sa.octetsIn))", "\(sa.packetsOut) / \(octets(sa.octetsOut))",
                 "\(sa.drops.values.reduce(0, +))", sa.rekeyIn.map(time) ?? "–",
-                "\(sa.suite), \(sa.encapsulation), \(sa.mode)\(subspaces(sa))",
+                "\(sa.suite), \(sa.encapsulation), \(sa.mode)\(subspaces(sa))"
+                    + (sa.resource.map { ", \(words($0))" } ?? ""),
             ]
         }
     }
@@ -168,6 +169,11 @@ struct StatusTable {
         guard let subspaces = sa.subspaces else { return "" }
         return ", subspaces in \(subspaces.received.count) of \(subspaces.countIn)"
             + ", out \(subspaces.sent.count(where: { $0.packets > 0 })) of \(subspaces.countOut)"
+    }
+
+    private static func words(_ resource: ResourceReport) -> String {
+        "group \(resource.group): " + (resource.worker.map { "worker \($0)" } ?? "")
+            + (resource.isFallback ? " and those without" : "")
     }
 
     private static func traffic(_ child: ChildReport) -> String {

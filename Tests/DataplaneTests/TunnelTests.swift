@@ -42,7 +42,7 @@ struct Tunnel {
     func key(
         inner: IPFamily, outer: IPFamily, encapsulation: Encapsulation, extended: Bool = true,
         encryption: EncryptionAlgorithm = .aesGCM16(256), networks: [String]? = nil, generation: UInt32 = 0,
-        leftLifetime: SALifetime = SALifetime()
+        leftLifetime: SALifetime = SALifetime(), group: SAGroup? = nil
     ) throws {
         let id: UInt32 = inner == .v4 ? 1 : 2
         let (forth, back) = (0x1001_0000 + generation * 256 + id, 0x2002_0000 + generation * 256 + id)
@@ -53,8 +53,11 @@ struct Tunnel {
         try left.installInbound(parameters(back, isLeft: true), policy: id)
         var forward = try parameters(forth, isLeft: true)
         forward.lifetime = leftLifetime
+        forward.group = group
         try left.activateOutbound(forward, pairedWith: back, policy: id)
-        try right.activateOutbound(parameters(back, isLeft: false), pairedWith: forth, policy: id)
+        var backward = try parameters(back, isLeft: false)
+        backward.group = group
+        try right.activateOutbound(backward, pairedWith: forth, policy: id)
     }
 
     static func parameters(

@@ -34,6 +34,8 @@ struct NotificationTextTests {
             (.redirectedFrom, [1, 4, 192, 0, 2, 1], ["original responder: 192.0.2.1"]),
             (.authLifetime, [0, 0, 14, 16], ["lifetime: 3600 s"]),
             (.ticketLTOpaque, [0, 0, 14, 16, 1], ["lifetime: 3600 s", "ticket: 1 octet, 01"]),
+            (.saResourceInfo, [0xab, 1], ["resource identifier, the sender's own: 2 octets, ab01"]),
+            (.saResourceInfo, [], []),
             (.quickCrashDetection, [1], ["token: 1 octet, 01"]),
             (.ppkIdentity, [2, 0x61], ["PPK_ID_FIXED: \"a\""]),
             (

@@ -11,7 +11,7 @@ struct BrokenConfigurationTests {
         "bad-address", "bad-subnet", "wrong-type", "not-yaml", "additional-key-exchanges", "include-cycle",
         "several-mistakes", "wrong-pools", "transport-mode", "post-quantum-secrets", "code-points", "wrong-labels",
         "overlapping-labels", "no-connections", "empty-file", "wrong-dscp", "overlapping-dscp", "wrong-dns",
-        "wrong-tcp", "wrong-tls", "wrong-subspaces", "extended-payloads",
+        "wrong-tcp", "wrong-tls", "wrong-subspaces", "extended-payloads", "wrong-per-resource",
     ]
 
     @Test("A broken configuration is reported with position and remedy", arguments: names)

@@ -148,6 +148,14 @@ struct ConfigurationTests {
             connections[0].configuration.children[1].origin(of: "anti-replay-subspaces").line == 10)
     }
 
+    @Test("How many SAs there may be for the same traffic is read, off unless asked for, a child's own word first")
+    func resourceLimits() throws {
+        let children = try read("per-resource.yaml").connections.flatMap(\.configuration.children)
+        #expect(children.map(\.name) == ["plain", "all", "few", "none", "wide"])
+        #expect(children.map(\.resourceLimit) == [nil, 64, 8, nil, 16])
+        #expect(children.last?.origin(of: "per-resource").line == 18)
+    }
+
     @Test("A connection's own settings come before the defaults")
     func layers() throws {
         let connections = try read("everything.yaml").connections

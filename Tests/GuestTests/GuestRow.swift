@@ -44,7 +44,8 @@ struct GuestRow: Sendable, CustomTestStringConvertible {
     /// Every row, or those with all words of `CYGNET_GUEST_ROWS` in what they are called.
     static let all = {
         let all =
-            tunnels + streams + loads + postQuantum + presharedKeys + builtIn + transports + algorithms + beginnings
+            tunnels + streams + loads + postQuantum + presharedKeys + resources + builtIn + transports + algorithms
+            + beginnings
             + statuses + rekeys + endings
         guard let words = ProcessInfo.processInfo.environment["CYGNET_GUEST_ROWS"] else { return all }
         return all.filter { row in words.split(separator: " ").allSatisfy(row.testDescription.contains) }

@@ -49,6 +49,18 @@ struct AllocatorTests {
         #expect(allocator.count == 0)
     }
 
+    @Test("An SPI for a certain worker has its index, and there is none when that worker's are taken")
+    func certainWorker() {
+        var random: any RandomNumberGenerator = SeededGenerator(seed: 5)
+        var allocator = ChildSPIAllocator(workers: 7)
+        for worker in [0, 3, 6, 6] {
+            let spi = allocator.allocate(of: worker, using: &random) ?? 0
+            #expect(Int(spi & 0xffff) % 7 == worker && allocator.worker(of: spi) == worker)
+        }
+        while allocator.allocate(of: 5, using: &random) != nil {}
+        #expect(allocator.allocate(of: 4, using: &random) != nil)
+    }
+
     @Test("When every index is taken there is no SPI, and one release gives one back")
     func exhaustion() {
         var random: any RandomNumberGenerator = SeededGenerator(seed: 4)

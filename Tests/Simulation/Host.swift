@@ -33,6 +33,8 @@ public final class Host {
     private var outbounds: [UInt32: [ChildSADescription]] = [:]
     /// The outbound SA that each policy's packets take.
     public var outbound: [UInt32: ChildSADescription] { outbounds.compactMapValues(\.last) }
+    /// All outbound SAs, in use or not.
+    public var activated: [ChildSADescription] { outbounds.values.flatMap { $0 } }
     public private(set) var events: [IKEEvent] = []
     /// Addresses that peers have given, by connection.
     public private(set) var virtualAddresses: [String: [IPAddress]] = [:]

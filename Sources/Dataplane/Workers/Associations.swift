@@ -61,14 +61,24 @@ struct Candidate: ~Copyable {
     let policy: UInt32
     /// The worker it belongs to.
     let owner: Int
+    /// Our SPI of the pair.
+    let pair: UInt32
+    /// Those for the same traffic among which each worker has its own.
+    let group: SAGroup?
+    /// When this worker last said that it has none of its own, by the monotonic clock.
+    var lastWish: Int64 = .min
     /// Touched by its owner only.
     let entry: UnsafeMutablePointer<OutboundEntry>
     /// The next older one of the same policy.
     var next: UnsafeMutablePointer<Candidate>?
 
-    init(_ parameters: SAParameters, policy: UInt32, owner: Int, entry: UnsafeMutablePointer<OutboundEntry>) {
+    init(
+        _ parameters: SAParameters, pair: UInt32, policy: UInt32, owner: Int, entry: UnsafeMutablePointer<OutboundEntry>
+    ) {
         selectors = SelectorSet(local: parameters.localSelectors, remote: parameters.remoteSelectors)
         classes = parameters.dscp?.mask ?? .max
+        self.pair = pair
+        group = parameters.group
         self.policy = policy
         self.owner = owner
         self.entry = entry

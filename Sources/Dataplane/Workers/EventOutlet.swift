@@ -42,7 +42,7 @@ extension DataplaneEvent {
     fileprivate var isToldOnce: Bool {
         switch self {
         case .inboundSeen, .softLimit, .hardLimit, .failed, .streamOpened, .streamLost: true
-        case .acquire, .peerMoved, .arrivals, .unknownSPI, .streamRefused, .warning: false
+        case .acquire, .lacksOwn, .peerMoved, .arrivals, .unknownSPI, .streamRefused, .warning: false
         }
     }
 }

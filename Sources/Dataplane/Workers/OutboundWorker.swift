@@ -219,6 +219,7 @@ struct OutboundWorker: ~Copyable {
         if hops == 0 { counters.moved.packetsIn &+= UInt64(packets) }
         guard let candidate = flows[selector] ?? find(selector, header, packets: packets, hops: hops) else { return }
         guard candidate.pointee.owner == team.index else {
+            if candidate.pointee.group != nil, hops == 0 { wish(beside: candidate) }
             return handOver(packet, to: candidate.pointee.owner, hops: hops, packets: packets)
         }
         let entry = candidate.pointee.entry
@@ -307,7 +308,32 @@ struct OutboundWorker: ~Copyable {
     private func newest(of row: Int, for packet: PacketSelector) -> UnsafeMutablePointer<Candidate>? {
         var candidate = policies.pointee.rows[row].newest
         while let older = candidate, !older.pointee.carries(packet) { candidate = older.pointee.next }
-        return candidate
+        guard let found = candidate, let group = found.pointee.group else { return candidate }
+        return newest(of: group, from: found, for: packet)
+    }
+
+    /// Of associations for the same traffic the newest of this worker's own; else the newest of those that serve all, if there is one.
+    private func newest(
+        of group: SAGroup, from first: UnsafeMutablePointer<Candidate>, for packet: PacketSelector
+    ) -> UnsafeMutablePointer<Candidate> {
+        var fallback: UnsafeMutablePointer<Candidate>?
+        var candidate: UnsafeMutablePointer<Candidate>? = first
+        while let member = candidate {
+            if let its = member.pointee.group, its.number == group.number, member.pointee.carries(packet) {
+                if member.pointee.owner == team.index { return member }
+                if its.isFallback, fallback == nil { fallback = member }
+            }
+            candidate = member.pointee.next
+        }
+        return fallback ?? first
+    }
+
+    /// Says that this worker has no association of its own in a group, once a second.
+    private func wish(beside candidate: UnsafeMutablePointer<Candidate>) {
+        let last = candidate.pointee.lastWish
+        guard last == .min || now - last >= 1_000_000_000 else { return }
+        candidate.pointee.lastWish = now
+        events.emit(.lacksOwn(worker: team.index, inboundSPI: candidate.pointee.pair))
     }
 
     /// In transport mode the packet's own header is the outer one: what the kernel does not fill in like that goes along with

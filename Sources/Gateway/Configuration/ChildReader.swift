@@ -92,6 +92,7 @@ struct ChildReader {
         let requiresLabel = value(.labelRequired)?.bool()
         let classes = TrafficClassReader.classes(
             value(.dscp), form: value(.dscpForm), isRequired: value(.dscpRequired), isTunnel: mode == .tunnel)
+        let resourceLimit = value(.perResource).flatMap { ResourceLimitReader.limit($0) }
         if value(.dscp) == nil { complain(about: [.dscpForm, .dscpRequired], without: "dscp", own) }
         if labels == nil { complain(about: [.labelRequired], without: "label", own) }
         guard let local, let remote else { return nil }
@@ -110,6 +111,7 @@ struct ChildReader {
         if let padding { child.tfcPadding = padding == 0 ? nil : padding }
         if let copiesDSCP { child.copiesDSCP = copiesDSCP }
         child.classes = classes
+        child.resourceLimit = resourceLimit
         if let labels { child.securityLabels = labels }
         if let requiresLabel { child.requiresSecurityLabel = requiresLabel }
         for key in ChildKey.allCases {

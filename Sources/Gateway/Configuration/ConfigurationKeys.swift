@@ -87,6 +87,7 @@ enum ConnectionKey: String, ConfigurationKey {
     case dscp
     case dscpForm = "dscp-form"
     case dscpRequired = "dscp-required"
+    case perResource = "per-resource"
 }
 
 enum LocalKey: String, ConfigurationKey {
@@ -123,6 +124,7 @@ enum ChildKey: String, ConfigurationKey {
     case dscp
     case dscpForm = "dscp-form"
     case dscpRequired = "dscp-required"
+    case perResource = "per-resource"
 }
 
 enum LifetimeKey: String, ConfigurationKey {

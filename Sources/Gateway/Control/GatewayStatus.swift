@@ -179,6 +179,8 @@ public struct ChildSAReport: Codable, Hashable, Sendable {
     public var distinctions: [String] = []
     /// Sequence number subspaces; absent: there are none.
     public var subspaces: SubspacesReport?
+    /// Its place among SAs for the same traffic (RFC 9611).
+    public var resource: ResourceReport?
     public var packetsIn: UInt64 = 0
     public var packetsOut: UInt64 = 0
     public var octetsIn: UInt64 = 0
@@ -209,6 +211,19 @@ public struct SubspacesReport: Codable, Hashable, Sendable {
     /// Those in use, by ID.
     public var received: [Use] = []
     public var sent: [Use] = []
+}
+
+/// The place of a pair of ESP SAs among those for the same traffic (RFC 9611).
+public struct ResourceReport: Codable, Hashable, Sendable {
+    /// Equal for those that belong together.
+    public var group: UInt32
+    /// The worker of the data plane that it belongs to, as in the names of workers.
+    public var worker: Int?
+    /// Whether workers that have none of their own use it.
+    public var isFallback: Bool
+    /// What each side has called the resource, in hexadecimal: for comparison with the peer's logs, and of no other use.
+    public var identifier: String?
+    public var identifierOfPeer: String?
 }
 
 /// What the data plane as a whole has done.

@@ -247,7 +247,8 @@ public actor Daemon {
             report(.dataplaneFailed, .critical, ["reason": reason])
             stop(.failed)
             return
-        case .acquire, .inboundSeen, .softLimit, .hardLimit, .peerMoved, .arrivals, .streamOpened, .streamLost:
+        case .acquire, .lacksOwn, .inboundSeen, .softLimit, .hardLimit, .peerMoved, .arrivals, .streamOpened,
+            .streamLost:
             guard let report = DataplaneReport(event) else { return }
             endpoint.handle(report, at: clock.now)
         }

@@ -144,6 +144,12 @@ extension Daemon {
             age: seconds(now - child.establishedAt), rekeyIn: child.rekeyAt.map { max(0, seconds($0 - now)) },
             instance: child.instance.map { InstanceName(connection, $0).description })
         report.subspaces = child.subspaces.map { SubspacesReport(countIn: $0.inbound, countOut: $0.outbound) }
+        report.resource = child.place.map { place in
+            ResourceReport(
+                group: place.group, worker: child.worker, isFallback: place.isFallback,
+                identifier: place.identifier.isEmpty ? nil : place.identifier.hexadecimal,
+                identifierOfPeer: place.peerIdentifier.isEmpty ? nil : place.peerIdentifier.hexadecimal)
+        }
         for entry in counters[child.inboundSPI] ?? [] {
             switch entry.direction {
             case .inbound:

@@ -28,6 +28,7 @@ extension ChildSADescription {
         parameters.dscp = dscp
         parameters.subspaces = subspaces
         parameters.stream = stream
+        parameters.group = place.map { SAGroup(number: $0.group, isFallback: $0.isFallback) }
         parameters.outerPath = outerPath
         if let largestReceived { parameters.largestReceived = largestReceived }
         return parameters
@@ -71,6 +72,7 @@ extension IKE.DataplaneReport {
             self = .acquire(
                 policyID: policy, description: "a packet from \(packet.source) to \(packet.destination)",
                 packet: TriggerPacket(packet))
+        case .lacksOwn(let worker, let inboundSPI): self = .lacksOwn(worker: worker, spi: inboundSPI)
         case .inboundSeen(let spi): self = .inboundSeen(spi: spi)
         case .softLimit(let inboundSPI, _): self = .softLimit(spi: inboundSPI)
         case .hardLimit(let inboundSPI, _): self = .hardLimit(spi: inboundSPI)

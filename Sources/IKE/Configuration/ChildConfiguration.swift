@@ -28,9 +28,14 @@ public struct ChildConfiguration: Sendable, Hashable {
     public var classes: TrafficClasses?
     /// Whether its sequence numbers are to be divided into subspaces; `nil`: they are not.
     public var antiReplaySubspaces: AntiReplaySubspacesPolicy?
+    /// The most SAs that may stand side by side for the same traffic, each for a resource of its own (RFC 9611), 2 to 64; `nil`: one is
+    /// for all.
+    public var resourceLimit: Int?
     public var origins: [String: Origin] = [:]
     /// The packet that asks for the child, which goes before the selectors in an offer (RFC 7296 section 2.9).
     var trigger: TriggerPacket?
+    /// Of an SA that is there, or that is to be one more for the same traffic: its place among the others.
+    var place: ResourcePlace?
 
     public init(
         name: String, origin: Origin, policyID: UInt32, localSelectors: [TrafficSelector],

@@ -101,6 +101,9 @@ public struct ChildSAStatus: Sendable {
     public var sentDSCP: DSCPSet?
     public var peerDSCP: DSCPSet?
     public var subspaces: SubspaceCounts?
+    public var place: ResourcePlace?
+    /// Of an SA that has a ``place``: the worker of the data plane that it belongs to.
+    public var worker: Int?
     public var isEncapsulatedInUDP: Bool
     /// ESP goes by a TCP connection (RFC 9329).
     public var isInTCP: Bool

@@ -100,6 +100,8 @@ public struct ChildSADescription: Sendable {
     public var peerDSCP: DSCPSet?
     /// How many sequence number subspaces there are in each direction; `nil`: sequence numbers are whole.
     public var subspaces: SubspaceCounts?
+    /// Its place among SAs for the same traffic; `nil` where it is for all of it.
+    public var place: ResourcePlace?
 }
 
 extension ChildSADescription {
@@ -117,6 +119,8 @@ extension ChildSADescription {
 public enum DataplaneReport: Sendable {
     /// A packet met a policy that has no child SA.
     case acquire(policyID: UInt32, description: String, packet: TriggerPacket? = nil)
+    /// A worker of the data plane sends through this pair for want of one of its own in the same group.
+    case lacksOwn(worker: Int, spi: UInt32)
     /// The first authentic packet arrived on a new inbound SA.
     case inboundSeen(spi: UInt32)
     /// Authentic packets arrived on an inbound SA since the last report: the peer is alive.

@@ -8,6 +8,13 @@ extension Endpoint {
         context.now = now
         switch report {
         case .acquire(let policyID, let description, let packet): acquire(policyID, description, packet)
+        case .lacksOwn(let worker, let spi):
+            withOwner(ofInbound: spi) { sa, child in
+                guard let name = sa.connection?.name, let record = self.connections[name], !record.isHeldDown,
+                    !record.heldDownChildren.contains(child.configuration.name), child.isCurrent
+                else { return }
+                for owner in Extensions.all { owner.lacks(worker: worker, beside: child, of: sa) }
+            }
         case .inboundSeen(let spi):
             withOwner(ofInbound: spi) { sa, child in
                 sa.lastHeard = now

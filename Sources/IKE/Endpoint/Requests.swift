@@ -211,11 +211,12 @@ extension Endpoint {
         guard let record = connections[name] else { throw .unknownConnection(name) }
         guard let sa = establishedSA(record), let established = sa.established else { throw .notUp(name) }
         if let child {
-            guard
-                let pair = established.children.last(where: { $0.configuration.name == child && $0.state == .installed }
-                )
-            else { throw .unknownChild(child, connection: name) }
-            sa.requestRekey(ofChild: pair.inboundSPI)
+            let pairs = established.children.filter { $0.configuration.name == child && $0.state == .installed }
+            guard let last = pairs.last else { throw .unknownChild(child, connection: name) }
+            // Those for the same traffic are one child to a person.
+            for pair in pairs where pair.inboundSPI == last.inboundSPI || pair.sharesTraffic(with: last) {
+                sa.requestRekey(ofChild: pair.inboundSPI)
+            }
             sa.runNextTask()
         } else {
             sa.enqueue(.rekeyIKE)

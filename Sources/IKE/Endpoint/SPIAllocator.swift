@@ -53,14 +53,25 @@ package struct ChildSPIAllocator {
     package mutating func allocate(
         beside predecessor: UInt32? = nil, using random: inout any RandomNumberGenerator
     ) -> UInt32? {
-        guard let index = predecessor.flatMap({ takeIndex(of: Int($0 & 0xffff) % shares.count) }) ?? takeAnyIndex()
-        else { return nil }
+        guard let index = predecessor.flatMap({ takeIndex(of: worker(of: $0)) }) ?? takeAnyIndex() else { return nil }
+        return generated(at: index, using: &random)
+    }
+
+    private mutating func generated(at index: Int, using random: inout any RandomNumberGenerator) -> UInt32 {
         var generation: UInt16
         repeat { generation = UInt16.random(in: 1...(.max), using: &random) } while generation == generations[index]
         generations[index] = generation
         inUse[index] = true
         return UInt32(generation) << 16 | UInt32(index)
     }
+
+    /// An SPI of a certain worker; `nil` when all of its indices are taken.
+    package mutating func allocate(of worker: Int, using random: inout any RandomNumberGenerator) -> UInt32? {
+        takeIndex(of: worker % shares.count).map { generated(at: $0, using: &random) }
+    }
+
+    /// Which worker has the SA that receives with an SPI.
+    package func worker(of spi: UInt32) -> Int { Int(spi & 0xffff) % shares.count }
 
     private mutating func takeAnyIndex() -> Int? {
         for share in shares.indices.sorted(by: { shares[$0].count < shares[$1].count }) {

@@ -14,6 +14,7 @@ extension Endpoint {
                     sa.established?.children.map { child in
                         var status = child.status()
                         status.instance = sa.instance
+                        if status.place != nil { status.worker = context.childSPIs.worker(of: child.inboundSPI) }
                         return status
                     } ?? []
                 })

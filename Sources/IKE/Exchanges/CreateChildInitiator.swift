@@ -30,14 +30,11 @@ struct ChildCreation {
 
 extension IKESA {
     func beginChildCreation(_ child: ChildConfiguration, replaces: UInt32?) {
-        guard
-            let spi = context.childSPIs.allocate(
-                beside: replaces ?? established?.children.first?.inboundSPI, using: &context.random)
-        else {
+        guard let spi = childSPI(at: child.place, replacing: replaces) else {
             let refusal = Refusal(.local, "all SPIs are in use")
             if let replaces {
                 retryRekey(ofChild: replaces, after: .seconds(30))
-            } else {
+            } else if !isSettled(byExtensions: child, refusal, isTemporary: false) {
                 context.signals.append(.childLost(self, child: child.name, refusal: refusal))
             }
             return
@@ -265,7 +262,10 @@ extension IKESA {
             endOutgoing()
             context.childSPIs.release(creation.inboundSPI)
             if let old = creation.replaces, established?.child(inboundSPI: old) != nil {
-                _ = withEstablished { $0.tasks.insert(.createChild(child), at: 0) }
+                // Whatever place it had beside others, that is gone with it.
+                var successor = child
+                successor.place = nil
+                _ = withEstablished { $0.tasks.insert(.createChild(successor), at: 0) }
                 removeChild(old, reason: "the peer no longer has it", lingers: false)
             }
             runNextTask()
@@ -300,6 +300,8 @@ extension IKESA {
                     .failed(
                         connection: connection?.name, child: creation.configuration.name, refusal, nextAttempt: next))
             }
+        } else if isSettled(byExtensions: creation.configuration, refusal, isTemporary: isTemporary) {
+            // Its extension knows what follows.
         } else if established?.children.contains(where: {
             $0.configuration.name == creation.configuration.name && $0.isCurrent
         })
@@ -312,6 +314,10 @@ extension IKESA {
             context.signals.append(.childLost(self, child: creation.configuration.name, refusal: refusal))
         }
         runNextTask()
+    }
+
+    private func isSettled(byExtensions child: ChildConfiguration, _ refusal: Refusal, isTemporary: Bool) -> Bool {
+        Extensions.all.contains { $0.failed(child, refusal, isTemporary: isTemporary, of: self) }
     }
 
     /// The old pair works until its lifetime ends: tries again before that.

@@ -92,7 +92,8 @@ extension IKESA {
                 old = child
             }
             // Several of each for crossing rekeys; more would be SPIs taken from other peers.
-            guard established.children.count < max(16, 4 * (connection?.children.count ?? 0)) else {
+            let usual = max(16, 4 * (connection?.children.count ?? 0))
+            guard established.children.count < usual + childrenBeyondUsual() else {
                 throw Refusal(
                     .refusedByPeer, "the peer has \(established.children.count) child SAs already",
                     notify: .noAdditionalSAs)
@@ -179,10 +180,7 @@ extension IKESA {
         _ agreed: SelectedChild, replaces: UInt32?, _ secret: SecretOctets?, publicValue: [UInt8]?,
         _ initiatorNonce: [UInt8]
     ) {
-        guard
-            let spi = context.childSPIs.allocate(
-                beside: replaces ?? established?.children.first?.inboundSPI, using: &context.random)
-        else {
+        guard let spi = childSPI(at: agreed.terms.place, replacing: replaces) else {
             refuseChildRequest(Refusal(.local, "all SPIs are in use", notify: .noAdditionalSAs))
             return
         }

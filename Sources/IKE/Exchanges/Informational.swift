@@ -180,18 +180,23 @@ extension IKESA {
         context.signals.append(.childLost(self, child: name, refusal: nil))
     }
 
-    /// Whether the packets of the child's policy leave through it.
+    /// Whether packets leave through it that would leave through no other.
     private func isSending(_ child: ChildSA) -> Bool {
         guard let rank = child.outboundRank, let established else { return false }
-        return !established.children.contains {
-            $0.configuration.policyID == child.configuration.policyID && $0.outboundRank ?? 0 > rank
-        }
+        return !established.children.contains { carriesSame($0, as: child) && $0.outboundRank ?? 0 > rank }
+    }
+
+    /// Whether two pairs have the same packets: those of one policy or, in a group of which each worker has its own, of one worker.
+    private func carriesSame(_ one: ChildSA, as other: ChildSA) -> Bool {
+        guard one.configuration.policyID == other.configuration.policyID else { return false }
+        guard let group = one.configuration.place?.group, group == other.configuration.place?.group else { return true }
+        return context.childSPIs.worker(of: one.inboundSPI) == context.childSPIs.worker(of: other.inboundSPI)
     }
 
     /// The child through which packets go on when `child` is no longer there.
     private func heir(of child: ChildSA) -> UInt32? {
         let others = (established?.children ?? []).filter {
-            $0.inboundSPI != child.inboundSPI && $0.configuration.policyID == child.configuration.policyID
+            $0.inboundSPI != child.inboundSPI && carriesSame($0, as: child)
         }
         return (others.last { $0.isCurrent } ?? others.last { $0.state == .rekeyed })?.inboundSPI
     }

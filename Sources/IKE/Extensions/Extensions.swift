@@ -20,6 +20,7 @@ enum Extensions {
         DSCPSelectors.self,
         DSCPNotification.self,
         AntiReplaySubspaces.self,
+        PerResourceSAs.self,
         RepeatedAuthentication.self,
         QuickCrashDetection.self,
         SessionResumption.self,
@@ -186,6 +187,8 @@ extension IKESA {
     ) throws(Refusal) {
         for owner in Extensions.all { try owner.settle(&terms, of: child, by: payloads, isOffer: isOffer, of: self) }
     }
+
+    func childrenBeyondUsual() -> Int { Extensions.all.reduce(0) { $0 + $1.childrenBeyondUsual(of: self) } }
 
     func extensionPayloads(accepting child: SelectedChild) -> [Payload] {
         Extensions.all.flatMap { $0.payloads(accepting: child, of: self) }

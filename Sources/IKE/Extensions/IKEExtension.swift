@@ -115,6 +115,20 @@ protocol IKEExtension: SendableMetatype {
     /// - Returns: whether the SA comes to nothing, and the extension sees to what does.
     static func divert(authenticated answer: [Payload], children: [ChildConfiguration], of sa: IKESA) -> Bool
 
+    /// Whether a planned child is still wanted; `nil` if the extension has no part in it.
+    static func isWanted(_ child: ChildConfiguration, of sa: IKESA) -> Bool?
+
+    /// As an initiator: a child that was to replace none has come to nothing.
+    ///
+    /// - Returns: whether that is no failure of the connection's, and the extension sees to what follows.
+    static func failed(_ child: ChildConfiguration, _ refusal: Refusal, isTemporary: Bool, of sa: IKESA) -> Bool
+
+    /// How many more children than usual the peer may have.
+    static func childrenBeyondUsual(of sa: IKESA) -> Int
+
+    /// A worker of the data plane has packets for a child and sends them through another worker's.
+    static func lacks(worker: Int, beside child: ChildSA, of sa: IKESA)
+
     /// Payloads beside our acceptance of a child.
     static func payloads(accepting child: SelectedChild, of sa: IKESA) -> [Payload]
 
@@ -340,6 +354,12 @@ extension IKEExtension {
     static func payloadsInPlaceOfChild(of sa: IKESA) -> [Payload]? { nil }
     static func divert(authenticated answer: [Payload], children: [ChildConfiguration], of sa: IKESA) -> Bool { false }
     static func resolved(_ name: String, _ addresses: [IPAddress], context: EndpointContext) {}
+    static func isWanted(_ child: ChildConfiguration, of sa: IKESA) -> Bool? { nil }
+    static func failed(_ child: ChildConfiguration, _ refusal: Refusal, isTemporary: Bool, of sa: IKESA) -> Bool {
+        false
+    }
+    static func childrenBeyondUsual(of sa: IKESA) -> Int { 0 }
+    static func lacks(worker: Int, beside child: ChildSA, of sa: IKESA) {}
     static func payloads(accepting child: SelectedChild, of sa: IKESA) -> [Payload] { [] }
     static func added(_ child: ChildSA, to sa: IKESA) {}
     static func removed(_ child: ChildSA, from sa: IKESA) {}

@@ -22,6 +22,8 @@ struct ChildTerms {
     var peerClasses: DSCPSet?
     /// Sequence number subspaces, if there are any.
     var subspaces: SubspaceCounts?
+    /// Its place among SAs for the same traffic (RFC 9611).
+    var place: ResourcePlace?
 }
 
 /// Traffic selectors of both sides.
@@ -225,6 +227,9 @@ extension IKESA {
     /// none is on its way.
     func lacks(_ child: ChildConfiguration, for packet: TriggerPacket?) -> Bool {
         guard let established else { return false }
+        for owner in Extensions.all {
+            if let isWanted = owner.isWanted(child, of: self) { return isWanted }
+        }
         if case .child(let creation) = established.outgoing, creation.configuration.name == child.name { return false }
         let isPlanned = established.tasks.contains {
             if case .createChild(let planned) = $0 { planned.name == child.name } else { false }
@@ -244,6 +249,19 @@ extension IKESA {
             && !present.contains {
                 carries($0.description.localSelectors, local) && carries($0.description.remoteSelectors, packet.remote)
             }
+    }
+
+    /// An SPI for a pair that is to come.
+    ///
+    /// - Parameters:
+    ///   - place: says which worker of the data plane is to have it; otherwise the one that has the IKE SA's first pair.
+    ///   - old: the pair that it replaces, in whose worker's place it steps.
+    func childSPI(at place: ResourcePlace?, replacing old: UInt32?) -> UInt32? {
+        if old == nil, let worker = place?.wanted {
+            return context.childSPIs.allocate(of: worker, using: &context.random)
+        }
+        return context.childSPIs.allocate(
+            beside: old ?? established?.children.first?.inboundSPI, using: &context.random)
     }
 
     /// SA, TSi and TSr of our answer to an offer, or what stands in their place.
@@ -287,7 +305,8 @@ extension IKESA {
             tfcPadding: terms.takesTFCPadding ? configuration.tfcPadding : nil,
             copiesDSCP: configuration.copiesDSCP, mode: terms.mode, securityLabel: terms.securityLabel,
             dscp: terms.classes, largestReceived: connection?.linkMTUNotification?.largestPacket,
-            sentDSCP: configuration.classes?.values, peerDSCP: terms.peerClasses, subspaces: terms.subspaces)
+            sentDSCP: configuration.classes?.values, peerDSCP: terms.peerClasses, subspaces: terms.subspaces,
+            place: configuration.place)
         return ChildSA(
             configuration: configuration, description: description, terms: terms, exchange: exchange,
             establishedAt: context.now,

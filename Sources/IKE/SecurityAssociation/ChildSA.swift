@@ -53,13 +53,18 @@ struct ChildSA {
         return own.intersection(others).isEmpty
     }
 
+    /// Whether both are of one group for the same traffic.
+    func sharesTraffic(with other: ChildSA) -> Bool {
+        configuration.place != nil && configuration.place?.group == other.configuration.place?.group
+    }
+
     func status() -> ChildSAStatus {
         ChildSAStatus(
             name: configuration.name, inboundSPI: inboundSPI, outboundSPI: outboundSPI, suite: description.suite,
             mode: description.mode, localSelectors: description.localSelectors.summary,
             remoteSelectors: description.remoteSelectors.summary, distinctions: description.distinctions,
             securityLabel: description.securityLabel, dscp: description.dscp, sentDSCP: description.sentDSCP,
-            peerDSCP: description.peerDSCP, subspaces: description.subspaces,
+            peerDSCP: description.peerDSCP, subspaces: description.subspaces, place: description.place,
             isEncapsulatedInUDP: description.isEncapsulatedInUDP, isInTCP: description.stream != nil,
             establishedAt: establishedAt, rekeyAt: rekeyAt,
             expiresAt: expiresAt, state: state.rawValue)

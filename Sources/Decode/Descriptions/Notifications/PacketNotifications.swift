@@ -1,4 +1,4 @@
-// Data of the notifications of RFC 9347 (aggregation and fragmentation).
+// Data of the notifications of RFC 9347 (aggregation and fragmentation) and RFC 9611 (per-resource child SAs).
 import IKEMessage
 import Octets
 
@@ -11,6 +11,10 @@ extension NotificationTable {
                 Field("congestion control", flags & 2 != 0 ? "wanted" : "not needed"),
                 Field("fragmentation", flags & 1 != 0 ? "not accepted" : "accepted"),
             ]
-        }
+        },
+        // RFC 9611 section 5.1.
+        .saResourceInfo: { reader, _ throws(OctetError) in
+            [.opaque("resource identifier, the sender's own", reader.readRest())]
+        },
     ]
 }

@@ -1,0 +1,291 @@
+// RFC 9611: several child SAs with the same traffic selectors, each for a resource of its own. Code points: notifications
+// SA_RESOURCE_INFO (16444) and TS_MAX_QUEUE (48, an error).
+//
+// A resource is a worker of the data plane here. The first SA of a group is its worker's own, and the fallback of those that have none;
+// one for another worker is asked for when that has packets to send, never before. From memory and not read anew in the RFC: that a
+// rekey keeps the resource whether or not it carries SA_RESOURCE_INFO (ours does not), and that NO_ADDITIONAL_SAS is not the answer to
+// one SA too many. Decided here: an additional SA with other algorithms or another mode is refused, one with other selectors begins
+// another group; what the peer has refused is not asked for again while the group is as large as it was then.
+import IKEMessage
+import Octets
+
+/// Groups of child SAs for the same traffic, in which each data plane worker has its own.
+enum PerResourceSAs: IKEExtension {
+    /// By the numbers of groups.
+    typealias State = [UInt32: ResourceGroup]
+    /// The number of the group that was begun last.
+    typealias Shared = UInt32
+
+    /// Of one IKE SA, in all groups: each takes memory and a place in the tables of the data plane.
+    static let maximumOfIKESA = 256
+    /// The most that can be configured for one pair of selectors.
+    static let maximumLimit = 64
+    /// Octets of an identifier of ours.
+    static let identifierLength = 4
+    /// Octets of the peer's identifier that are kept, to be shown.
+    static let keptIdentifierLength = 32
+    /// How long a worker does without, when the peer has deleted its SA.
+    static let pauseAfterDeletion: Duration = .seconds(30)
+
+    // MARK: What is said
+
+    static func payloads(offering child: ChildConfiguration, of sa: IKESA) -> [Payload] {
+        guard child.resourceLimit != nil, !isRekeying(sa) else { return [] }
+        guard let place = child.place else {
+            sa.tell(
+                .offered, "child \(child.name): further SAs for the same traffic",
+                origin: child.origin(of: "per-resource"))
+            return [notification([])]
+        }
+        sa.tell(
+            .offered,
+            "child \(child.name): one more SA for the same traffic, identifier \(place.identifier.hexadecimal)",
+            origin: child.origin(of: "per-resource"))
+        return [notification(place.identifier)]
+    }
+
+    /// Not in a rekey, in which the resource is the old SA's anyway.
+    static func payloads(accepting child: SelectedChild, of sa: IKESA) -> [Payload] {
+        guard let place = child.terms.place, child.configuration.place == nil else { return [] }
+        return [notification(place.identifier)]
+    }
+
+    private static func notification(_ identifier: [UInt8]) -> Payload {
+        .notify(NotifyPayload(type: .saResourceInfo, data: identifier))
+    }
+
+    /// Whether the exchange of ours that is under way replaces a child.
+    private static func isRekeying(_ sa: IKESA) -> Bool {
+        if case .child(let creation) = sa.established?.outgoing { creation.replaces != nil } else { false }
+    }
+
+    // MARK: What is agreed
+
+    static func settle(
+        _ terms: inout ChildTerms, of child: ChildConfiguration, by payloads: [Payload], isOffer: Bool, of sa: IKESA
+    ) throws(Refusal) {
+        guard let place = child.place else {
+            guard let limit = child.resourceLimit, isOffer ? payloads.notification(.rekeySA) == nil : !isRekeying(sa)
+            else { return }
+            let info = payloads.notification(.saResourceInfo)?.data
+            terms.place =
+                try isOffer
+                ? info.map { identifier throws(Refusal) in try admit(identifier, terms, child, limit, sa) }
+                : begin(info, child, sa)
+            return
+        }
+        if place.wanted != nil, let other = members(of: place.group, sa).first {
+            if let difference = difference(terms, from: other.terms, withTraffic: true) {
+                throw Refusal(
+                    .protocolViolation,
+                    "the peer answered another \(difference) for one more SA of child \(child.name) than its first has",
+                    at: [child.origin(of: "per-resource")])
+            }
+            let identifier = payloads.notification(.saResourceInfo)?.data
+            sa.tell(
+                .received,
+                "child \(child.name): one more SA\(identifier.map { ", the peer's identifier \($0.hexadecimal)" } ?? "")"
+            )
+            terms.place = place
+            terms.place?.peerIdentifier = kept(identifier)
+            return
+        }
+        terms.place = place
+    }
+
+    static func keep(_ terms: ChildTerms, in child: inout ChildConfiguration) {
+        child.place = terms.place
+        child.place?.wanted = nil
+    }
+
+    /// As an initiator: the first SA's place; `nil` where the peer takes no further ones.
+    private static func begin(_ info: [UInt8]?, _ child: ChildConfiguration, _ sa: IKESA) -> ResourcePlace? {
+        guard let info else {
+            sa.tell(.note, "child \(child.name): the peer takes no further SAs for the same traffic")
+            return nil
+        }
+        return beginGroup(info, child, sa)
+    }
+
+    private static func beginGroup(_ identifier: [UInt8], _ child: ChildConfiguration, _ sa: IKESA) -> ResourcePlace {
+        let group = (sa.context.shared[Self.self] ?? 0) &+ 1
+        sa.context.shared[Self.self] = group
+        sa.tell(
+            .chosen,
+            "child \(child.name): further SAs for the same traffic may follow, at most \(child.resourceLimit ?? 1) in all",
+            origin: child.origin(of: "per-resource"))
+        return ResourcePlace(group: group, isFallback: true, peerIdentifier: kept(identifier))
+    }
+
+    /// As a responder: the place of an SA that is not a rekey; in the group for the same traffic, or the first of a new one.
+    private static func admit(
+        _ identifier: [UInt8], _ terms: ChildTerms, _ child: ChildConfiguration, _ limit: Int, _ sa: IKESA
+    ) throws(Refusal) -> ResourcePlace {
+        let origins = [child.origin(of: "per-resource")]
+        guard lineages(all(sa)) < maximumOfIKESA else {
+            throw Refusal(
+                .refusedByPeer,
+                "the peer has \(maximumOfIKESA) SAs for resources already, which are the most of one IKE SA",
+                at: origins,
+                notify: .tsMaxQueue)
+        }
+        let first = all(sa).first {
+            $0.configuration.name == child.name && differenceOfTraffic(terms, from: $0.terms) == nil
+        }
+        guard let first, let group = first.configuration.place?.group else { return beginGroup(identifier, child, sa) }
+        if let difference = difference(terms, from: first.terms, withTraffic: false) {
+            throw Refusal(
+                .noProposal,
+                "one more SA of child \(child.name) must have the \(difference) of its first, which the peer does not offer",
+                at: origins, notify: .noProposalChosen)
+        }
+        let members = members(of: group, sa)
+        let count = lineages(members)
+        guard count < limit else {
+            throw Refusal(
+                .refusedByPeer,
+                "child \(child.name) has \(count) SAs for the same traffic already, which are the most allowed",
+                at: origins,
+                notify: .tsMaxQueue)
+        }
+        var counts = [Int](repeating: 0, count: max(sa.context.configuration.packetWorkers, 1))
+        for member in members {
+            let worker = sa.context.childSPIs.worker(of: member.inboundSPI)
+            if counts.indices.contains(worker) { counts[worker] += 1 }
+        }
+        let worker = counts.indices.min { (counts[$0], $0) < (counts[$1], $1) }
+        sa.tell(
+            .chosen, "child \(child.name): SA \(count + 1) of at most \(limit) for the same traffic",
+            origin: origins.first)
+        return ResourcePlace(
+            group: group, isFallback: false, identifier: freshIdentifier(beside: members, sa),
+            peerIdentifier: kept(identifier), wanted: worker)
+    }
+
+    private static func kept(_ identifier: [UInt8]?) -> [UInt8] {
+        Array((identifier ?? []).prefix(keptIdentifierLength))
+    }
+
+    /// At random: the peer is to learn nothing of processors by it.
+    private static func freshIdentifier(beside members: [ChildSA], _ sa: IKESA) -> [UInt8] {
+        while true {
+            let identifier = sa.context.randomOctets(identifierLength)
+            if !members.contains(where: { $0.configuration.place?.identifier == identifier }) { return identifier }
+        }
+    }
+
+    private static func difference(
+        _ terms: ChildTerms, from first: ChildTerms, withTraffic: Bool
+    ) -> String? {
+        let (new, old) = (terms.suite, first.suite)
+        // The key exchange is not the SA's: in IKE_AUTH there is none.
+        guard new.encryption == old.encryption, new.integrity == old.integrity,
+            new.sequenceNumbers == old.sequenceNumbers
+        else { return "algorithms" }
+        guard terms.mode == first.mode else { return "mode" }
+        return withTraffic ? differenceOfTraffic(terms, from: first) : nil
+    }
+
+    private static func differenceOfTraffic(_ terms: ChildTerms, from first: ChildTerms) -> String? {
+        guard Set(terms.localSelectors) == Set(first.localSelectors),
+            Set(terms.remoteSelectors) == Set(first.remoteSelectors)
+        else { return "selectors" }
+        return terms.securityLabel == first.securityLabel && terms.classes == first.classes ? nil : "traffic"
+    }
+
+    // MARK: Who is in a group
+
+    private static func all(_ sa: IKESA) -> [ChildSA] {
+        sa.established?.children.filter { $0.configuration.place != nil && $0.isCurrent } ?? []
+    }
+
+    private static func members(of group: UInt32, _ sa: IKESA) -> [ChildSA] {
+        all(sa).filter { $0.configuration.place?.group == group }
+    }
+
+    /// How many there are if those that replace each other count as one: rekeys do not meet the limits.
+    private static func lineages(_ members: [ChildSA]) -> Int {
+        Set(members.map { $0.replaces ?? $0.inboundSPI }).count
+    }
+
+    /// Several for each configured child, so that it is never the core that refuses one of a group.
+    static func childrenBeyondUsual(of sa: IKESA) -> Int {
+        2 * min(maximumOfIKESA, sa.connection?.children.reduce(0) { $0 + ($1.resourceLimit ?? 0) } ?? 0)
+    }
+
+    // MARK: One more
+
+    static func lacks(worker: Int, beside child: ChildSA, of sa: IKESA) {
+        guard let group = child.configuration.place?.group, !isPlanned(group, worker, sa),
+            mayGrow(group, worker, limit: child.configuration.resourceLimit ?? 1, sa)
+        else { return }
+        var wish = child.configuration
+        // What was agreed upon, not what was once asked for.
+        wish.localSelectors = child.terms.localSelectors
+        wish.remoteSelectors = child.terms.remoteSelectors
+        wish.place = ResourcePlace(
+            group: group, isFallback: false, identifier: freshIdentifier(beside: members(of: group, sa), sa),
+            wanted: worker)
+        sa.enqueue(.createChild(wish))
+    }
+
+    /// An SA for a worker is wanted while the group has none for it.
+    static func isWanted(_ child: ChildConfiguration, of sa: IKESA) -> Bool? {
+        guard let place = child.place, let worker = place.wanted else { return nil }
+        return mayGrow(place.group, worker, limit: child.resourceLimit ?? 1, sa)
+    }
+
+    private static func isPlanned(_ group: UInt32, _ worker: Int, _ sa: IKESA) -> Bool {
+        func isIt(_ child: ChildConfiguration) -> Bool { child.place?.group == group && child.place?.wanted == worker }
+        if case .child(let creation) = sa.established?.outgoing, isIt(creation.configuration) { return true }
+        return sa.established?.tasks.contains {
+            if case .createChild(let child) = $0 { isIt(child) } else { false }
+        } ?? false
+    }
+
+    private static func mayGrow(_ group: UInt32, _ worker: Int, limit: Int, _ sa: IKESA) -> Bool {
+        guard let established = sa.established, !established.isReplaced, !established.isEnding else { return false }
+        let members = members(of: group, sa)
+        let known = sa.slots[Self.self]?[group] ?? ResourceGroup()
+        return !members.isEmpty && lineages(members) < min(limit, known.ceiling ?? .max)
+            && lineages(all(sa)) < maximumOfIKESA
+            && known.pauses[worker].map { $0 <= sa.context.now } ?? true
+            && !members.contains { sa.context.childSPIs.worker(of: $0.inboundSPI) == worker }
+    }
+
+    static func failed(_ child: ChildConfiguration, _ refusal: Refusal, isTemporary: Bool, of sa: IKESA) -> Bool {
+        guard let place = child.place, let worker = place.wanted else { return false }
+        var group = sa.slots[Self.self]?[place.group] ?? ResourceGroup()
+        let isFull = refusal.notify == .tsMaxQueue || refusal.notify == .noAdditionalSAs
+        if isTemporary || refusal.cause == .local {
+            group.pauses[worker] =
+                sa.context.now + sa.context.jittered(isTemporary ? .seconds(4) : .seconds(30), by: 0.5)
+        } else {
+            group.ceiling = lineages(members(of: place.group, sa))
+        }
+        sa.slots[Self.self, default: [:]][place.group] = group
+        // That there are enough is no failure.
+        return isTemporary || isFull
+    }
+
+    static func removed(_ child: ChildSA, from sa: IKESA) {
+        guard let group = child.configuration.place?.group, sa.established != nil else { return }
+        guard sa.established?.children.contains(where: { $0.configuration.place?.group == group }) == true else {
+            sa.slots[Self.self]?[group] = nil
+            return
+        }
+        // The peer has no use for it: to ask for it at once would never end.
+        guard child.isCurrent else { return }
+        let worker = sa.context.childSPIs.worker(of: child.inboundSPI)
+        sa.slots[Self.self, default: [:]][group, default: ResourceGroup()].pauses[worker] =
+            sa.context.now + sa.context.jittered(pauseAfterDeletion, by: 0.5)
+    }
+}
+
+/// What an IKE SA knows of one of its groups besides who is in it.
+struct ResourceGroup {
+    /// How many there were when the peer wanted no more.
+    var ceiling: Int?
+    /// Until when no SA is asked for on behalf of a worker.
+    var pauses: [Int: Instant] = [:]
+}
