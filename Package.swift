@@ -111,7 +111,8 @@ let package = Package(
         .testTarget(name: "SimulationTests", dependencies: ["IKE", "Simulation"]),
         .testTarget(name: "ESPTests", dependencies: ["ESP"], resources: [.copy("scapy_peer.py")]),
         .testTarget(
-            name: "DataplaneTests", dependencies: ["Dataplane", "TLS", "CertificateFixtures", x509], resources: [.copy("scapy_gateway.py")]),
+            name: "DataplaneTests", dependencies: ["Dataplane", "TLS", "CertificateFixtures", x509],
+            resources: [.copy("scapy_gateway.py")]),
         .testTarget(name: "DecodeTests", dependencies: ["Decode", "IKE", "ESP"]),
         .testTarget(
             name: "GatewayTests",

@@ -33,7 +33,7 @@ struct PerResourceSATests {
                 $0.packetWorkers = workers
             })
         pair.world.audits = true
-        await pair.initiate()
+        await pair.initiate(child: "net")
         _ = await pair.world.run(atMost: .seconds(60)) { pair.isUp }
         return pair
     }
@@ -381,7 +381,7 @@ struct PerResourceSATests {
         await pair.world.act("right") {
             $0.handle(.installationFailed(spi: doomed.inboundSPI, reason: "idle"), at: $1)
         }
-        await pair.world.run(for: .seconds(2))
+        await pair.world.run(for: .seconds(5))
         let present = owners(pair.left)
         return (0..<workers).first { !present.contains($0) }
     }

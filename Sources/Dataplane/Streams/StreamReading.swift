@@ -140,7 +140,9 @@ extension StreamThread {
 extension StreamConnection {
     /// Why a peer may have closed or cut the connection as it is now.
     var hint: String {
-        if phase == .securing { return " while TLS was being agreed upon: its port may be one without" }
+        if phase == .securing {
+            return " while TLS was being agreed upon\(stream.isAccepted ? "" : ": its port may be one without")"
+        }
         guard session == nil, !stream.isAccepted, phase == .open else { return "" }
         if framing.mayBeTLS { return ", and answers with TLS: its port may be one with" }
         return hasHeard ? "" : " without a word: its port may be one with TLS"

@@ -119,7 +119,7 @@ struct StreamThread: ~Copyable {
             control.statistics = statistics
         }
         // What ends associations is to arrive.
-        for connection in connections.values where connection.phase == .open {
+        for connection in connections.values where connection.phase == .open || connection.phase == .closing {
             connection.phase = .closing
             _ = try? connection.flush()
         }
