@@ -18,6 +18,31 @@ struct ArrivalRate {
     }
 }
 
+/// Limits how often one answer is sent again: the request that asks for it may be far shorter, and anybody can send a copy of it from
+/// an address that is not his.
+struct AnswerRepetition {
+    /// More than any peer asks for in the short life of a half-open SA.
+    private static let limit = 16
+    /// What somebody gets whose NAT has just given him another address; no more, as it may be another's.
+    private static let limitElsewhere = 3
+
+    private var pace = TokenBucket(perSecond: 2, burst: 8)
+    private var count = 0
+    private var countElsewhere = 0
+
+    /// - Parameters:
+    ///   - isProved: the peer has proved who it is. It may ask for as long as it likes.
+    ///   - isElsewhere: to another address than the peer's own.
+    mutating func allows(isProved: Bool, isElsewhere: Bool, at now: Instant) -> Bool {
+        guard isProved || count < Self.limit && (!isElsewhere || countElsewhere < Self.limitElsewhere),
+            pace.takes(at: now)
+        else { return false }
+        count = min(count + 1, Self.limit)
+        if isElsewhere { countElsewhere = min(countElsewhere + 1, Self.limitElsewhere) }
+        return true
+    }
+}
+
 /// Allows an action so many times a second and no more: for answers to what nobody has authenticated.
 struct RateLimit {
     private let perSecond: Int

@@ -25,6 +25,8 @@ struct ResponderInit {
     /// When the peer must have proved who it is.
     let until: Instant
     var response: [UInt8] = []
+    /// How often that may still be sent again.
+    var repetition = AnswerRepetition()
     /// How many of the additional key exchanges have taken place.
     var additionalCount = 0
     /// How many IKE_INTERMEDIATE exchanges there were beside those.
@@ -224,7 +226,10 @@ extension IKESA {
     /// The same IKE_SA_INIT request again: its answer was lost (RFC 7296 section 2.1).
     func repeatInitResponse(to datagram: IKEDatagram) {
         switch state {
-        case .answering(let initial) where initial.request == datagram.octets && !initial.response.isEmpty:
+        case .answering(var initial) where initial.request == datagram.octets && !initial.response.isEmpty:
+            let isAllowed = initial.repetition.allows(isProved: false, isElsewhere: false, at: context.now)
+            state = .answering(initial)
+            guard isAllowed else { return context.counters.count(.answerWithheld) }
             transmit([initial.response])
         default: break
         }

@@ -315,6 +315,11 @@ final class IKESA {
                         $0?.asksAgain(message, octets: datagram.octets) ?? false
                     })
                 else { return }
+                // Who has a TCP connection is where it says it is.
+                let isElsewhere = datagram.stream == nil && datagram.remote.address != path.remote.address
+                guard
+                    window.repetition.allows(isProved: isEstablished, isElsewhere: isElsewhere, at: context.now)
+                else { return context.counters.count(.answerWithheld) }
                 transmit(window.lastAnswer, along: datagram.way)
                 return
             case .exhausted: return endForExhaustion()

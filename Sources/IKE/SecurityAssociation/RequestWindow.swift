@@ -23,6 +23,8 @@ package struct RequestWindow {
     var outstanding: Outstanding?
     /// What we answered to the request before ``expectedID``.
     private(set) var lastAnswer: [[UInt8]] = []
+    /// How often that may still be sent again.
+    var repetition = AnswerRepetition()
     /// Where the answer to the request with ``expectedID`` goes, while it is being computed.
     var answering: Path?
 
@@ -50,6 +52,7 @@ package struct RequestWindow {
 
     package mutating func answered(with datagrams: [[UInt8]]) {
         lastAnswer = datagrams
+        repetition = AnswerRepetition()
         expectedID &+= 1
         answering = nil
     }
