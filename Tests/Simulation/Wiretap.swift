@@ -65,14 +65,15 @@ public struct Wiretap {
         seal(header, first: first, plaintext, fragment: nil, iv: iv)
     }
 
-    /// A fragment of a message, number and total of which are given; `nil`: all of one.
+    /// A fragment of a message, number and total of which are given; `nil`: all of one. `leading`: what stands before it, unprotected.
     public func seal(
-        _ header: IKEHeader, first: PayloadType, _ plaintext: [UInt8], fragment: (number: UInt16, total: UInt16)?,
-        iv: UInt64
+        _ header: IKEHeader, leading: [Payload] = [], first: PayloadType, _ plaintext: [UInt8],
+        fragment: (number: UInt16, total: UInt16)?, iv: UInt64
     ) -> [UInt8]? {
         guard let cipher = ciphers(for: header).first else { return nil }
         let prefix = Message.encryptedPrefix(
-            header: header, leading: [], type: fragment == nil ? .encrypted : .encryptedFragment, innerFirst: first,
+            header: header, leading: leading, type: fragment == nil ? .encrypted : .encryptedFragment,
+            innerFirst: first,
             fragment: fragment, bodyLength: cipher.sealedLength(of: plaintext.count))
         return (try? cipher.seal(plaintext, after: prefix, iv: iv.bigEndianOctets)).map { prefix + $0 }
     }

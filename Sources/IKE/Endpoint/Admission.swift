@@ -4,8 +4,13 @@ import Octets
 
 // IKE_SA_INIT requests: from anybody, so that nothing is spent on them that they have not paid for.
 extension Endpoint {
+    /// Octets of a first message: several times what the longest public value, cookie and list of proposals need.
+    private static let firstMessageLimit = 16 * 1024
+
     /// Demands what a request owes, if it owes anything; what has paid is read whole and answered.
     func receiveInitRequest(_ header: IKEHeader, _ datagram: IKEDatagram, isAdmitted: Bool) {
+        // It is kept until its sender has proved who it is.
+        guard datagram.octets.count <= Self.firstMessageLimit else { return context.counters.count(.malformed) }
         let key = HalfOpenTable.Key(remote: datagram.remote, initiatorSPI: header.initiatorSPI)
         if let known = admission.localSPI(key), let sa = sas[known] {
             sa.repeatInitResponse(to: datagram)
@@ -19,7 +24,7 @@ extension Endpoint {
         }
         if isAdmitted {
             // Others may have come between.
-            guard admission.hasRoom(for: datagram.remote) else { return }
+            guard admission.hasRoom(for: datagram.remote, at: context.now) else { return }
         } else {
             // Whoever has a TCP connection is where it says it is.
             switch admission.decide(
@@ -47,7 +52,13 @@ extension Endpoint {
             if let owner = Extensions.owner(ofInitialExchange: header.exchangeType) {
                 owner.begin(initial: message, datagram, candidates: candidates, context: context)
             } else {
-                IKESA.answerInit(message, datagram, candidates: candidates, context: context)
+                IKESA.answerInit(
+                    message, datagram, candidates: candidates,
+                    representatives: datagram.stream == nil
+                        ? candidateIndex?.representatives(
+                            local: datagram.local.address, remote: datagram.remote.address) ?? []
+                        : CandidateIndex.representatives(of: candidates),
+                    context: context)
             }
         switch answer {
         case .begun(let sa):
@@ -55,6 +66,10 @@ extension Endpoint {
             admission.insert(key, localSPI: sa.localSPI)
             settle(sa)
         case .stateless(let payloads):
+            // It has cost work, and leaves nothing that counts.
+            if payloads.notification(.noProposalChosen) != nil {
+                admission.refused(datagram.remote.address, at: context.now)
+            }
             answerUnprotected(header, datagram, payloads, id: 0)
         }
     }

@@ -81,9 +81,9 @@ public final class AdmissionControl: Sendable {
     }
 
     /// Whether there is room for one more half-open SA of this peer's; if not, that is counted.
-    func hasRoom(for remote: SocketAddress) -> Bool {
+    func hasRoom(for remote: SocketAddress, at now: Instant) -> Bool {
         state.withLock { state in
-            let isFull = state.load(of: remote, arrivals: 0).isFull
+            let isFull = state.load(of: remote, arrivals: 0, at: now).isFull
             if isFull { state.counters.count(.halfOpenLimit) }
             return !isFull
         }
@@ -102,6 +102,9 @@ public final class AdmissionControl: Sendable {
     /// Forgets of half-open SAs one that is established.
     func remove(localSPI: UInt64) { state.withLock { $0.halfOpen.remove(localSPI: localSPI) } }
 
+    /// Counts a first message that was refused without anything being begun.
+    func refused(_ address: IPAddress, at now: Instant) { state.withLock { $0.refusals.insert(address, at: now) } }
+
     func begin(_ localSPI: UInt64) { state.withLock { _ = $0.localSPIs.insert(localSPI) } }
     func end(_ localSPI: UInt64) {
         state.withLock { state in
@@ -115,6 +118,7 @@ extension AdmissionControl {
     fileprivate struct State {
         let limits: AdmissionLimits
         var halfOpen = HalfOpenTable()
+        var refusals = RefusalTable()
         var counters = MessageCounters()
         /// Of all IKE SAs.
         var localSPIs: Set<UInt64> = []
@@ -131,10 +135,11 @@ extension AdmissionControl {
                 perSecond: Double(share) / max(1, limits.halfOpenTimeout.inSeconds), burst: max(1, share / 4))
         }
 
-        func load(of remote: SocketAddress, arrivals: Int) -> AdmissionLoad {
+        func load(of remote: SocketAddress, arrivals: Int, at now: Instant) -> AdmissionLoad {
             AdmissionLoad(
                 arrivals: arrivals, halfOpen: halfOpen.count,
-                fromSource: halfOpen.count(fromSourceOf: remote.address),
+                fromSource: halfOpen.count(fromSourceOf: remote.address)
+                    + refusals.count(fromSourceOf: remote.address, at: now),
                 fromNetwork: halfOpen.count(fromNetworkOf: remote.address), limits: limits)
         }
 
@@ -142,7 +147,7 @@ extension AdmissionControl {
             _ header: IKEHeader, _ octets: [UInt8], from remote: SocketAddress, isProved: Bool, at now: Instant
         ) -> Decision {
             guard header.initiatorSPI != 0 else { return refuse(.malformed) }
-            let load = load(of: remote, arrivals: arrivals.count(at: now))
+            let load = load(of: remote, arrivals: arrivals.count(at: now), at: now)
             if !load.isFree {
                 guard let first = FirstMessage(header, octets) else { return refuse(.malformed) }
                 guard let mark = cookies.mark(in: first, from: remote.address, at: now) else {

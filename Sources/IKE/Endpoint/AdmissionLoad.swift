@@ -29,7 +29,8 @@ struct AdmissionLoad {
     /// First messages of this second, or the one before: forged ones cost work even where none begins an SA.
     let arrivals: Int
     let halfOpen: Int
-    /// Those from the request's source, and from its neighbourhood; see ``HalfOpenTable``.
+    /// Those from the request's source, with what was refused to it lately, and those from its neighbourhood; see ``HalfOpenTable``
+    /// and ``RefusalTable``.
     let fromSource: Int
     let fromNetwork: Int
     let limits: AdmissionLimits

@@ -14,6 +14,8 @@ struct CandidateIndex {
         var any: [ConnectionConfiguration] = []
         /// The named ones and, behind them, the others that take any address.
         var joined: [IPAddress: [ConnectionConfiguration]] = [:]
+        /// By an address that they name; `nil`: for those that name none.
+        var representatives: [IPAddress?: [ConnectionConfiguration]] = [:]
     }
 
     /// - Parameter connections: in the order of the configuration.
@@ -28,6 +30,29 @@ struct CandidateIndex {
         let joined = named + found.any.filter { !$0.remoteAddresses.contains(remote) }
         lists[local]?.joined[remote] = joined
         return joined
+    }
+
+    /// Of the candidates the first of all that have the same IKE proposals: what is acceptable to none of these is to nobody.
+    mutating func representatives(local: IPAddress, remote: IPAddress) -> [ConnectionConfiguration] {
+        let candidates = candidates(local: local, remote: remote)
+        let key = lists[local]?.named[remote] == nil ? nil : remote
+        if let known = lists[local]?.representatives[key] { return known }
+        let found = Self.representatives(of: candidates)
+        lists[local]?.representatives[key] = found
+        return found
+    }
+
+    static func representatives(of candidates: [ConnectionConfiguration]) -> [ConnectionConfiguration] {
+        var seen: Set<[IKEProposal]> = []
+        return candidates.filter { candidate in
+            // Whatever lines of the configuration they stand in.
+            let proposals = candidate.ikeProposals.map { proposal in
+                var proposal = proposal
+                proposal.origin = nil
+                return proposal
+            }
+            return seen.insert(proposals).inserted
+        }
     }
 
     private func makeLists(_ local: IPAddress) -> Lists {

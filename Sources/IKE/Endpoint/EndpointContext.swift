@@ -18,6 +18,8 @@ final class EndpointContext {
     var turns: NegotiationTurns
     var streams = StreamTable()
     var counters = MessageCounters()
+    /// Refusals of first messages that are explained, which costs more than to refuse: anybody can send them.
+    var explanations = TokenBucket(perSecond: 5, burst: 20)
     var ikeSPIs = SPIAllocator()
     var childSPIs: ChildSPIAllocator
     var childOwners = ChildOwners()

@@ -1,4 +1,5 @@
 import IPPacket
+import Octets
 
 /// The SAs that a peer has begun and not yet authenticated, and those of them that have been refused and stay to repeat
 /// the answer: found again by a repeated IKE_SA_INIT, counted for limits.
@@ -23,7 +24,7 @@ struct HalfOpenTable {
     /// Those from one neighbourhood: 24 bits of an IPv4 address, 48 bits of an IPv6 address.
     func count(fromNetworkOf address: IPAddress) -> Int { perNetwork[Self.network(of: address)] ?? 0 }
 
-    private static func source(of address: IPAddress) -> IPAddress {
+    static func source(of address: IPAddress) -> IPAddress {
         address.family == .v4 ? address : IPAddress(v6: (address.value >> 64) << 64)
     }
 
@@ -51,5 +52,30 @@ struct HalfOpenTable {
     private static func decrease(_ counts: inout [IPAddress: Int], _ address: IPAddress) {
         let left = (counts[address] ?? 1) - 1
         counts[address] = left > 0 ? left : nil
+    }
+}
+
+/// First messages that were refused at once, so that nothing of them is in ``HalfOpenTable``: counted by their sources, as there, for a
+/// while.
+struct RefusalTable {
+    private static let window: Duration = .seconds(10)
+    /// More sources than can be in a window without cookies.
+    private static let sourceLimit = 4096
+
+    private var began: Instant = .origin
+    private var perSource: [IPAddress: Int] = [:]
+
+    func count(fromSourceOf address: IPAddress, at now: Instant) -> Int {
+        now - began < Self.window ? perSource[HalfOpenTable.source(of: address)] ?? 0 : 0
+    }
+
+    mutating func insert(_ address: IPAddress, at now: Instant) {
+        if now - began >= Self.window {
+            began = now
+            perSource.removeAll(keepingCapacity: true)
+        }
+        let source = HalfOpenTable.source(of: address)
+        guard perSource[source] != nil || perSource.count < Self.sourceLimit else { return }
+        perSource[source, default: 0] += 1
     }
 }

@@ -165,7 +165,7 @@ extension IKESA {
     }
 
     /// How many connections a refusal names.
-    private static let namedCandidateLimit = 8
+    static let namedCandidateLimit = 8
 
     private func refuseInitiator(_ refusal: Refusal) {
         answer(.ikeAuth, [.notify(NotifyPayload(type: refusal.notify ?? .authenticationFailed))])

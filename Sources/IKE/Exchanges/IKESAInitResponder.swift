@@ -53,9 +53,12 @@ extension IKESA {
 
     /// Answers an IKE_SA_INIT request that has passed cookies and limits.
     ///
-    /// - Parameter candidates: the connections whose addresses fit, the most specific first.
+    /// - Parameters:
+    ///   - candidates: the connections whose addresses fit, the most specific first.
+    ///   - representatives: of those that have the same IKE proposals the first.
     static func answerInit(
-        _ message: Message, _ datagram: IKEDatagram, candidates: [ConnectionConfiguration], context: EndpointContext
+        _ message: Message, _ datagram: IKEDatagram, candidates: [ConnectionConfiguration],
+        representatives: [ConnectionConfiguration], context: EndpointContext
     ) -> InitAnswer {
         let payloads = message.payloads
         let initiatorSPI = message.header.initiatorSPI
@@ -80,8 +83,10 @@ extension IKESA {
             let initiatorNonce = payloads.nonce, (1...Self.proposalLimit).contains(association.proposals.count),
             association.proposals.reduce(0, { $0 + $1.transforms.count }) <= Self.transformLimit
         else { return .stateless([.notify(NotifyPayload(type: .invalidSyntax))]) }
-        for proposal in association.proposals { tell(.offered, proposal.summary) }
-        for line in ProposalSelection.forbidden(in: association.proposals) { tell(.refused, line) }
+        func tellOffer() {
+            for proposal in association.proposals { tell(.offered, proposal.summary) }
+            for line in ProposalSelection.forbidden(in: association.proposals) { tell(.refused, line) }
+        }
         guard !candidates.isEmpty else {
             refuse(
                 Refusal(
@@ -93,13 +98,19 @@ extension IKESA {
         }
 
         var choice: ProposalSelection.Choice<IKESuite>?
-        for candidate in candidates where choice == nil {
+        for candidate in representatives where choice == nil {
             choice = ProposalSelection.selectIKE(
                 from: association.proposals, configured: candidate.ikeProposals, preferring: exchange.method,
                 withAdditional: payloads.notification(.intermediateExchangeSupported) != nil)
         }
         guard let choice else {
-            for candidate in candidates.prefix(4) {
+            let isExplained = context.explanations.takes(at: context.now)
+            if isExplained {
+                tellOffer()
+            } else {
+                tell(.note, "too many are refused at this moment for all to be explained")
+            }
+            for candidate in representatives.prefix(isExplained ? 4 : 0) {
                 let wanted = zip(1..., candidate.ikeProposals).map { $1.payload(number: $0) }
                 for (proposal, own) in zip(wanted, candidate.ikeProposals) {
                     tell(.wanted, proposal.summary, own.origin ?? candidate.origin(of: "ike"))
@@ -111,7 +122,7 @@ extension IKESA {
             refuse(
                 Refusal(
                     .noProposal, "no IKE proposal in common with \(datagram.remote.address)",
-                    at: candidates.map { $0.origin(of: "ike") }),
+                    at: candidates.prefix(Self.namedCandidateLimit).map { $0.origin(of: "ike") }),
                 connection: candidates.count == 1 ? candidates[0].name : nil)
             return .stateless([.notify(NotifyPayload(type: .noProposalChosen))])
         }
@@ -122,6 +133,7 @@ extension IKESA {
         guard exchange.data.count == method.publicValueLength else {
             return .stateless([.notify(NotifyPayload(type: .invalidSyntax))])
         }
+        tellOffer()
         tell(.chosen, "\(choice.suite)", choice.origin)
 
         let localSPI = context.ikeSPIs.allocate(using: &context.random)

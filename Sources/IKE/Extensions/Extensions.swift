@@ -90,7 +90,9 @@ extension IKESA {
 
     /// How the contents of protected messages are written, and how much there may be of them.
     var contents: ProtectedContents {
-        Extensions.all.lazy.compactMap { $0.contents(of: self) }.first ?? ProtectedContents()
+        Extensions.all.lazy.compactMap { $0.contents(of: self) }.first
+            ?? ProtectedContents(
+                receivedLimit: isEstablished ? FragmentReassembly.octetLimit : FragmentReassembly.octetLimitBeforeProof)
     }
 
     /// Whether the connection that IKE_AUTH has chosen may be used.

@@ -9,6 +9,9 @@ package struct FragmentReassembly {
     /// A message longer than this is refused, unless more is agreed on: no certificate chain that we would accept is longer.
     package static let octetLimit = 128 * 1024
     package static let fragmentLimit = 512
+    /// Before the peer has proved who it is: as much as would fit in one datagram, so that chains of certificates that come without
+    /// fragments come with them as well.
+    package static let octetLimitBeforeProof = 64 * 1024
 
     /// Fragments of a message of up to so many octets: those of honest senders have more than 256, and each costs something.
     package static func fragmentLimit(for octets: Int) -> Int {
@@ -56,7 +59,7 @@ package struct FragmentReassembly {
         return (self.first, whole)
     }
 
-    private static func error(_ reason: String) -> MessageError {
+    static func error(_ reason: String) -> MessageError {
         MessageError(code: .invalidSyntax, payload: .encryptedFragment, offset: IKEHeader.octetCount, reason: reason)
     }
 }

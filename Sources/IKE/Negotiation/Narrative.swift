@@ -73,6 +73,15 @@ public struct Narrative: Sendable {
     mutating func add(_ kind: Kind, _ text: String, at: Instant, origin: Origin? = nil) {
         guard lines.count < Self.limit else { return }
         if isFinished, lines.count >= Self.limitBetween { lines.removeFirst() }
-        lines.append(Line(at: at, kind: kind, text: text, origin: origin))
+        lines.append(Line(at: at, kind: kind, text: text.bounded, origin: origin))
+    }
+}
+
+extension String {
+    /// The text, or as much of it as a person reads: parts of it may be a peer's, and as long as that likes.
+    var bounded: String {
+        let limit = 2048
+        guard utf8.count > limit, unicodeScalars.count > limit else { return self }
+        return String(UnicodeScalarView(unicodeScalars.prefix(limit))) + "…"
     }
 }

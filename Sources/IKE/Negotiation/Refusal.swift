@@ -49,7 +49,7 @@ public struct Refusal: Error, Hashable, Sendable {
     ) {
         self.cause = cause
         self.decidedBy = side
-        self.reason = reason
+        self.reason = reason.bounded
         self.origins = origins
         self.notify = notify
     }

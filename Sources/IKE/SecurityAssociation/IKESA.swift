@@ -326,6 +326,10 @@ final class IKESA {
             case .new, .outside: return context.counters.count(.unexpected)
             }
         }
+        // Of one that is gone nothing in fragments is of any use.
+        if case .closing = state, case .encryptedFragment = message.payloads.last {
+            return context.counters.count(.unexpected)
+        }
         let opened: MessageProtection.Opened
         do {
             guard
@@ -494,6 +498,8 @@ final class IKESA {
         let wasEstablished = isEstablished
         state = repeatsAnswer ? .closing(until: context.now + context.configuration.halfOpenTimeout) : .closed
         window.outstanding = nil
+        protection?.dropFragments()
+        earlierProtection?.dropFragments()
         // To repeat an answer, and to answer a Delete, the ciphers are enough.
         keys = nil
         if !narrative.isFinished, !wasEstablished { finishNarrative(refusal) }

@@ -125,6 +125,10 @@ struct MessageProtection {
                     transcript: transcript(of: message, Array(octets[..<payload.offset]), plaintext, contents)))
         case .encryptedFragment(let fragment):
             let plaintext = try receiving.open(fragment.body, after: Array(octets[..<fragment.offset]))
+            // What stands before a fragment is kept with it, and nothing that anybody puts there is long.
+            guard fragment.offset <= Self.prefixLimit else {
+                throw FragmentReassembly.error("\(fragment.offset) octets before the fragment")
+            }
             let isResponse = message.header.flags.contains(.response)
             // Taken out, so that what has come is not copied with each fragment.
             var assembly = reassembly.removeValue(forKey: isResponse) ?? FragmentReassembly()
@@ -150,6 +154,9 @@ struct MessageProtection {
             throw CryptoError(.authenticationFailed, "a \(message.header.exchangeType) message must end with SK or SKF")
         }
     }
+
+    /// Octets of a message before what is encrypted of its first fragment.
+    private static let prefixLimit = 1024
 
     private func transcript(
         of message: Message, _ prefix: [UInt8], _ plaintext: [UInt8], _ contents: ProtectedContents

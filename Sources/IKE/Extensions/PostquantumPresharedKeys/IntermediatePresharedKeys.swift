@@ -139,7 +139,7 @@ enum IntermediatePresharedKeys: IKEExtension {
             }
         }
         let names = offers.prefix(4).map {
-            PostquantumPresharedKeys.name($0.data.dropFirst().dropLast(confirmationLength).prefix(64))
+            PostquantumPresharedKeys.name($0.data.dropFirst().dropLast(confirmationLength))
         }
         let what =
             "none of the peer's post-quantum preshared keys (\(names.joined(separator: ", "))) is known here with its secret"

@@ -114,9 +114,11 @@ enum PostquantumPresharedKeys: IKEExtension {
         }
     }
 
-    /// An identifier as people read it.
+    /// An identifier as people read it, or its beginning: that of a peer may be as long as a message.
     static func name(_ identifier: some Collection<UInt8>) -> String {
-        let text = String(decoding: identifier, as: UTF8.self)
-        return identifier.allSatisfy { (0x21...0x7e).contains($0) } ? text : "0x" + Array(identifier).hexadecimal
+        let shown = Array(identifier.prefix(64))
+        let isText = shown.allSatisfy { (0x21...0x7e).contains($0) }
+        return (isText ? String(decoding: shown, as: UTF8.self) : "0x" + shown.hexadecimal)
+            + (identifier.count > shown.count ? "…" : "")
     }
 }
