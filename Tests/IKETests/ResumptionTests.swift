@@ -122,6 +122,44 @@ struct ResumptionTests {
         }
     }
 
+    @Test(
+        "A ticket is good for one change of the secret it was sealed with, and not for two", arguments: [true, false])
+    func changedSecret(isKnown: Bool) async throws {
+        var pair = await pair(seed: 41)
+        func secret(_ octet: UInt8) -> SecretOctets { SecretOctets([UInt8](repeating: octet, count: 32)) }
+        pair = await pair.restarted(left: false, after: .seconds(1))
+        await pair.world.act("right") { endpoint, _ in
+            endpoint.setTicketSecrets(secret(10), former: secret(isKnown ? 9 : 8))
+        }
+        #expect(await pair.world.run(atMost: .seconds(60)) { pair.isUp })
+        #expect(requests(pair, .ikeSessionResume).count == 1)
+        #expect(requests(pair, .ikeSAInit).count == (isKnown ? 1 : 2))
+        await pair.rest()
+        #expect(pair.agrees())
+    }
+
+    @Test("Who insists on a post-quantum preshared key neither asks for tickets nor uses any")
+    func requiredPPK() async throws {
+        let change: (inout ConnectionConfiguration) -> Void = {
+            Self.resuming(&$0)
+            $0.ppks = [
+                PostquantumPresharedKey(identifier: [0x41], secret: SecretOctets([UInt8](repeating: 1, count: 32)))
+            ]
+        }
+        var pair = await pair(
+            seed: 42,
+            left: {
+                change(&$0)
+                $0.requiresPPK = true
+            }, right: change)
+        let request = try #require(
+            pair.world.sent.first { $0.isRequest(.ikeAuth) }.flatMap { pair.wiretap.payloads(of: $0.octets) })
+        #expect(!request.contains(NotifyType.ticketRequest))
+        pair = await pair.restarted(left: false, after: .seconds(1))
+        #expect(await pair.world.run(atMost: .seconds(60)) { pair.isUp })
+        #expect(requests(pair, .ikeSessionResume).isEmpty)
+    }
+
     @Test("Somebody who has seen the ticket cannot use it: IKE_AUTH needs the keys of the session")
     func stolenTicket() async throws {
         var pair = await pair(seed: 7)

@@ -3,8 +3,8 @@ import Octets
 
 /// A file the configuration refers to: its owner, mode and content looked at through one descriptor, so that what was
 /// checked is what is read.
-enum ReferencedFile {
-    struct Complaint: Error { let text: String }
+package enum ReferencedFile {
+    package struct Complaint: Error { package let text: String }
 
     /// Larger files are refused: nothing the configuration refers to comes near this.
     private static let sizeLimit = 4 << 20

@@ -132,6 +132,7 @@ public actor Daemon {
             group.addTask { await self.repeatedly(every: .seconds(5)) { await self.reportActivity() } }
             group.addTask { await self.repeatedly(every: .seconds(30)) { await self.resolveNamesAgain() } }
             group.addTask { await self.repeatedly(every: .seconds(300)) { await self.rereadStatusFiles() } }
+            group.addTask { await self.repeatedly(every: .seconds(60)) { await self.renewTicketSecrets() } }
             group.addTask { await self.followResolvers() }
             group.addTask { await self.repeatedly(every: .seconds(30)) { self.linkResolvers.tryAgain() } }
             if let interval = notification.watchdogInterval {
@@ -178,6 +179,19 @@ public actor Daemon {
         dataplane.listen(
             onStreams: StreamPorts(plain: ports, secured: tls?.ports ?? [], server: tls?.server),
             callsOut: users.contains { !$0.hosts.allSatisfy { $0 == .any } })
+    }
+
+    /// Takes another secret for tickets when it is time.
+    private func renewTicketSecrets() {
+        guard let directory = configuration.daemon.stateDirectory, configuration.daemon.endpoint.ticketSecret != nil
+        else { return }
+        let secrets = StateDirectory(path: directory).ticketSecrets(
+            lifetime: configuration.ticketSecretLifetime, at: Int64(time(nil)))
+        switch secrets {
+        case .success(let secrets): endpoint.setTicketSecrets(secrets.current, former: secrets.former)
+        case .failure(let complaint):
+            logger.warning("no-state", metadata: ["reason": "\(complaint.text); tickets go on with the secret before"])
+        }
     }
 
     private func showLife() { notification.alive() }

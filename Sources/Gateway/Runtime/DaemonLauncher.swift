@@ -28,7 +28,11 @@ extension Daemon {
             let state = StateDirectory(path: directory)
             do throws(ReferencedFile.Complaint) {
                 configuration.daemon.endpoint.crashDetectionSecret = try state.secret(for: .crashDetection).get()
-                configuration.daemon.endpoint.ticketSecret = try state.secret(for: .tickets).get()
+                let secrets = try state.ticketSecrets(
+                    lifetime: configuration.ticketSecretLifetime, at: Int64(time(nil))
+                ).get()
+                configuration.daemon.endpoint.ticketSecret = secrets.current
+                configuration.daemon.endpoint.formerTicketSecret = secrets.former
             } catch {
                 logger.warning("no-state", metadata: ["reason": "\(error.text); neither crash detection nor tickets"])
             }

@@ -40,6 +40,8 @@ public struct EndpointConfiguration: Sendable {
     public var crashDetectionSecret: SecretOctets?
     /// What tickets (RFC 5723) are sealed with: the same after a restart, or they are worth nothing. `nil`: none are given.
     public var ticketSecret: SecretOctets?
+    /// What they were sealed with before: with it they are still opened. See ``Endpoint/setTicketSecrets(_:former:)``.
+    public var formerTicketSecret: SecretOctets?
     /// The address of ours that packets to a peer leave from, where a connection names none; `nil`: no route.
     public var sourceAddress: @Sendable (IPAddress) -> IPAddress? = { _ in nil }
     /// Whether packets can be sent from an address that a connection names as ours.

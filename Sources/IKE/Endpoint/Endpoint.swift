@@ -117,6 +117,16 @@ public final class Endpoint {
     /// set since. Certificates and tickets are judged by it; no timer follows it.
     public func setUnixTime(atOrigin time: Duration) { context.configuration.unixTimeAtOrigin = time }
 
+    /// Takes another secret to seal tickets with (RFC 5723): whoever comes by it some day opens the tickets of its time, and no others.
+    ///
+    /// - Parameters:
+    ///   - current: seals and opens; `nil`: no tickets are given.
+    ///   - former: only opens, for as long as tickets are good that were sealed with it.
+    public func setTicketSecrets(_ current: SecretOctets?, former: SecretOctets?) {
+        context.configuration.ticketSecret = current
+        context.configuration.formerTicketSecret = former
+    }
+
     // MARK: Demultiplexing
 
     /// The header of a message of version 2 that has the length it says.

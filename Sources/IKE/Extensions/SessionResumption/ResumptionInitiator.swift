@@ -22,7 +22,7 @@ extension SessionResumption {
         _ connection: ConnectionConfiguration, children: [ChildConfiguration], path: Path, localSPI: UInt64,
         context: EndpointContext
     ) -> IKESA? {
-        guard connection.resumption, let ticket = context.shared[Self.self]?.removeValue(forKey: connection.name),
+        guard mayResume(connection), let ticket = context.shared[Self.self]?.removeValue(forKey: connection.name),
             ticket.expires > context.now, ticket.fingerprint == connection.fingerprint
         else { return nil }
         let resumption = InitiatorResumption(

@@ -15,8 +15,7 @@ extension SessionResumption {
             return .stateless([.notify(NotifyPayload(type: .invalidSyntax))])
         }
         let refusal = IKESA.InitAnswer.stateless([.notify(NotifyPayload(type: .ticketNack))])
-        guard let secret = context.configuration.ticketSecret,
-            let ticket = Ticket(opening: opaque.data, with: secret),
+        guard let (ticket, secret) = open(opaque.data, context),
             let connection = candidates.first(where: { isGood(ticket, for: $0, secret, at: context.wallClock()) })
         else { return refusal }
         let localSPI = context.ikeSPIs.allocate(using: &context.random)
@@ -50,16 +49,22 @@ extension SessionResumption {
         return .begun(sa)
     }
 
+    /// The ticket, and what it was sealed with.
+    private static func open(_ octets: [UInt8], _ context: EndpointContext) -> (Ticket, SecretOctets)? {
+        let settings = context.configuration
+        for case let secret? in [settings.ticketSecret, settings.formerTicketSecret] {
+            if let ticket = Ticket(opening: octets, with: secret) { return (ticket, secret) }
+        }
+        return nil
+    }
+
     /// Whether the connection the ticket was given for is still there, and would still take the peer in this way.
     private static func isGood(
         _ ticket: Ticket, for connection: ConnectionConfiguration, _ secret: SecretOctets, at now: Int64
     ) -> Bool {
         let lifetime = connection.timing.reauthenticateAfter?.components.seconds
         let reauthentication = lifetime.map { ticket.authenticatedAt + $0 }
-        // A ticket does not tell whether its keys depend on a post-quantum preshared key, or how they were authenticated; either may be
-        // required only since.
-        return connection.name == ticket.connection && connection.resumption && !connection.requiresPPK
-            && connection.downgradePrevention != .require
+        return connection.name == ticket.connection && mayResume(connection)
             && ticket.expiry > now
             && reauthentication ?? .max > now
             && connection.accepts(ticket.initiatorIdentity)

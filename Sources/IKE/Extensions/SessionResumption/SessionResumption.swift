@@ -40,6 +40,12 @@ enum SessionResumption: IKEExtension {
     /// Longer tickets are not kept: those of known makers have some hundred octets.
     private static let ticketLimit = 4096
 
+    /// Whether sessions of the connection go on, at either side. A ticket does not tell whether its keys depend on a post-quantum
+    /// preshared key, or how they were authenticated; where either is required, all of that takes place anew.
+    static func mayResume(_ connection: ConnectionConfiguration) -> Bool {
+        connection.resumption && !connection.requiresPPK && connection.downgradePrevention != .require
+    }
+
     // MARK: Asking and giving
 
     static func payloads(for stage: MessageStage, of sa: IKESA) -> [Payload] {
@@ -59,7 +65,7 @@ enum SessionResumption: IKEExtension {
     }
 
     private static func request(of sa: IKESA) -> [Payload] {
-        guard sa.connection?.resumption ?? false else { return [] }
+        guard sa.connection.map(mayResume) ?? false else { return [] }
         return [.notify(NotifyPayload(type: .ticketRequest))]
     }
 
@@ -77,7 +83,7 @@ enum SessionResumption: IKEExtension {
 
     /// `lifetime in seconds | ticket` (RFC 5723 section 7.2).
     private static func ticket(for sa: IKESA) -> [UInt8]? {
-        guard let connection = sa.connection, connection.resumption, let keys = sa.keys,
+        guard let connection = sa.connection, mayResume(connection), let keys = sa.keys,
             let secret = sa.context.configuration.ticketSecret, let established = sa.established,
             let digest = connection.remoteAuthentication.credentialDigest(secret),
             let authentication = sa.peerAuthentication
@@ -99,7 +105,7 @@ enum SessionResumption: IKEExtension {
     }
 
     private static func keepTicket(in payloads: [Payload], of sa: IKESA) {
-        guard let connection = sa.connection, connection.resumption, let keys = sa.keys,
+        guard let connection = sa.connection, mayResume(connection), let keys = sa.keys,
             let established = sa.established,
             let data = payloads.notification(.ticketLTOpaque)?.data, (5...ticketLimit).contains(data.count),
             var authentication = sa.peerAuthentication
