@@ -311,6 +311,44 @@ struct EventTests {
         #expect(try unmarked() == "2")
     }
 
+    @Test("Forged errors of ICMP are read so many a second, and what a true one says is still learnt")
+    func forgedErrors() async throws {
+        let sides = try TestNamespace.pair()
+        let tunnel = try Tunnel(sides)
+        try Self.forgeErrors(tunnel, sides)
+        #expect(await tunnel.left.statistics().drops["path-error-limit"] ?? 0 > 100)
+        tunnel.stop()
+    }
+
+    @inline(never)
+    private static func forgeErrors(_ tunnel: Tunnel, _ sides: (left: TestNamespace, right: TestNamespace)) throws {
+        try tunnel.protect()
+        try tunnel.key(inner: .v4, outer: .v4, encapsulation: .udp)
+        // "Fragmentation needed" about ESP in UDP with an SPI, as many times as given.
+        let script = """
+            import socket, struct, sys
+            def total(data):
+                s = sum(struct.unpack("!%dH" % (len(data) // 2), data))
+                s = (s >> 16) + (s & 0xffff)
+                return ~(s + (s >> 16)) & 0xffff
+            left, right = socket.inet_aton("192.0.2.1"), socket.inet_aton("192.0.2.2")
+            quoted = struct.pack("!BBHHHBBH", 0x45, 0, 1400, 1, 0x4000, 64, 17, 0) + left + right
+            quoted += struct.pack("!HHHH", 4500, 4500, 1380, 0) + struct.pack("!II", int(sys.argv[1], 16), 1)
+            body = struct.pack("!BBHHH", 3, 4, 0, 0, 1200) + quoted
+            body = body[:2] + struct.pack("!H", total(body)) + body[4:]
+            s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+            for _ in range(int(sys.argv[2])): s.sendto(body, ("192.0.2.1", 0))
+            """
+        for (spi, count) in [("7fffffff", "5000"), ("10010001", "1")] {
+            let sent = try run(
+                "ip", "netns", "exec", sides.right.name, "python3", "-c", script, spi, count)
+            #expect(sent.status == 0, "\(sent.output)")
+            usleep(200_000)
+        }
+        let told = try sides.left.execute("ping -n -c 1 -W 1 -M do -s 1250 -I 10.1.0.1 10.2.0.1").output
+        #expect(told.contains("mtu"), "\(told)")
+    }
+
     @Test("A peer whose packets come from three ports in turn is reported once a second, not with each packet")
     func peerFlickers() async throws {
         let sides = try TestNamespace.pair()

@@ -201,6 +201,43 @@ struct TunnelTests {
         #expect(other.output.contains(" 0% packet loss"), "\(other.output)")
     }
 
+    @Test("Too large packets in one tunnel, however many, do not take the answer of a sender in another")
+    func answersApart() throws {
+        let sides = try TestNamespace.pair()
+        for side in [sides.left, sides.right] { try side.mustIP("link set eth0 mtu 1340") }
+        let tunnel = try Tunnel(sides)
+        defer { tunnel.stop() }
+        try Self.floodOne(tunnel, sides)
+    }
+
+    @inline(never)
+    private static func floodOne(
+        _ tunnel: Tunnel, _ sides: (left: TestNamespace, right: TestNamespace)
+    ) throws {
+        try tunnel.protect()
+        try tunnel.key(inner: .v4, outer: .v4, encapsulation: .udp)
+        try tunnel.key(inner: .v6, outer: .v4, encapsulation: .udp)
+        // With DF, and without regard to what was answered before: a thousand a second.
+        let script = """
+            import os, socket, time
+            if os.fork() == 0:
+                s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                s.setsockopt(socket.IPPROTO_IP, 10, 3)
+                s.bind(("10.1.0.1", 0))
+                end = time.time() + 2
+                while time.time() < end:
+                    try: s.sendto(bytes(1300), ("10.2.0.1", 9))
+                    except OSError: pass
+                    time.sleep(0.0005)
+                os._exit(0)
+            time.sleep(1)
+            os.system("ping -n -c 1 -W 1 -M do -s 1300 -I fd01::1 fd02::1")
+            os.wait()
+            """
+        let told = try run("ip", "netns", "exec", sides.left.name, "python3", "-c", script).output
+        #expect(told.contains("mtu"), "\(told)")
+    }
+
     @Test("A data plane with nothing to do uses no processor time")
     func idle() async throws {
         let namespace = try TestNamespace()

@@ -42,7 +42,9 @@ struct AnswerRepetitionTests {
             pair.world.inject(request)
             await pair.world.run(for: pause)
         }
-        let sent = pair.world.sent.dropFirst(before).filter { isAnswer($0) && $0.remote.address == request.local.address }.count
+        let sent = pair.world.sent.dropFirst(before).filter {
+            isAnswer($0) && $0.remote.address == request.local.address
+        }.count
         return parts > 0 ? sent / parts : 0
     }
 

@@ -230,6 +230,20 @@ struct LinkMTUNotificationTests {
         #expect(pair.path("right")?.limit == 1280)
     }
 
+    @Test("A peer that says less and less has the data plane told a few times at once, and then once a second")
+    func falling() async {
+        let pair = await Self.pair(seed: 61)
+        var limits: Set<Int> = []
+        for number in 0..<20 as Range<UInt8> {
+            await pair.tell([.lmap([0x40, 0, 0x05, 0xdc - number])])
+            if let limit = pair.limit("right") { limits.insert(limit) }
+        }
+        #expect((4...9).contains(limits.count))
+        await pair.world.run(for: .seconds(2))
+        await pair.tell([.lmap([0x40, 0, 0x05, 0])])
+        #expect(pair.limit("right") == 1280)
+    }
+
     @Test("After ten minutes it is forgotten, and the data plane told so")
     func ageing() async {
         let pair = await Self.pair(seed: 18)

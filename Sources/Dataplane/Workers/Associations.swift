@@ -20,6 +20,8 @@ struct OutboundEntry: ~Copyable {
     var path: PathMTU
     /// Whether "don't fragment" is left out of the outer header.
     var mayBeFragmented = false
+    /// Whoever sends too large packets into one tunnel takes no other's answers.
+    var tooBigLimit = RateLimit(perSecond: 20, burst: 20)
 
     init(
         _ sa: consuming OutboundSA, _ parameters: SAParameters, pair: UInt32, policy: UInt32, socket: Int32,
@@ -67,6 +69,8 @@ struct Candidate: ~Copyable {
     let group: SAGroup?
     /// When this worker last said that it has none of its own, by the monotonic clock.
     var lastWish: Int64 = .min
+    /// The SPI that it sends with.
+    let spi: UInt32
     /// Touched by its owner only.
     let entry: UnsafeMutablePointer<OutboundEntry>
     /// The next older one of the same policy.
@@ -81,6 +85,7 @@ struct Candidate: ~Copyable {
         group = parameters.group
         self.policy = policy
         self.owner = owner
+        spi = parameters.spi
         self.entry = entry
     }
 

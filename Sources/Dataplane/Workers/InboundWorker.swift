@@ -70,6 +70,9 @@ struct InboundWorker: ~Copyable {
     private let table: UnsafeMutableBufferPointer<UnsafeMutablePointer<InboundEntry>?>
     private var counters = WorkerCounters()
     private var unknownSPILimit = RateLimit(perSecond: 10, burst: 10)
+    /// Anybody can forge errors of ICMP; those of our own link are apart, so that forged ones do not take their place.
+    private var pathErrorLimit = RateLimit(perSecond: 1000, burst: 100)
+    private var ownLinkLimit = RateLimit(perSecond: 1000, burst: 100)
     private var isRunning = true
     private var now: Int64 = 0
 
@@ -470,7 +473,7 @@ struct InboundWorker: ~Copyable {
 
     /// Empties a socket's error queue. What it says of path MTUs goes to the outbound workers; the rest is for IKE's own
     /// retransmissions to find out.
-    private func readErrors(_ socket: OuterSocket) {
+    private mutating func readErrors(_ socket: OuterSocket) {
         let quoted = arena.slot(0)
         var error = cygnet_socket_error()
         for _ in 0..<arena.capacity {
@@ -480,6 +483,11 @@ struct InboundWorker: ~Copyable {
             guard error.error == UInt32(EMSGSIZE), let remote = error.remoteAddress else { continue }
             let isOwnLink = error.origin == 1  // SO_EE_ORIGIN_LOCAL
             guard isOwnLink || error.count >= 4 else { continue }
+            let instant = cygnet_monotonic_nanoseconds()
+            guard isOwnLink ? ownLinkLimit.allows(at: instant) : pathErrorLimit.allows(at: instant) else {
+                counters.count(.pathErrorLimit)
+                continue
+            }
             let notice = PathNotice(
                 remote: remote, mtu: Int(error.info),
                 spi: isOwnLink ? nil : UnsafeRawPointer(base).networkUInt32(at: 0))

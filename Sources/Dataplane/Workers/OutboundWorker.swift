@@ -51,8 +51,10 @@ struct OutboundWorker: ~Copyable {
     private var flows = FlowCache()
     /// Oldest first.
     private var candidates: [UnsafeMutablePointer<Candidate>] = []
+    /// The same by the SPI they send with, which is the peer's choice: several may have one.
+    private var bySPI: [UInt32: [UnsafeMutablePointer<Candidate>]] = [:]
     private var counters = WorkerCounters()
-    private var tooBigLimit = RateLimit(perSecond: 100, burst: 50)
+    private var tooBigLimit = RateLimit(perSecond: 1000, burst: 200)
     private var isRunning = true
     private var now: Int64 = 0
 
@@ -234,7 +236,9 @@ struct OutboundWorker: ~Copyable {
         // Whoever sends IPv4 without DF, or IPv6 up to the 1280 octets every link takes, does not hear of a smaller path: the
         // outer packet is fragmented instead (RFC 4301, section 8.2; RFC 2473, section 7.1).
         guard fits || (header.family == .v6 ? size <= 1280 : !header.dontFragment) else {
-            answerTooBig(packet, superPacket, mtu: largest, to: header)
+            if entry.pointee.tooBigLimit.allows(at: now), tooBigLimit.allows(at: now) {
+                answerTooBig(packet, superPacket, mtu: largest, to: header)
+            }
             return drop(.tooBig, packets)
         }
         if let superPacket {
@@ -389,7 +393,7 @@ struct OutboundWorker: ~Copyable {
     private mutating func answerTooBig(
         _ packet: UnsafeMutableRawBufferPointer, _ superPacket: SuperPacket?, mtu: Int, to header: IPHeader
     ) {
-        guard tooBigLimit.allows(at: now), let base = reply.baseAddress else { return }
+        guard let base = reply.baseAddress else { return }
         var quoted = UnsafeRawBufferPointer(packet)
         if let superPacket {
             // The first segment, as it would have gone.
@@ -547,16 +551,23 @@ struct OutboundWorker: ~Copyable {
     private mutating func obey() {
         notices.ring.drain { learn($0) }
         commands.drain { command in
-            flows.forget()
+            switch command {
+            // Where packets of a flow go depends on neither.
+            case .path, .snapshot: break
+            default: flows.forget()
+            }
             switch command {
             case .policies(let table):
                 policies = table
                 table.pointee.link(candidates)
             case .activate(let candidate):
                 candidates.append(candidate)
+                bySPI[candidate.pointee.spi, default: []].append(candidate)
                 policies.pointee.link(candidate)
             case .remove(let candidate):
                 candidates.removeAll { $0 == candidate }
+                let others = (bySPI[candidate.pointee.spi] ?? []).filter { $0 != candidate }
+                bySPI[candidate.pointee.spi] = others.isEmpty ? nil : others
                 policies.pointee.unlink(candidate)
             case .path(let entry, let outer):
                 entry.pointee.take(outer)
@@ -590,7 +601,9 @@ struct OutboundWorker: ~Copyable {
 
     private func learn(_ notice: PathNotice) {
         let instant = Instant(nanoseconds: cygnet_monotonic_nanoseconds())
-        for candidate in candidates where candidate.pointee.owner == team.index {
+        // Others can have us told of paths: only what concerns our own link is looked for among all.
+        let concerned = notice.spi.map { bySPI[$0] ?? [] } ?? candidates
+        for candidate in concerned where candidate.pointee.owner == team.index {
             let entry = candidate.pointee.entry
             guard entry.pointee.remote.address == notice.remote else { continue }
             _ = entry.pointee.path.learn(

@@ -7,6 +7,8 @@ enum WorkerDrop: Int, CaseIterable {
     case workerBusy, streamsBusy
     // Inbound.
     case shortDatagram, truncated, unknownSPI, deviceBusy
+    /// Not a packet: an error that tells of a path's MTU, of too many.
+    case pathErrorLimit
 
     /// In words fit for a metric's label.
     var label: String {
@@ -27,6 +29,7 @@ enum WorkerDrop: Int, CaseIterable {
         case .truncated: "truncated"
         case .unknownSPI: "unknown-spi"
         case .deviceBusy: "device-busy"
+        case .pathErrorLimit: "path-error-limit"
         }
     }
 }
@@ -35,7 +38,7 @@ enum WorkerDrop: Int, CaseIterable {
 struct WorkerCounters {
     var moved = DataplaneStatistics.Worker()
     var tooBigSent: UInt64 = 0
-    private var drops = InlineArray<16, UInt64>(repeating: 0)
+    private var drops = InlineArray<17, UInt64>(repeating: 0)
 
     /// Outbound: whether the kernel still cuts what is sent.
     var joinsDatagrams = false

@@ -27,6 +27,8 @@ enum LinkMTUNotification: IKEExtension {
 
         /// What the peer has said last.
         var learnt: Learnt?
+        /// Each other value concerns all children, and is passed to the data plane.
+        var changes = TokenBucket(perSecond: 1, burst: 4)
         /// What it says that cannot be followed is told once.
         var hasComplained = false
 
@@ -221,7 +223,10 @@ enum LinkMTUNotification: IKEExtension {
 
     /// A value is never raised before the time of the one before is over; the same once more makes it hold longer.
     private static func learn(_ octets: Int, _ sa: IKESA) {
-        guard octets <= outerLimit(of: sa) ?? .max else { return }
+        let limit = outerLimit(of: sa)
+        guard octets <= limit ?? .max,
+            octets == limit || sa.slots[Self.self]?.changes.takes(at: sa.context.now) ?? false
+        else { return }
         sa.slots[Self.self]?.learnt = Learnt(
             octets: octets, expiry: sa.context.now + timeToLive, local: sa.path.local.address,
             remote: sa.path.remote.address)
