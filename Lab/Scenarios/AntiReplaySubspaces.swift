@@ -35,17 +35,11 @@ extension Scenario {
 }
 
 extension Stage {
-    /// Pings in many flows, which the kernel spreads over the workers.
+    /// Many flows both ways, which the kernels spread over the workers.
     fileprivate func checkFlows(_ occasion: String) async throws {
-        let flows = 16
-        var lost = 0
-        for _ in 0..<flows {
-            lost += try await Ping.run(
-                from: topology.host(.left), to: Topology.hostAddress(.right, setting.plan.inner), count: 2,
-                interval: .milliseconds(20)
-            ).lost
-        }
-        check("\(occasion), pings of \(flows) flows are answered", lost == 0)
+        try await checkPings(occasion)
+        try await sendFlows(from: .left)
+        try await sendFlows(from: .right)
         let sa = try await left.status().childSAs.first
         check(
             "\(occasion), the left sends and receives by two subspaces",

@@ -1,6 +1,3 @@
-import Foundation
-import IPPacket
-
 extension Scenario {
     static let perResourceSAs = Scenario(
         "per-resource-sas", documents: ["RFC 9611"],
@@ -41,26 +38,6 @@ extension Scenario {
                         && $0.has("resource identifier, the sender's own: 4 octets")
                 }
             })
-    }
-}
-
-extension Stage {
-    /// Sends UDP datagrams of many flows from the left host, so that the kernel gives some of them to each worker.
-    fileprivate func sendFlows() async throws {
-        let target = Topology.hostAddress(.right, setting.plan.inner)
-        let sender = try await topology.host(.left).inside {
-            (0..<48).map { _ in socket(target.family == .v4 ? AF_INET : AF_INET6, Int32(SOCK_DGRAM.rawValue), 0) }
-        }
-        defer { for descriptor in sender where descriptor >= 0 { close(descriptor) } }
-        for _ in 0..<5 {
-            for descriptor in sender where descriptor >= 0 {
-                let octets = [UInt8](repeating: 0x55, count: 400)
-                _ = SystemAddress.with(target, 9) {
-                    Int32(truncatingIfNeeded: sendto(descriptor, octets, octets.count, 0, $0, $1))
-                }
-            }
-            try await Task.sleep(for: .milliseconds(20))
-        }
     }
 }
 

@@ -9,9 +9,9 @@ extension Interoperability {
     struct Resolvers {
         private static let revert = ["RevertLink True", "FlushCaches"]
         private static let set = [
-            "SetLinkDNSOverTLS True no", "SetLinkDefaultRoute True False",
-            "SetLinkDomains True \(TunnelPlan.domain)|True",
-            "SetLinkDNSEx True \(TunnelPlan.dnsServer(.v4))|0| \(TunnelPlan.dnsServer(.v6))|0|", "FlushCaches",
+            "SetLinkDefaultRoute True False", "SetLinkDomains True \(TunnelPlan.domain)|True",
+            "SetLinkDNSEx True \(TunnelPlan.dnsServer(.v4))|0| \(TunnelPlan.dnsServer(.v6))|0|",
+            "SetLinkDNSOverTLS True no", "FlushCaches",
         ]
 
         private static var plan: TunnelPlan {
