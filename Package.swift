@@ -80,6 +80,7 @@ let package = Package(
             path: "Benchmarks/cygnet-bench"),
 
         .target(name: "Simulation", dependencies: ["IKE", "ESP"], path: "Tests/Simulation"),
+        .target(name: "TestPrograms", dependencies: ["Lab"], path: "Tests/TestPrograms"),
         .target(
             name: "CertificateFixtures", dependencies: ["IPsecCrypto", crypto, cryptoExtras, x509, asn1],
             path: "Tests/CertificateFixtures"),
@@ -100,7 +101,7 @@ let package = Package(
         .testTarget(name: "OctetsTests", dependencies: ["Octets"]),
         .testTarget(name: "IPPacketTests", dependencies: ["IPPacket"]),
         .testTarget(name: "IKEMessageTests", dependencies: ["IKEMessage"]),
-        .testTarget(name: "IPsecCryptoTests", dependencies: ["IPsecCrypto", crypto, cryptoExtras]),
+        .testTarget(name: "IPsecCryptoTests", dependencies: ["IPsecCrypto", "TestPrograms", crypto, cryptoExtras]),
         .testTarget(
             name: "TLSTests", dependencies: ["TLS", "Octets", "CertificateFixtures", crypto, cryptoExtras, x509]),
         .testTarget(name: "IPsecPolicyTests", dependencies: ["IPsecPolicy"]),
@@ -109,9 +110,9 @@ let package = Package(
             dependencies: ["Credentials", "CertificateFixtures", crypto, cryptoExtras, x509, asn1]),
         .testTarget(name: "IKETests", dependencies: ["IKE", "Simulation", "CertificateFixtures"]),
         .testTarget(name: "SimulationTests", dependencies: ["IKE", "Simulation"]),
-        .testTarget(name: "ESPTests", dependencies: ["ESP"], resources: [.copy("scapy_peer.py")]),
+        .testTarget(name: "ESPTests", dependencies: ["ESP", "TestPrograms"], resources: [.copy("scapy_peer.py")]),
         .testTarget(
-            name: "DataplaneTests", dependencies: ["Dataplane", "TLS", "CertificateFixtures", x509],
+            name: "DataplaneTests", dependencies: ["Dataplane", "TLS", "CertificateFixtures", "TestPrograms", x509],
             resources: [.copy("scapy_gateway.py")]),
         .testTarget(name: "DecodeTests", dependencies: ["Decode", "IKE", "ESP"]),
         .testTarget(

@@ -33,21 +33,16 @@ private struct Field {
         from sender: TestNamespace, _ sources: [String], at receiver: TestNamespace, _ target: String
     ) throws -> [String] {
         let family = target.contains(":") ? "socket.AF_INET6" : "socket.AF_INET"
-        let listener = Process()
-        listener.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        listener.arguments = [
-            "ip", "netns", "exec", receiver.name, "/usr/bin/python3", "-c",
+        let listener = try receiver.start([
+            "/usr/bin/python3", "-c",
             """
             import socket; s = socket.socket(\(family), socket.SOCK_DGRAM); s.bind(("\(target)", 7000))
             s.settimeout(10)
             print("ready", flush=True); text = ""
             while text != "\(sources.last ?? "")": text = s.recv(100).decode(); print(text, flush=True)
             """,
-        ]
-        let output = Pipe()
-        listener.standardOutput = output
-        try listener.run()
-        _ = output.fileHandleForReading.availableData
+        ])
+        _ = listener.said()
         try mustRun(
             "exec ip netns exec \(sender.name) /usr/bin/python3 -c",
             """
@@ -59,9 +54,7 @@ private struct Field {
                 s.sendto(text.encode(), ("\(target)", 7000))
             '
             """)
-        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        listener.waitUntilExit()
-        return text.split(separator: "\n").map(String.init)
+        return listener.rest().split(separator: "\n").map(String.init)
     }
 
     /// Where a forged datagram goes: to the gateway itself or to the host behind it.
@@ -251,7 +244,7 @@ struct ClearTextTests {
         try dataplane.start()
         defer { dataplane.stop() }
         try dataplane.apply(Field.protection())
-        #expect(try field.gateway.execute("nft flush ruleset").status == 0)
+        #expect(try field.gateway.execute("nft flush ruleset").isSuccess)
         if looks {
             dataplane.restoreFilter()
         } else {

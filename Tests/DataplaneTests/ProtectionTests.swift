@@ -10,29 +10,20 @@ import Testing
 func captured(_ namespace: TestNamespace, _ device: String, _ filter: String, during body: () throws -> Void) throws
     -> [String]
 {
-    let capture = Process()
-    capture.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    capture.arguments = [
-        "ip", "netns", "exec", namespace.name, "tcpdump", "-nlp", "--immediate-mode", "-i", device, filter,
-    ]
-    let (output, errors) = (Pipe(), Pipe())
-    capture.standardOutput = output
-    capture.standardError = errors
-    try capture.run()
-    // It says that it listens before it captures.
+    let capture = try namespace.start(
+        ["tcpdump", "-nlp", "--immediate-mode", "-i", device, filter], keeping: .both)
+    // It says that it listens before it captures, by the line that names the link's type.
     var said = ""
-    while !said.contains("listening on") {
-        let data = errors.fileHandleForReading.availableData
-        guard !data.isEmpty else { throw TestFailure(description: "tcpdump: \(said)") }
-        said += String(decoding: data, as: UTF8.self)
+    while said.range(of: "listening on.*\n", options: .regularExpression) == nil {
+        let more = capture.said()
+        guard !more.isEmpty else { throw TestFailure(description: "tcpdump: \(said)") }
+        said += more
     }
     try body()
     usleep(100_000)
-    // It may have inherited that SIGTERM is blocked.
-    kill(capture.processIdentifier, SIGKILL)
-    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    capture.waitUntilExit()
-    return text.split(separator: "\n").map(String.init)
+    capture.signal(SIGKILL)
+    let lines = (said + capture.rest()).split(separator: "\n").map(String.init)
+    return lines.drop { !$0.hasPrefix("listening on") }.dropFirst().map { $0 }
 }
 
 @Suite("Nothing leaves in clear")

@@ -4,6 +4,7 @@ import Foundation
 import IPPacket
 import IPsecCrypto
 import Octets
+import TestPrograms
 import Testing
 
 /// What the two ends of one run have agreed on: a transform that scapy knows, and whether numbers are extended.
@@ -64,7 +65,7 @@ struct ScapyGatewayTests {
         defer { left.stop() }
         let peer = try Self.connect(left, sides.right, agreement)
         let pings = try sides.left.execute("ping -q -n -c 6 -i 0.2 -W 2 -I 10.1.0.1 10.2.0.1")
-        peer.waitUntilExit()
+        peer.succeeds()
         #expect(pings.output.contains(" 0% packet loss"), "\(pings.output)")
         let counters = await left.counters()
         #expect(counters.map(\.counters.packets) == [6, 6])
@@ -73,7 +74,7 @@ struct ScapyGatewayTests {
 
     private static func connect(
         _ left: UserspaceDataplane, _ right: TestNamespace, _ agreement: ScapyAgreement
-    ) throws -> Process {
+    ) throws -> TestProgram {
         try left.apply([policy(1, "10.1.0.0/16", "10.2.0.0/16")])
         func parameters(_ spi: UInt32) throws -> SAParameters {
             try Tunnel.parameters(spi, true, .v4, .v4, .ip, agreement.extended, agreement.encryption)
@@ -93,17 +94,10 @@ struct ScapyGatewayTests {
         let argument = String(decoding: try JSONSerialization.data(withJSONObject: object), as: UTF8.self)
 
         let script = try #require(Bundle.module.url(forResource: "scapy_gateway", withExtension: "py"))
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["ip", "netns", "exec", right.name, "/usr/bin/python3", script.path, argument]
-        let output = Pipe()
-        process.standardOutput = output
-        process.standardInput = FileHandle.nullDevice
-        try process.run()
-        let greeting = output.fileHandleForReading.availableData
-        guard String(decoding: greeting, as: UTF8.self).hasPrefix("listening") else {
+        let peer = try right.start(["/usr/bin/python3", script.path, argument])
+        guard peer.said().hasPrefix("listening") else {
             throw TestFailure(description: "the scapy gateway does not start; apt install python3-scapy")
         }
-        return process
+        return peer
     }
 }

@@ -39,29 +39,6 @@ extension ServerFiles {
     }
 }
 
-/// A program in a namespace, until the value is gone.
-private final class Companion {
-    private let process = Process()
-    private let output = Pipe()
-
-    init(_ namespace: TestNamespace, _ command: String) throws {
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["ip", "netns", "exec", namespace.name, "sh", "-c", "exec \(command)"]
-        process.standardOutput = output
-        process.standardError = output
-        process.standardInput = FileHandle.nullDevice
-        try process.run()
-    }
-
-    deinit { stop() }
-
-    func stop() { if process.isRunning { process.terminate() } }
-
-    /// What it has printed, when it has ended.
-    @inline(never)
-    func rest() -> String { String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self) }
-}
-
 @Suite("TLS around TCP connections of the data plane (RFC 9329, appendix A)", .serialized)
 struct StreamTLSTests {
     @Test(
@@ -139,12 +116,12 @@ struct StreamTLSTests {
     func clients(command: String) async throws {
         let files = try ServerFiles()
         let (sides, dataplane) = try listener(files)
-        let client = try Companion(
-            sides.left, "sh -c \"cd \(files.directory) && (printf '\(Self.message)'; sleep 3) | \(command)\"")
+        let client = try sides.left.start(
+            command: "sh -c \"cd \(files.directory) && (printf '\(Self.message)'; sleep 3) | \(command)\"")
         let message = try await StreamedTunnel.message(at: dataplane)
         #expect(message.octets == Array(String(repeating: "abcdef", count: 10).utf8))
         #expect(await dataplane.statistics().streams.secured == 1)
-        client.stop()
+        client.signal(SIGTERM)
         dataplane.stop()
     }
 
@@ -154,8 +131,7 @@ struct StreamTLSTests {
     func weakClients(priority: String) async throws {
         let files = try ServerFiles()
         let (sides, dataplane) = try listener(files)
-        let client = try Companion(
-            sides.left, "gnutls-cli --insecure --priority \(priority) -p 443 192.0.2.2")
+        let client = try sides.left.start(command: "gnutls-cli --insecure --priority \(priority) -p 443 192.0.2.2")
         #expect(client.rest().contains("atal alert") || client.rest().contains("rror"))
         for await event in dataplane.events {
             guard case .streamRefused(let source, 443, let reason) = event else { continue }
@@ -177,8 +153,7 @@ struct StreamTLSTests {
     func servers(command: String) async throws {
         let files = try ServerFiles()
         let sides = try TestNamespace.pair()
-        let server = try Companion(
-            sides.right, "sh -c \"cd \(files.directory) && sleep 30 | \(command) 2>&1\"")
+        let server = try sides.right.start(command: "sh -c \"cd \(files.directory) && sleep 30 | \(command) 2>&1\"")
         let dataplane = UserspaceDataplane(sides.left.configuration)
         try dataplane.start()
         let settings = TLSClientSettings(name: "gw.example.org", authorities: [try files.authority.pem])
@@ -195,7 +170,7 @@ struct StreamTLSTests {
         let other = TLSClientSettings(name: "other.example.org", authorities: [try files.authority.pem])
         let reason = try await Self.call(dataplane, port: 443, other, stream: 2)
         #expect(reason?.hasPrefix("the peer's certificate for TLS is not good: ") == true, "\(reason ?? "opened")")
-        server.stop()
+        server.signal(SIGTERM)
         dataplane.stop()
     }
 
@@ -267,7 +242,7 @@ struct StreamTLSTests {
             for l, octets in [serve(80, b"HTTP/1.1 400 Bad Request\\r\\n\\r\\n"), serve(443, bytes([21, 3, 3, 0, 2, 2, 70]))]:
                 s, a = l.accept(); s.recv(6); s.sendall(octets); s.shutdown(socket.SHUT_WR); s.recv(9999); s.recv(9999)
             """
-        let server = try Companion(sides.right, files.python(script))
+        let server = try sides.right.start(command: files.python(script))
         let left = UserspaceDataplane(sides.left.configuration)
         try left.start()
         let reason = try await Self.call(left, port: 80, TLSClientSettings())
@@ -278,7 +253,7 @@ struct StreamTLSTests {
             #expect(reason == "the peer has closed it, and answers with TLS: its port may be one with")
             break
         }
-        server.stop()
+        server.signal(SIGTERM)
         left.stop()
     }
 

@@ -34,11 +34,8 @@ struct SubspaceTests {
     private static func send(
         _ sides: (left: TestNamespace, right: TestNamespace), flows: Int, packets: Int
     ) throws -> String {
-        let receiver = Process()
-        let output = Pipe()
-        receiver.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        receiver.arguments = [
-            "ip", "netns", "exec", sides.right.name, "python3", "-c",
+        let receiver = try sides.right.start([
+            "python3", "-c",
             """
             import socket, collections
             s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -54,10 +51,8 @@ struct SubspaceTests {
             except TimeoutError: pass
             print(good)
             """,
-        ]
-        receiver.standardOutput = output
-        try receiver.run()
-        _ = output.fileHandleForReading.availableData
+        ])
+        _ = receiver.said()
         try mustRun(
             """
             ip netns exec \(sides.left.name) python3 -c '
@@ -72,9 +67,7 @@ struct SubspaceTests {
                 time.sleep(0.002)
             '
             """)
-        let rest = output.fileHandleForReading.readDataToEndOfFile()
-        receiver.waitUntilExit()
-        return String(decoding: rest.drop { $0 == UInt8(ascii: "\n") }, as: UTF8.self)
+        return String(receiver.rest().drop { $0 == "\n" })
     }
 
     private static func report(_ side: UserspaceDataplane, _ direction: TrafficDirection) async throws

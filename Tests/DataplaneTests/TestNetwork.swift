@@ -3,6 +3,7 @@ import Foundation
 import IPPacket
 import IPsecPolicy
 import Synchronization
+import TestPrograms
 import Testing
 
 struct TestFailure: Error, CustomStringConvertible {
@@ -11,25 +12,13 @@ struct TestFailure: Error, CustomStringConvertible {
 
 /// Runs a program to its end.
 ///
-/// - Returns: its exit status and what it printed.
+/// - Returns: whether its exit status was 0, and what it printed.
 @discardableResult
-func run(_ arguments: String...) throws -> (status: Int32, output: String) {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = arguments
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    process.standardError = pipe
-    process.standardInput = FileHandle.nullDevice
-    try process.run()
-    let output = pipe.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    return (process.terminationStatus, String(decoding: output, as: UTF8.self))
-}
+func run(_ arguments: String...) throws -> (isSuccess: Bool, output: String) { try TestProgram.run(arguments) }
 
 func mustRun(_ arguments: String...) throws {
     let process = try run("sh", "-c", arguments.joined(separator: " "))
-    guard process.status == 0 else {
+    guard process.isSuccess else {
         throw TestFailure(description: "\(arguments.joined(separator: " ")): \(process.output)")
     }
 }
@@ -54,13 +43,21 @@ final class TestNamespace: Sendable {
 
     deinit { _ = try? run("ip", "netns", "del", name) }
 
+    /// Starts a program in the namespace.
+    func start(_ arguments: [String], keeping kept: TestProgram.Output = .standard) throws -> TestProgram {
+        try TestProgram(["ip", "netns", "exec", name] + arguments, keeping: kept)
+    }
+
+    /// Starts a command of the shell's in the namespace; what it complains of is kept too.
+    func start(command: String) throws -> TestProgram { try start(["sh", "-c", "exec \(command)"], keeping: .both) }
+
     func ip(_ command: String) throws -> String {
         try run("sh", "-c", "ip -n \(name) \(command)").output
     }
 
     func mustIP(_ command: String) throws { try mustRun("ip -n \(name) \(command)") }
 
-    func execute(_ command: String) throws -> (status: Int32, output: String) {
+    func execute(_ command: String) throws -> (isSuccess: Bool, output: String) {
         try run("sh", "-c", "exec ip netns exec \(name) \(command)")
     }
 

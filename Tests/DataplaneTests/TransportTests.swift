@@ -68,17 +68,11 @@ struct TransportTests {
             import socket; s = socket.create_connection(("\(target)", 7000), 5); s.sendall(bytes(1 << 20))
             s.shutdown(1); print(s.recv(100).decode())
             """
-        let listener = Process()
-        listener.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        listener.arguments = ["ip", "netns", "exec", sides.right.name, "/usr/bin/python3", "-c", server]
-        let output = Pipe()
-        listener.standardOutput = output
-        try listener.run()
-        _ = output.fileHandleForReading.availableData
+        let listener = try sides.right.start(["/usr/bin/python3", "-c", server])
+        _ = listener.said()
         let result = try run("ip", "netns", "exec", sides.left.name, "/usr/bin/python3", "-c", client)
         #expect(result.output.contains("\(1 << 20)"), "\(result.output)")
-        listener.terminate()
-        listener.waitUntilExit()
+        listener.signal(SIGTERM)
         #expect(await tunnel.left.counters().allSatisfy { $0.counters.packets > 5 && $0.counters.totalDrops == 0 })
         tunnel.stop()
     }

@@ -69,11 +69,8 @@ struct WorkerTests {
         _ tunnel: Tunnel, _ sides: (left: TestNamespace, right: TestNamespace)
     ) throws -> String {
         try key(tunnel, sides, .udp)
-        let receiver = Process()
-        let output = Pipe()
-        receiver.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        receiver.arguments = [
-            "ip", "netns", "exec", sides.right.name, "python3", "-c",
+        let receiver = try sides.right.start([
+            "python3", "-c",
             """
             import socket, collections
             s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -89,10 +86,8 @@ struct WorkerTests {
             except TimeoutError: pass
             print(", ".join(f"{k} {v}" for k, v in sorted(good.items())))
             """,
-        ]
-        receiver.standardOutput = output
-        try receiver.run()
-        _ = output.fileHandleForReading.availableData
+        ])
+        _ = receiver.said()
         try mustRun(
             """
             ip netns exec \(sides.left.name) python3 -c '
@@ -108,10 +103,8 @@ struct WorkerTests {
                 time.sleep(0.002)
             '
             """)
-        let rest = output.fileHandleForReading.readDataToEndOfFile()
-        receiver.waitUntilExit()
         // The end of the line "ready" may come with it.
-        return String(decoding: rest.drop { $0 == UInt8(ascii: "\n") }, as: UTF8.self)
+        return String(receiver.rest().drop { $0 == "\n" })
     }
 
     @Test(

@@ -2,6 +2,7 @@ import ESP
 import Foundation
 import IPsecCrypto
 import Octets
+import TestPrograms
 import Testing
 
 /// Seals and opens with scapy's codec, which shares no line with ours. The program is Debian's python3-scapy.
@@ -92,27 +93,16 @@ struct ScapyPeer {
 
     static func answers(to requests: [Request]) throws -> [[UInt8]] {
         let script = try #require(Bundle.module.url(forResource: "scapy_peer", withExtension: "py"))
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/python3")
-        process.arguments = [script.path]
-        // Files rather than pipes: reading a pipe fails when a signal comes between, and signals come when children end.
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("scapy-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let input = folder.appendingPathComponent("requests.json")
-        let output = folder.appendingPathComponent("answers.json")
+        let input = FileManager.default.temporaryDirectory.appendingPathComponent("scapy-\(UUID().uuidString).json")
         try JSONEncoder().encode(requests).write(to: input)
-        try Data().write(to: output)
-        process.standardInput = try FileHandle(forReadingFrom: input)
-        process.standardOutput = try FileHandle(forWritingTo: output)
-        do { try process.run() } catch {
-            throw Failure(description: "/usr/bin/python3 does not start: \(error); apt install python3-scapy")
-        }
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else {
+        defer { try? FileManager.default.removeItem(at: input) }
+        let peer = try TestProgram(
+            ["/usr/bin/python3", script.path], input: FileHandle(forReadingFrom: input))
+        let said = peer.rest()
+        guard peer.succeeds() else {
             throw Failure(description: "the scapy peer failed, see above; apt install python3-scapy if it is missing")
         }
-        let answers = try JSONDecoder().decode([Answer].self, from: Data(contentsOf: output))
+        let answers = try JSONDecoder().decode([Answer].self, from: Data(said.utf8))
         guard answers.count == requests.count else { throw Failure(description: "scapy left requests unanswered") }
         return try answers.enumerated().map { index, answer in
             guard let octets = answer.octets.flatMap({ [UInt8](hexadecimal: $0) }) else {

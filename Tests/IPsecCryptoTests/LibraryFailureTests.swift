@@ -1,4 +1,5 @@
 import Foundation
+import TestPrograms
 import Testing
 
 /// What comes of it when libcrypto fails: a program of its own, `cygnet-libcrypto-failures`, is linked so that it can make it.
@@ -16,22 +17,14 @@ import Testing
     private static let namesOfTLS = ["SSL_", "TLS_", "BIO_", "ERR_", "PEM_", "X509"]
 
     private struct Outcome {
-        let status: Int32
+        let isSuccess: Bool
         let output: String
     }
 
     private static func run(_ command: [String]) throws -> Outcome {
-        let process = Process(), pipe = Pipe()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = command
-        process.standardOutput = pipe
-        process.standardError = pipe
         // The trace of a trap is long to make, and its first line says all.
-        process.environment = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
-        try process.run()
-        let output = pipe.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return Outcome(status: process.terminationStatus, output: String(decoding: output, as: UTF8.self))
+        let (isSuccess, output) = try TestProgram.run(command, environment: ["SWIFT_BACKTRACE": "enable=no"])
+        return Outcome(isSuccess: isSuccess, output: output)
     }
 
     /// This program, which uses libcrypto as it is.
@@ -46,7 +39,7 @@ import Testing
     @Test("Every function of libcrypto that is called here, but for those of TLS, is made to fail, or cannot")
     func complete() throws {
         let symbols = try Self.run(["nm", "--dynamic", "--undefined-only", Self.tests.path])
-        try #require(symbols.status == 0, "\(symbols.output)")
+        try #require(symbols.isSuccess, "\(symbols.output)")
         // For example `U EVP_CipherUpdate@OPENSSL_3.0.0`.
         let called = symbols.output.split(whereSeparator: \.isWhitespace).compactMap { word -> String? in
             let parts = word.split(separator: "@")
@@ -65,6 +58,6 @@ import Testing
         arguments: functions)
     func failing(function: String) throws {
         let outcome = try Self.run([Self.failing, function])
-        #expect(outcome.status == 0, "\(outcome.output.prefix(2000))")
+        #expect(outcome.isSuccess, "\(outcome.output.prefix(2000))")
     }
 }

@@ -86,13 +86,12 @@ enum RevocationFiles {
 
     /// The names in a directory, in order; `nil` if it is none.
     private static func names(in path: String) -> [String]? {
-        guard let directory = opendir(path) else { return nil }
+        // To ask an entry for its name copies as much as the longest name has, which may be more than is there.
+        guard let place = MemoryLayout<dirent>.offset(of: \.d_name), let directory = opendir(path) else { return nil }
         defer { closedir(directory) }
         var names: [String] = []
         while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
+            let name = String(cString: (UnsafeRawPointer(entry) + place).assumingMemoryBound(to: CChar.self))
             if !name.hasPrefix(".") { names.append(name) }
         }
         return names.sorted()
