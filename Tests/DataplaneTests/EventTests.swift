@@ -276,6 +276,35 @@ struct EventTests {
         #expect(try ping(sides.left, inner: .v4, count: 1, extra: "-s 75"))
     }
 
+    @Test("What the peer cannot put together is not sent in fragments either, and who sends it is told")
+    func largestReassembled() async throws {
+        let sides = try TestNamespace.pair()
+        let tunnel = try Tunnel(sides)
+        try Self.sendInFragments(tunnel, sides)
+        #expect(await tunnel.left.statistics().drops["too-big"] == 1)
+        tunnel.stop()
+    }
+
+    @inline(never)
+    private static func sendInFragments(
+        _ tunnel: Tunnel, _ sides: (left: TestNamespace, right: TestNamespace)
+    ) throws {
+        try tunnel.protect()
+        try tunnel.key(inner: .v4, outer: .v4, encapsulation: .ip)
+        func path(_ largest: Int?) -> OuterPath {
+            OuterPath(limit: 1000, largestReassembled: largest, mayBeFragmented: true)
+        }
+        // 1300 octets inside, 1356 outside.
+        let large = "-M dont -s 1272"
+        tunnel.left.updatePath(inboundSPI: 0x2002_0001, path(1356))
+        #expect(try ping(sides.left, inner: .v4, count: 1, extra: large))
+        tunnel.left.updatePath(inboundSPI: 0x2002_0001, path(1355))
+        #expect(try !ping(sides.left, inner: .v4, count: 1, extra: large))
+        // What may not be fragmented is not even sent any more.
+        let told = try sides.left.execute("ping -n -c 1 -W 1 -M do -s 1272 -I 10.1.0.1 10.2.0.1").output
+        #expect(told.contains("mtu=946") || told.contains("mtu: 946"), "\(told)")
+    }
+
     @Test("With what the peer says of the path, senders are told of it, and the outer header lets routers fragment")
     func outerPath() async throws {
         let sides = try TestNamespace.pair()

@@ -268,6 +268,17 @@ struct LinkMTUNotificationTests {
         }
     }
 
+    @Test("What the peer can put together is told apart from what comes through whole, and outlives a report without it")
+    func reassembled() async {
+        let pair = await Self.pair(seed: 24)
+        await pair.tell([.lmap([0x40, 0, 0x05, 0x74]), .ptb(1500, 2000)])
+        #expect(pair.path("right") == OuterPath(limit: 1396, largestReassembled: 2000, mayBeFragmented: true))
+        await pair.tell([.lmap([0x40, 0, 0x05, 0])])
+        #expect(pair.path("right") == OuterPath(limit: 1280, largestReassembled: 2000, mayBeFragmented: true))
+        await pair.tell([.ptb(1500, 1800)])
+        #expect(pair.path("right") == OuterPath(limit: 1280, largestReassembled: 1800, mayBeFragmented: true))
+    }
+
     @Test("Reserved bits are not looked at")
     func reserved() async {
         let pair = await Self.pair(seed: 20)

@@ -20,6 +20,8 @@ struct OutboundEntry: ~Copyable {
     var path: PathMTU
     /// Whether "don't fragment" is left out of the outer header.
     var mayBeFragmented = false
+    /// Octets of the largest outer packet that the peer can put together.
+    var largestReassembled = Int.max
     /// Whoever sends too large packets into one tunnel takes no other's answers.
     var tooBigLimit = RateLimit(perSecond: 20, burst: 20)
 
@@ -43,6 +45,14 @@ struct OutboundEntry: ~Copyable {
     mutating func take(_ outer: OuterPath) {
         path.limit = outer.limit
         mayBeFragmented = outer.mayBeFragmented
+        largestReassembled = outer.largestReassembled ?? .max
+    }
+
+    /// Whether the peer can put together what a packet becomes.
+    ///
+    /// - Parameter front: as in ``OutboundSA/maximumSize(outerMTU:front:)``.
+    func canBeReassembled(_ size: Int, front: Int) -> Bool {
+        largestReassembled == .max || size <= sa.maximumSize(outerMTU: largestReassembled, front: front)
     }
 
     var report: SACountersReport {
@@ -178,6 +188,31 @@ struct PolicyTable: ~Copyable {
     }
 
     deinit { rows.deallocate() }
+
+    /// The association that a worker's packet goes by: of those of a policy that may carry it the one activated last; in a group of
+    /// such, the worker's own.
+    func newest(of row: Int, for packet: PacketSelector, worker: Int) -> UnsafeMutablePointer<Candidate>? {
+        var candidate = rows[row].newest
+        while let older = candidate, !older.pointee.carries(packet) { candidate = older.pointee.next }
+        guard let found = candidate, let group = found.pointee.group else { return candidate }
+        return newest(of: group, from: found, for: packet, worker)
+    }
+
+    /// Of associations for the same traffic the newest of the worker's own; else the newest of those that serve all, if there is one.
+    private func newest(
+        of group: SAGroup, from first: UnsafeMutablePointer<Candidate>, for packet: PacketSelector, _ worker: Int
+    ) -> UnsafeMutablePointer<Candidate> {
+        var fallback: UnsafeMutablePointer<Candidate>?
+        var candidate: UnsafeMutablePointer<Candidate>? = first
+        while let member = candidate {
+            if let its = member.pointee.group, its.number == group.number, member.pointee.carries(packet) {
+                if member.pointee.owner == worker { return member }
+                if its.isFallback, fallback == nil { fallback = member }
+            }
+            candidate = member.pointee.next
+        }
+        return fallback ?? first
+    }
 
     /// Links associations to their policies. An association whose policy is gone carries nothing.
     ///

@@ -40,8 +40,7 @@ struct InboundWorker: ~Copyable {
     private let sockets: [OuterSocket]
     private let wakeup: Wakeup
     private let commands: CommandRing<InboundCommand>
-    /// Those of all outbound workers: the kernel tells of a path by any socket.
-    private let notices: [PathNotices]
+    private var pathErrors: PathErrors
     private let events: EventOutlet
     private let screen: (any DatagramScreen)?
     private var complaints: StreamComplaints
@@ -70,9 +69,6 @@ struct InboundWorker: ~Copyable {
     private let table: UnsafeMutableBufferPointer<UnsafeMutablePointer<InboundEntry>?>
     private var counters = WorkerCounters()
     private var unknownSPILimit = RateLimit(perSecond: 10, burst: 10)
-    /// Anybody can forge errors of ICMP; those of our own link are apart, so that forged ones do not take their place.
-    private var pathErrorLimit = RateLimit(perSecond: 1000, burst: 100)
-    private var ownLinkLimit = RateLimit(perSecond: 1000, burst: 100)
     private var isRunning = true
     private var now: Int64 = 0
 
@@ -100,7 +96,7 @@ struct InboundWorker: ~Copyable {
         self.sockets = sockets
         self.wakeup = wakeup
         self.commands = commands
-        self.notices = notices
+        pathErrors = PathErrors(notices)
         self.events = events
         self.screen = screen
         self.complaints = StreamComplaints(complaints)
@@ -150,7 +146,7 @@ struct InboundWorker: ~Copyable {
             now = cygnet_monotonic_nanoseconds()
             for index in sockets.indices {
                 let seen = Int32(polled[index].revents)
-                if seen & POLLERR != 0 { readErrors(sockets[index]) }
+                if seen & POLLERR != 0 { pathErrors.read(sockets[index], quoting: arena.slot(0), &counters) }
                 guard seen & POLLIN != 0 else { continue }
                 var turns = Self.turns
                 while turns > 0, takeBatch(sockets[index]) {
@@ -467,32 +463,6 @@ struct InboundWorker: ~Copyable {
         if notices.contains(.firstPacket) { events.emit(.inboundSeen(spi: spi)) }
         if notices.contains(.softLimit) { events.emit(.softLimit(inboundSPI: spi, direction: .inbound)) }
         if notices.contains(.hardLimit) { events.emit(.hardLimit(inboundSPI: spi, direction: .inbound)) }
-    }
-
-    // MARK: Errors of what was sent
-
-    /// Empties a socket's error queue. What it says of path MTUs goes to the outbound workers; the rest is for IKE's own
-    /// retransmissions to find out.
-    private mutating func readErrors(_ socket: OuterSocket) {
-        let quoted = arena.slot(0)
-        var error = cygnet_socket_error()
-        for _ in 0..<arena.capacity {
-            guard let base = quoted.baseAddress,
-                cygnet_receive_error(socket.descriptor, base.assumingMemoryBound(to: UInt8.self), 256, &error) == 1
-            else { return }
-            guard error.error == UInt32(EMSGSIZE), let remote = error.remoteAddress else { continue }
-            let isOwnLink = error.origin == 1  // SO_EE_ORIGIN_LOCAL
-            guard isOwnLink || error.count >= 4 else { continue }
-            let instant = cygnet_monotonic_nanoseconds()
-            guard isOwnLink ? ownLinkLimit.allows(at: instant) : pathErrorLimit.allows(at: instant) else {
-                counters.count(.pathErrorLimit)
-                continue
-            }
-            let notice = PathNotice(
-                remote: remote, mtu: Int(error.info),
-                spi: isOwnLink ? nil : UnsafeRawPointer(base).networkUInt32(at: 0))
-            for worker in notices { worker.push(notice) }
-        }
     }
 
     // MARK: Commands

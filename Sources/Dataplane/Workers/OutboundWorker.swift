@@ -31,21 +31,15 @@ struct OutboundWorker: ~Copyable {
     private let commands: CommandRing<OutboundCommand>
     private let notices: PathNotices
     private let events: EventOutlet
-    /// The way to the thread that has the TCP connections, and how it is woken.
-    private let streams: (way: Handover, wakeup: Wakeup)
     private let clampsSegmentSize: Bool
     private let deviceMTU: Int
     private let batchSize: Int
-    /// Whether UDP sockets cut what they are given; until one refuses to.
-    private var joinsDatagrams: Bool
+    private var sender: OutboxSender
 
-    private let batch: OpaquePointer
     /// What the device gave: its header, where it has one, and a packet.
     private let input: UnsafeMutableRawBufferPointer
     private var outbox = Outbox()
     private let reply: UnsafeMutableRawBufferPointer
-    /// A segment by itself, to quote or to send.
-    private let parts: UnsafeMutablePointer<cygnet_datagram>
 
     private var policies: UnsafeMutablePointer<PolicyTable>
     private var flows = FlowCache()
@@ -58,38 +52,30 @@ struct OutboundWorker: ~Copyable {
     private var isRunning = true
     private var now: Int64 = 0
 
-    init?(
-        device: TunnelDevice, team: consuming Team, joinsDatagrams: Bool, wakeup: Wakeup,
+    init(
+        device: TunnelDevice, team: consuming Team, sender: consuming OutboxSender, wakeup: Wakeup,
         commands: CommandRing<OutboundCommand>, notices: PathNotices, policies: UnsafeMutablePointer<PolicyTable>,
-        events: EventOutlet, streams: (way: Handover, wakeup: Wakeup),
-        _ configuration: UserspaceDataplane.Configuration
+        events: EventOutlet, _ configuration: UserspaceDataplane.Configuration
     ) {
-        guard let batch = cygnet_batch_make(UInt32(Outbox.maximumRuns)) else { return nil }
-        self.batch = batch
+        self.sender = sender
         self.device = device
         descriptor = device.descriptors[team.index]
         self.team = team
-        self.joinsDatagrams = joinsDatagrams
         self.wakeup = wakeup
         self.commands = commands
         self.notices = notices
         self.policies = policies
         self.events = events
-        self.streams = streams
         clampsSegmentSize = configuration.clampsSegmentSize
         deviceMTU = configuration.mtu
         batchSize = configuration.batchSize
         input = .allocate(byteCount: Self.packetOffset + Outbox.largestPacket, alignment: 64)
         reply = .allocate(byteCount: VirtioNetHeader.count + ICMPError.maximumLength, alignment: 16)
-        parts = .allocate(capacity: 1)
-        parts.initialize(to: cygnet_datagram())
     }
 
     deinit {
-        cygnet_batch_free(batch)
         input.deallocate()
         reply.deallocate()
-        parts.deallocate()
     }
 
     /// Where a packet begins in the input: behind the device's header, and aligned.
@@ -226,16 +212,20 @@ struct OutboundWorker: ~Copyable {
         }
         let entry = candidate.pointee.entry
         let front = entry.pointee.sa.isTransport ? Self.front(header, octets) : nil
+        let frontCount = front.map { IPHeader.minimumLength(header.family) + $0.options.count } ?? 0
         let largest = min(
             entry.pointee.sa.maximumSize(
-                outerMTU: entry.pointee.path.value(at: Instant(nanoseconds: now)),
-                front: front.map { IPHeader.minimumLength(header.family) + $0.options.count } ?? 0),
+                outerMTU: entry.pointee.path.value(at: Instant(nanoseconds: now)), front: frontCount),
             deviceMTU)
         let size = superPacket?.largest ?? count
         let fits = size <= largest
         // Whoever sends IPv4 without DF, or IPv6 up to the 1280 octets every link takes, does not hear of a smaller path: the
-        // outer packet is fragmented instead (RFC 4301, section 8.2; RFC 2473, section 7.1).
-        guard fits || (header.family == .v6 ? size <= 1280 : !header.dontFragment) else {
+        // outer packet is fragmented instead (RFC 4301, section 8.2; RFC 2473, section 7.1), unless the peer could not put it together.
+        guard
+            fits
+                || (header.family == .v6 ? size <= 1280 : !header.dontFragment)
+                    && entry.pointee.canBeReassembled(size, front: frontCount)
+        else {
             if entry.pointee.tooBigLimit.allows(at: now), tooBigLimit.allows(at: now) {
                 answerTooBig(packet, superPacket, mtu: largest, to: header)
             }
@@ -284,7 +274,7 @@ struct OutboundWorker: ~Copyable {
                 drop(.ambiguousFragment, packets)
                 return nil
             }
-            if let candidate = newest(of: row, for: selector) {
+            if let candidate = policies.pointee.newest(of: row, for: selector, worker: team.index) {
                 flows[selector] = candidate
                 return candidate
             }
@@ -300,36 +290,14 @@ struct OutboundWorker: ~Copyable {
             // Where a class has no association, packets go with others to the same addresses.
             var next = policies.pointee.database.sibling(of: row, for: selector)
             while let sibling = next {
-                if let candidate = newest(of: sibling, for: selector) { return candidate }
+                if let candidate = policies.pointee.newest(of: sibling, for: selector, worker: team.index) {
+                    return candidate
+                }
                 next = policies.pointee.database.sibling(of: sibling, for: selector)
             }
             drop(.noAssociation, packets)
             return nil
         }
-    }
-
-    /// The association activated last of those of a policy that may carry a packet.
-    private func newest(of row: Int, for packet: PacketSelector) -> UnsafeMutablePointer<Candidate>? {
-        var candidate = policies.pointee.rows[row].newest
-        while let older = candidate, !older.pointee.carries(packet) { candidate = older.pointee.next }
-        guard let found = candidate, let group = found.pointee.group else { return candidate }
-        return newest(of: group, from: found, for: packet)
-    }
-
-    /// Of associations for the same traffic the newest of this worker's own; else the newest of those that serve all, if there is one.
-    private func newest(
-        of group: SAGroup, from first: UnsafeMutablePointer<Candidate>, for packet: PacketSelector
-    ) -> UnsafeMutablePointer<Candidate> {
-        var fallback: UnsafeMutablePointer<Candidate>?
-        var candidate: UnsafeMutablePointer<Candidate>? = first
-        while let member = candidate {
-            if let its = member.pointee.group, its.number == group.number, member.pointee.carries(packet) {
-                if member.pointee.owner == team.index { return member }
-                if its.isFallback, fallback == nil { fallback = member }
-            }
-            candidate = member.pointee.next
-        }
-        return fallback ?? first
     }
 
     /// Says that this worker has no association of its own in a group, once a second.
@@ -370,7 +338,7 @@ struct OutboundWorker: ~Copyable {
         outbox.add(
             result, innerCount: count, of: entry,
             exit: Outbox.Exit(socket: entry.pointee.socket, fragments: !fits || entry.pointee.mayBeFragmented),
-            joins: joinsDatagrams && fits && front == nil && entry.pointee.encapsulation == .udp, front: front)
+            joins: sender.joinsDatagrams && fits && front == nil && entry.pointee.encapsulation == .udp, front: front)
     }
 
     @inline(__always)
@@ -414,136 +382,13 @@ struct OutboundWorker: ~Copyable {
         counters.tooBigSent &+= 1
     }
 
-    // MARK: Sending
-
-    /// Seals what is pending and sends all that is there, the runs that leave by one socket together.
+    /// Seals what is pending and sends all that is there.
     ///
     /// - Parameter all: also those that packets still to come may join.
     private mutating func send(all: Bool = true) {
         outbox.seal()
-        let count = all ? outbox.runCount : outbox.closedRunCount
-        var start = 0
-        while start < count {
-            let exit = outbox.exits[start]
-            var end = start + 1
-            while end < count, outbox.exits[end] == exit { end += 1 }
-            if exit.socket < 0 {
-                handToStreams(from: start, to: end)
-            } else if exit.fragments {
-                let family = outbox.datagrams[start].family
-                cygnet_set_fragmenting(exit.socket, family, 1)
-                send(from: start, to: end, by: exit.socket)
-                cygnet_set_fragmenting(exit.socket, family, 0)
-            } else {
-                send(from: start, to: end, by: exit.socket)
-            }
-            start = end
-        }
+        sender.send(outbox, upTo: all ? outbox.runCount : outbox.closedRunCount, &counters)
         if all { outbox.clear() } else { outbox.clearClosed() }
-    }
-
-    /// Copies packets over to the thread that has the TCP connections. Where it has no room they are lost: nothing waits for TCP here.
-    private mutating func handToStreams(from first: Int, to end: Int) {
-        for index in first..<end where outbox.datagrams[index].count > 0 {
-            let datagram = outbox.datagrams + index
-            let size = Int(datagram.pointee.count)
-            let isTaken = streams.way.push(SealedForStream.offset + size) { place in
-                place.storeBytes(of: datagram.pointee.stream, as: UInt64.self)
-                (place + SealedForStream.offset).copyMemory(from: datagram.pointee.octets, byteCount: size)
-            }
-            if isTaken { count(datagram) } else { drop(.streamsBusy) }
-        }
-        counters.moved.writes &+= 1
-        streams.wakeup.signal()
-    }
-
-    private mutating func send(from first: Int, to end: Int, by socket: Int32) {
-        var next = first
-        var attempts = 0
-        while next < end {
-            // Spoilt as it was sealed.
-            if outbox.datagrams[next].count == 0 {
-                next += 1
-                continue
-            }
-            var stop = next + 1
-            while stop < end, outbox.datagrams[stop].count > 0 { stop += 1 }
-            let sent = cygnet_send(batch, socket, outbox.datagrams + next, UInt32(stop - next))
-            if sent > 0 {
-                counters.moved.writes &+= 1
-                for index in next..<next + Int(sent) { count(outbox.datagrams + index) }
-                next += Int(sent)
-                attempts = 0
-                continue
-            }
-            attempts += 1
-            switch -sent {
-            case EAGAIN where attempts < 4, ENOBUFS where attempts < 4:
-                var wanted = pollfd(fd: socket, events: Int16(POLLOUT), revents: 0)
-                _ = poll(&wanted, 1, 10)
-            // An error may be that of an earlier datagram, so each gets a second try.
-            case _ where attempts < 2: continue
-            case let error:
-                giveUp(outbox.datagrams + next, by: socket, error)
-                next += 1
-                attempts = 0
-            }
-        }
-    }
-
-    @inline(__always)
-    private mutating func count(_ run: UnsafeMutablePointer<cygnet_datagram>) {
-        let packets = Self.packets(run.pointee)
-        counters.moved.packetsOut &+= UInt64(packets)
-        counters.moved.octetsOut &+= UInt64(run.pointee.count)
-    }
-
-    private static func packets(_ run: cygnet_datagram) -> Int {
-        run.segment_size == 0 ? 1 : Int((run.count + run.segment_size - 1) / run.segment_size)
-    }
-
-    /// What cannot be sent as it is goes in smaller pieces, or not.
-    private mutating func giveUp(_ run: UnsafeMutablePointer<cygnet_datagram>, by socket: Int32, _ error: Int32) {
-        let size = run.pointee.segment_size
-        guard size > 0, size < run.pointee.count else {
-            // Our own link takes less than was assumed. The error queue says how much; this packet goes in fragments.
-            if error == EMSGSIZE, sendFragmented(run, by: socket) {
-                count(run)
-            } else {
-                drop(error == EMSGSIZE ? .outerTooBig : error == EAGAIN ? .sendBusy : .sendFailed)
-            }
-            return
-        }
-        guard error != EAGAIN else { return drop(.sendBusy, Self.packets(run.pointee)) }
-        // The kernel, or the device beneath, does not cut datagrams after all.
-        if error == EIO || error == EOPNOTSUPP, joinsDatagrams {
-            joinsDatagrams = false
-            events.emit(
-                .warning(
-                    "datagrams are sent one by one from now on: UDP_SEGMENT failed with \(String(cString: strerror(error)))"
-                ))
-        }
-        var position: UInt32 = 0
-        while position < run.pointee.count {
-            parts.pointee = run.pointee
-            parts.pointee.segment_size = 0
-            parts.pointee.octets = run.pointee.octets + Int(position)
-            parts.pointee.count = min(size, run.pointee.count - position)
-            position += size
-            let sent = cygnet_send(batch, socket, parts, 1)
-            if sent == 1 || -sent == EMSGSIZE && sendFragmented(parts, by: socket) {
-                counters.moved.writes &+= 1
-                count(parts)
-            } else {
-                drop(-sent == EMSGSIZE ? .outerTooBig : -sent == EAGAIN ? .sendBusy : .sendFailed)
-            }
-        }
-    }
-
-    private func sendFragmented(_ datagram: UnsafeMutablePointer<cygnet_datagram>, by socket: Int32) -> Bool {
-        cygnet_set_fragmenting(socket, datagram.pointee.family, 1)
-        defer { cygnet_set_fragmenting(socket, datagram.pointee.family, 0) }
-        return cygnet_send(batch, socket, datagram, 1) == 1
     }
 
     // MARK: Commands
@@ -575,6 +420,7 @@ struct OutboundWorker: ~Copyable {
                 // What was said of the old way does not hold for another.
                 if remote.address != entry.pointee.remote.address || local.address != entry.pointee.local.address {
                     entry.pointee.path.limit = nil
+                    entry.pointee.largestReassembled = .max
                 }
                 if remote.address.family != entry.pointee.remote.address.family {
                     entry.pointee.path = PathMTU(remote.address.family, linkMTU: entry.pointee.path.linkMTU)
@@ -589,7 +435,7 @@ struct OutboundWorker: ~Copyable {
                 let snapshot = snapshot.takeRetainedValue()
                 snapshot.counters = counters
                 snapshot.counters.moved.processorTime = cygnet_thread_nanoseconds()
-                snapshot.counters.joinsDatagrams = joinsDatagrams
+                snapshot.counters.joinsDatagrams = sender.joinsDatagrams
                 snapshot.associations = candidates.filter { $0.pointee.owner == team.index }.map {
                     $0.pointee.entry.pointee.report
                 }

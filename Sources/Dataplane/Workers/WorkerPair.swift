@@ -86,16 +86,17 @@ struct WorkerPair {
             defer { outboundCommands.close() }
             cygnet_wait_for_turn()
             guard
-                var worker = OutboundWorker(
-                    device: surroundings.device, team: ways.outbound.team(index),
-                    joinsDatagrams: surroundings.sockets.cutSent, wakeup: wakeups.outbound,
-                    commands: outboundCommands, notices: notices[index], policies: handedOver, events: events,
-                    streams: (surroundings.streamWays.outbound[index], surroundings.streams.wakeup),
-                    surroundings.configuration)
+                let sender = OutboxSender(
+                    joinsDatagrams: surroundings.sockets.cutSent, events: events,
+                    streams: (surroundings.streamWays.outbound[index], surroundings.streams.wakeup))
             else {
                 events.emit(.failed("no memory for the outbound worker"))
                 return
             }
+            var worker = OutboundWorker(
+                device: surroundings.device, team: ways.outbound.team(index), sender: sender,
+                wakeup: wakeups.outbound, commands: outboundCommands, notices: notices[index], policies: handedOver,
+                events: events, surroundings.configuration)
             worker.run()
         }
         do throws(DataplaneError) {

@@ -41,11 +41,26 @@ enum LinkMTUNotification: IKEExtension {
 
     /// What the peer has said of the way to it.
     struct Learnt {
-        var octets: Int
+        var told: Told
         var expiry: Instant
         /// The ends of the way for which it was said.
         var local: IPAddress
         var remote: IPAddress
+    }
+
+    /// Octets of outer packets, IP header included.
+    struct Told: Equatable {
+        /// Of the largest one that comes through whole.
+        var whole: Int
+        /// Of the largest one that the peer can put together (EMTU_R); `nil` if it has not said.
+        var reassembled: Int?
+
+        /// The smaller ones of both.
+        func lowered(by other: Told) -> Told {
+            Told(
+                whole: min(whole, other.whole),
+                reassembled: [reassembled, other.reassembled].compactMap(\.self).min())
+        }
     }
 
     private enum Subject: Int {
@@ -160,7 +175,7 @@ enum LinkMTUNotification: IKEExtension {
     static func answer(_ request: Authenticated, of sa: IKESA) -> [Payload] {
         guard sa.slots[Self.self] != nil else { return [] }
         do throws(Unusable) {
-            if let octets = try limit(in: request.payloads, of: sa) { learn(octets, sa) }
+            if let told = try told(in: request.payloads, of: sa) { learn(told, sa) }
         } catch {
             guard sa.slots[Self.self]?.hasComplained == false else { return [] }
             sa.slots[Self.self]?.hasComplained = true
@@ -175,13 +190,14 @@ enum LinkMTUNotification: IKEExtension {
         let reason: String
     }
 
-    /// Octets of the largest outer packet by what the peer says; `nil` if it says nothing of that.
-    private static func limit(in payloads: [Payload], of sa: IKESA) throws(Unusable) -> Int? {
+    /// What the peer says of outer packets; `nil` if it says nothing of them.
+    private static func told(in payloads: [Payload], of sa: IKESA) throws(Unusable) -> Told? {
         let family = sa.path.remote.address.family
         let least = family == .v4 ? 576 : 1280
         let atomic = try data(.largestAtomicPacket, payloads, sa)
         let tooBig = try data(.packetTooBig, payloads, sa)
         var sizes: [Int] = []
+        var reassembled: Int?
         do {
             if let atomic {
                 let packet = try LargestAtomicPacket(atomic)
@@ -195,6 +211,7 @@ enum LinkMTUNotification: IKEExtension {
                 // What came through says more than what the peer's own link would take.
                 if sizes.isEmpty { sizes.append(told.linkMTU) }
                 sizes.append(told.largestPacket)
+                reassembled = told.largestPacket
             }
         } catch {
             throw error as? Unusable ?? Unusable(reason: "\(error)")
@@ -203,7 +220,7 @@ enum LinkMTUNotification: IKEExtension {
         guard smallest >= least else {
             throw Unusable(reason: "\(smallest) octets are less than the \(least) that every path takes")
         }
-        return smallest
+        return Told(whole: smallest, reassembled: reassembled)
     }
 
     /// The data of the only notification of a kind; `nil` if there is none.
@@ -222,29 +239,31 @@ enum LinkMTUNotification: IKEExtension {
     }
 
     /// A value is never raised before the time of the one before is over; the same once more makes it hold longer.
-    private static func learn(_ octets: Int, _ sa: IKESA) {
-        let limit = outerLimit(of: sa)
-        guard octets <= limit ?? .max,
-            octets == limit || sa.slots[Self.self]?.changes.takes(at: sa.context.now) ?? false
+    private static func learn(_ told: Told, _ sa: IKESA) {
+        let known = known(of: sa)
+        let lowered = known?.lowered(by: told) ?? told
+        guard told.whole <= known?.whole ?? .max || lowered != known,
+            lowered == known || sa.slots[Self.self]?.changes.takes(at: sa.context.now) ?? false
         else { return }
         sa.slots[Self.self]?.learnt = Learnt(
-            octets: octets, expiry: sa.context.now + timeToLive, local: sa.path.local.address,
+            told: lowered, expiry: sa.context.now + timeToLive, local: sa.path.local.address,
             remote: sa.path.remote.address)
         direct(sa)
     }
 
     /// What holds of that now, for the SA's own way.
-    private static func outerLimit(of sa: IKESA) -> Int? {
+    private static func known(of sa: IKESA) -> Told? {
         guard let learnt = sa.slots[Self.self]?.learnt, sa.context.now < learnt.expiry,
             learnt.local == sa.path.local.address, learnt.remote == sa.path.remote.address
         else { return nil }
-        return learnt.octets
+        return learnt.told
     }
 
     /// Tells the data plane, as far as it does not know: of a pair that does not send yet its description does.
     private static func direct(_ sa: IKESA) {
         guard sa.slots[Self.self] != nil else { return }
-        let path = OuterPath(limit: outerLimit(of: sa), mayBeFragmented: true)
+        let known = known(of: sa)
+        let path = OuterPath(limit: known?.whole, largestReassembled: known?.reassembled, mayBeFragmented: true)
         let changed = sa.withEstablished { established in
             established.children.indices.compactMap { index -> UInt32? in
                 guard established.children[index].description.outerPath != path else { return nil }
@@ -274,6 +293,6 @@ enum LinkMTUNotification: IKEExtension {
 
     static func describe(_ status: inout IKESAStatus, of sa: IKESA) {
         status.notifiesLinkMTU = sa.slots[Self.self] != nil
-        status.outerLimit = outerLimit(of: sa)
+        status.outerLimit = known(of: sa)?.whole
     }
 }
