@@ -1,5 +1,6 @@
 // RFC 9329 appendix A: TLS around the stream, as the side that calls.
 import CLibSSL
+import Glibc
 
 /// How a peer is called by TLS.
 public struct TLSClientSettings: Hashable, Sendable {
@@ -57,7 +58,19 @@ package final class TLSClient {
 
     // MARK: Resumption
 
-    func resumption(with peer: String) -> OpaquePointer? { sessions[peer] }
+    /// For so long a session can be resumed, in seconds: then the peer's certificate is looked at again.
+    private static let sessionTime = 3600
+
+    /// Hands over an `SSL_SESSION`, for one use: with each comes the ticket for the next, and nobody can tell them apart by it.
+    func resumption(with peer: String) -> OpaquePointer? {
+        guard let session = sessions.removeValue(forKey: peer) else { return nil }
+        let age = time(nil) - SSL_SESSION_get_time(session)
+        guard (0..<Self.sessionTime).contains(age) else {
+            SSL_SESSION_free(session)
+            return nil
+        }
+        return session
+    }
 
     /// Takes over an `SSL_SESSION`, of which the next connection with this peer is to make use.
     func remember(_ session: OpaquePointer, with peer: String) {

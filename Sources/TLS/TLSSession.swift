@@ -10,6 +10,9 @@ package final class TLSSession {
     private let nothing: OpaquePointer
     private let client: (TLSClient, peer: String)?
     private var handshakeOctets = 0
+    /// Messages of TLS itself, in either direction, since both sides have keys: new keys, tickets, warnings.
+    private var asides = 0
+    private var openedOctets = 0
     private var hasFailed = false
     private var hasFinished = false
 
@@ -20,6 +23,12 @@ package final class TLSSession {
     package static let handshakeLimit = 64 << 10
     /// The most that one record holds.
     package static let recordSize = 16 << 10
+    /// So many messages of TLS itself are taken and answered afterwards, and one more for each ``octetsForAside``: each costs as much as
+    /// many packets.
+    package static let asideLimit = 32
+    package static let octetsForAside = 1 << 20
+    /// The library is given no more at once, as it takes whatever messages there are before it returns.
+    private static let portion = 4 << 10
 
     /// As the side that is called.
     package convenience init(_ server: TLSServer) throws(TLSFailure) {
@@ -46,7 +55,10 @@ package final class TLSSession {
         } else if X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session), address) != 1 {
             throw TLSFailure(.library, "TLS cannot call the peer \(address)")
         }
-        if let known = client.resumption(with: peer) { SSL_set_session(session, known) }
+        if let known = client.resumption(with: peer) {
+            SSL_set_session(session, known)
+            SSL_SESSION_free(known)
+        }
         _ = try shakeHands()
     }
 
@@ -67,7 +79,15 @@ package final class TLSSession {
         self.client = client
         SSL_set0_wbio(session, outgoing)
         rest()
+        SSL_set_msg_callback(session) { _, _, type, _, _, _, owner in
+            guard type == SSL3_RT_HANDSHAKE || type == SSL3_RT_ALERT, let owner else { return }
+            Unmanaged<TLSSession>.fromOpaque(owner).takeUnretainedValue().noteAside()
+        }
+        // SSL_set_msg_callback_arg
+        SSL_ctrl(session, SSL_CTRL_SET_MSG_CALLBACK_ARG, 0, Unmanaged.passUnretained(self).toOpaque())
     }
+
+    private func noteAside() { if isEstablished { asides += 1 } }
 
     deinit {
         if let client, isEstablished, !hasFailed, let known = SSL_get1_session(session) {
@@ -90,13 +110,27 @@ package final class TLSSession {
 
     // MARK: What comes
 
-    /// Has what has come looked at: ``next(into:)`` is to be called in `body` until it gives `nil`.
+    /// Has what has come looked at: ``next(into:)`` is to be called in `body`, which may be called several times, until it gives `nil`.
     package func taking(
+        _ octets: UnsafeRawBufferPointer, _ body: () throws(TLSFailure) -> Void
+    ) throws(TLSFailure) {
+        var rest = octets
+        while !rest.isEmpty {
+            try take(UnsafeRawBufferPointer(rebasing: rest.prefix(Self.portion)), body)
+            rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(Self.portion))
+            guard asides <= Self.asideLimit + openedOctets / Self.octetsForAside else {
+                hasFailed = true
+                throw TLSFailure(.negotiation, "the peer goes on about keys and warnings of TLS")
+            }
+        }
+    }
+
+    private func take(
         _ octets: UnsafeRawBufferPointer, _ body: () throws(TLSFailure) -> Void
     ) throws(TLSFailure) {
         if !isEstablished {
             if handshakeOctets == 0 { try Self.lookAt(octets, isServer: client == nil) }
-            guard handshakeOctets < Self.handshakeLimit else {
+            guard handshakeOctets + octets.count <= Self.handshakeLimit else {
                 hasFailed = true
                 throw TLSFailure(.negotiation, "the peer says too much before TLS is agreed upon")
             }
@@ -119,7 +153,10 @@ package final class TLSSession {
         }
         ERR_clear_error()
         let count = SSL_read(session, buffer.baseAddress, Int32(clamping: buffer.count))
-        if count > 0 { return Int(count) }
+        if count > 0 {
+            openedOctets += Int(count)
+            return Int(count)
+        }
         switch SSL_get_error(session, count) {
         case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return nil
         case SSL_ERROR_ZERO_RETURN: return 0

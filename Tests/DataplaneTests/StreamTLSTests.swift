@@ -291,6 +291,26 @@ struct StreamTLSTests {
         dataplane.stop()
     }
 
+    @Test("Who has new keys agreed upon again and again is given up", .timeLimit(.minutes(1)))
+    func keyUpdates() async throws {
+        let files = try ServerFiles()
+        let (sides, dataplane) = try listener(files)
+        // "K" has the client send new keys and ask for the server's.
+        let client = try sides.left.start(
+            command:
+                "sh -c 'yes K | head -n 100 | while read key; do echo K; sleep 0.02; done | openssl s_client -connect 192.0.2.2:443'"
+        )
+        for await event in dataplane.events {
+            guard case .streamRefused(_, 443, let reason) = event else { continue }
+            #expect(reason == "the peer goes on about keys and warnings of TLS")
+            break
+        }
+        client.signal(SIGTERM)
+        let statistics = await dataplane.statistics().streams
+        #expect(statistics.secured == 1 && statistics.unsecured == 1 && statistics.open == 0)
+        dataplane.stop()
+    }
+
     @Test("A stranger has as many messages within TLS as without", .timeLimit(.minutes(1)))
     func messages() async throws {
         let files = try ServerFiles()

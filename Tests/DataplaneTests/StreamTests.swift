@@ -292,6 +292,19 @@ struct StreamTests {
         #expect(statistics.refused == 3)
     }
 
+    @Test("When strangers hold all places, the one that has been silent for longest makes room", .timeLimit(.minutes(1)))
+    func room() async throws {
+        let (output, statistics) = try await strangers(
+            """
+            silent = [connect() for n in range(4)]
+            time.sleep(0.2)
+            more = connect()
+            print([ended(s, 1) for s in silent], ended(more, 0.2))
+            """, { $0.strangers = 4 })
+        #expect(output == "[True, False, False, False] False\n")
+        #expect(statistics.refused == 0 && statistics.expired == 1)
+    }
+
     @Test(
         "Few packets of no association are passed over, many end the connection; so do too many messages",
         .timeLimit(.minutes(1)))

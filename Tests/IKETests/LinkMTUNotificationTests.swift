@@ -268,7 +268,8 @@ struct LinkMTUNotificationTests {
         }
     }
 
-    @Test("What the peer can put together is told apart from what comes through whole, and outlives a report without it")
+    @Test(
+        "What the peer can put together is told apart from what comes through whole, and outlives a report without it")
     func reassembled() async {
         let pair = await Self.pair(seed: 24)
         await pair.tell([.lmap([0x40, 0, 0x05, 0x74]), .ptb(1500, 2000)])

@@ -236,6 +236,6 @@ struct TLSSessionTests {
             pair.give([0x16, 3, 1, 3, 0xe8] + [UInt8](repeating: 0, count: 1000), toServer: true)
             given += 1005
         }
-        #expect(pair.failures.server != nil && given <= TLSSession.handshakeLimit + 2000)
+        #expect(pair.failures.server != nil && given <= TLSSession.handshakeLimit + 1005)
     }
 }

@@ -24,9 +24,10 @@ extension StreamThread {
         let connection = StreamConnection(
             stream, descriptor: descriptor, local: SocketAddress(source, port: 0), remote: remote, phase: .connecting,
             session: session)
-        guard cygnet_watch(watch, descriptor, stream.rawValue, 1, 1) == 0 else {
+        let watched = cygnet_watch(watch, descriptor, stream.rawValue, 1, 1)
+        guard watched == 0 else {
             close(descriptor)
-            throw StreamFault(errno: ENOMEM)
+            throw StreamFault(errno: -watched)
         }
         connection.awaitsRoom = true
         connections[stream.rawValue] = connection

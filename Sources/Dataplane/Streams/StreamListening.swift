@@ -31,10 +31,13 @@ extension StreamThread {
         for address in addresses {
             let descriptor = cygnet_listen_stream(
                 address.family.rawValue, address.octets, port, configuration.firewallMark)
-            if descriptor >= 0, cygnet_watch(watch, descriptor, Self.listenerKey | UInt64(descriptor), 1, 0) == 0 {
+            let result =
+                descriptor < 0
+                ? descriptor : cygnet_watch(watch, descriptor, Self.listenerKey | UInt64(descriptor), 1, 0)
+            if result == 0 {
                 descriptors.append(descriptor)
-            } else if descriptor != -EAFNOSUPPORT || !isEverywhere {
-                let fault = StreamFault(errno: descriptor < 0 ? -descriptor : ENOMEM)
+            } else if result != -EAFNOSUPPORT || !isEverywhere {
+                let fault = StreamFault(errno: -result)
                 events.emit(
                     .warning(
                         "no TCP connections are taken on \(SocketAddress(address, port: port)): \(fault.reason)"))
@@ -63,19 +66,26 @@ extension StreamThread {
     /// - Returns: whether there is a connection now.
     private mutating func take(_ descriptor: Int32, _ ends: cygnet_stream_ends, isSecured: Bool) -> Bool {
         let source = Self.source(of: ends.remoteAddress.address)
-        guard strangerCount < configuration.streamLimits.strangers,
-            strangers[source, default: 0] < configuration.streamLimits.strangersPerSource
+        guard strangers[source, default: 0] < configuration.streamLimits.strangersPerSource,
+            strangerCount < configuration.streamLimits.strangers || endSilentStranger()
         else {
             statistics.refused &+= 1
             return false
         }
-        var session: TLSSession?
-        if isSecured {
-            guard let server, let answering = try? TLSSession(server) else { return false }
-            session = answering
-        }
         let stream = StreamID(rawValue: nextAccepted)
-        guard cygnet_watch(watch, descriptor, stream.rawValue, 1, 0) == 0 else { return false }
+        var session: TLSSession?
+        do {
+            if isSecured, let server { session = try TLSSession(server) }
+            let watched = cygnet_watch(watch, descriptor, stream.rawValue, 1, 0)
+            guard watched == 0 else { throw StreamFault(errno: -watched) }
+        } catch {
+            statistics.refused &+= 1
+            guard refusals.allows(at: now * 1_000_000) else { return false }
+            let reason = (error as? StreamFault)?.reason ?? (error as? TLSFailure)?.reason ?? "\(error)"
+            events.emit(
+                .streamRefused(from: ends.remoteAddress, port: ends.localAddress.port, reason: reason))
+            return false
+        }
         nextAccepted += 1
         let connection = StreamConnection(
             stream, descriptor: descriptor, local: ends.localAddress, remote: ends.remoteAddress,
@@ -100,6 +110,21 @@ extension StreamThread {
         connection.isTrusted = true
         forgetStranger(connection)
         set(connection, deadline: nil)
+    }
+
+    /// Makes room for another stranger: who holds a place and says nothing does not keep out a peer that has lost its connection.
+    ///
+    /// - Returns: whether there was one.
+    private mutating func endSilentStranger() -> Bool {
+        var oldest: StreamConnection?
+        for connection in connections.values
+        where !connection.isTrusted && !connection.wasTrusted && connection.messages == 0 {
+            if connection.stream.rawValue < oldest?.stream.rawValue ?? .max { oldest = connection }
+        }
+        guard let oldest else { return false }
+        statistics.expired &+= 1
+        end(oldest, "others want its place, and it says nothing")
+        return true
     }
 
     mutating func countStranger(_ connection: StreamConnection) {

@@ -145,9 +145,11 @@ enum ExtendedPayloads: IKEExtension {
 
     static func contents(of sa: IKESA) -> ProtectedContents? {
         guard let state = sa.slots[Self.self] else { return nil }
-        let received = sa.isEstablished ? state.receivedLimit : min(state.receivedLimit, limitBeforeProof)
+        // Before the proof the peer takes no more either, and does not say why.
+        let bound = sa.isEstablished ? Int.max : limitBeforeProof
+        let received = min(state.receivedLimit, bound)
         return ProtectedContents(
-            format: .extended, sentLimit: state.sentLimit, receivedLimit: received,
+            format: .extended, sentLimit: min(state.sentLimit, bound), receivedLimit: received,
             certificateLimit: max(received, CertificatePathValidator.maximumCertificateLength))
     }
 
