@@ -292,7 +292,8 @@ struct StreamTests {
         #expect(statistics.refused == 3)
     }
 
-    @Test("When strangers hold all places, the one that has been silent for longest makes room", .timeLimit(.minutes(1)))
+    @Test(
+        "When strangers hold all places, the one that has been silent for longest makes room", .timeLimit(.minutes(1)))
     func room() async throws {
         let (output, statistics) = try await strangers(
             """
