@@ -4,19 +4,26 @@ import Foundation
 package final class Libreswan: Peer {
     package let quarters: any Quarters
 
-    init(in guest: Guest) { quarters = guest }
+    /// Of what `make install` calls a prefix.
+    private let pluto: String
+    private let whack: String
+    private let ipsec: String
+
+    init(in guest: Guest, installed prefix: String = "/usr") {
+        quarters = guest
+        pluto = "\(prefix)/libexec/ipsec/pluto"
+        whack = "\(prefix)/libexec/ipsec/whack"
+        ipsec = "\(prefix)/sbin/ipsec"
+    }
 
     package var log: String { quarters.read("log") }
-
-    private static let pluto = "/usr/libexec/ipsec/pluto"
-    private static let whack = "/usr/libexec/ipsec/whack"
 
     /// Gives pluto one of its commands (ipsec-whack(8)).
     @discardableResult
     package func control(_ arguments: [String], timeout: Duration = .seconds(20)) async throws(LabError)
         -> CommandResult
     {
-        try await quarters.run([Self.whack] + arguments, timeout: timeout)
+        try await quarters.run([whack] + arguments, timeout: timeout)
     }
 
     package func load(_ plan: TunnelPlan, _ side: Side, credentials: PKI.Credentials?) async throws {
@@ -24,12 +31,12 @@ package final class Libreswan: Peer {
         try quarters.write(plan.libreswanSecrets, to: "ipsec.secrets")
         if !FileManager.default.fileExists(atPath: "\(quarters.directory)/log") { try await start(credentials) }
         try await control(["--rereadsecrets"]).orThrow()
-        let result = try await quarters.run(["ipsec", "add", "--config", "/mnt/ipsec.conf", TunnelPlan.connection])
+        let result = try await quarters.run([ipsec, "add", "--config", "/mnt/ipsec.conf", TunnelPlan.connection])
         guard result.output.contains("added") else { throw LabError("\(result.complaint)\n\(log.suffix(2000))") }
     }
 
     private func start(_ credentials: PKI.Credentials?) async throws {
-        try await quarters.run(["ipsec", "initnss"]).orThrow()
+        try await quarters.run([ipsec, "initnss"]).orThrow()
         if let credentials {
             let files = FileManager.default
             for (source, target) in [
@@ -40,14 +47,14 @@ package final class Libreswan: Peer {
             }
             for command in [
                 "openssl pkcs12 -export -in own.pem -inkey own.key -name own -passout pass:lab -out /run/own.p12",
-                "ipsec pk12util -i /run/own.p12 -W lab", "ipsec certutil -A -n ca -t CT,, -a -i ca.pem",
+                "\(ipsec) pk12util -i /run/own.p12 -W lab", "\(ipsec) certutil -A -n ca -t CT,, -a -i ca.pem",
             ] {
                 try await quarters.run(command.split(separator: " ").map(String.init)).orThrow()
             }
         }
         try await quarters.run(["mkdir", "-p", "/run/pluto"]).orThrow()
         try await quarters.start(
-            [Self.pluto, "--nofork", "--config", "/mnt/ipsec.conf", "--secretsfile", "/mnt/ipsec.secrets"],
+            [pluto, "--nofork", "--config", "/mnt/ipsec.conf", "--secretsfile", "/mnt/ipsec.secrets"],
             log: "stderr")
         let end = ContinuousClock.now + .seconds(20)
         while try await !control(["--listen"]).status.isSuccess {
@@ -78,11 +85,11 @@ package final class Libreswan: Peer {
 
     package func report() async throws -> PeerReport {
         // `"office":   IKEv2 algorithm newest: AES_GCM_16_256-HMAC_SHA2_256-DH31`, and
-        // `#1: "office":500 ESTABLISHED_IKE_SA (established IKE SA); …`.
+        // `#1: "office":500 ESTABLISHED_IKE_SA (established IKE SA); …`, or `… established IKE SA; …` from 5.4 on.
         let newest = try await control(["--connectionstatus"]).orThrow().output.split(separator: "\n")
             .compactMap { line in line.range(of: "IKEv2 algorithm newest: ").map { String(line[$0.upperBound...]) } }
         let count = try await control(["--showstates"]).orThrow().output.split(separator: "\n")
-            .count { $0.contains("ESTABLISHED_IKE_SA") }
+            .count { $0.contains("established IKE SA") }
         return PeerReport(
             ikeSAs: [String](repeating: newest.first ?? "?", count: count), esp: try await quarters.kernelESP())
     }

@@ -23,11 +23,20 @@ package enum PeerKind: String, Sendable, CaseIterable {
     case strongSwan = "strongSwan 6.1"
     case strongSwanInUserSpace = "strongSwan 6.1, libipsec"
     case libreswan = "Libreswan 5.2"
+    /// Built from source; Debian has an earlier one.
+    case newerLibreswan = "Libreswan 5.4"
     case openIKED = "OpenIKED 7.4"
+
+    /// Why a peer that `make peers` does not make cannot be had, with what to run; `nil` for all others.
+    package func absence() async -> String? {
+        guard self == .newerLibreswan, await !PeerFiles.hasNewerLibreswan() else { return nil }
+        return "\(rawValue) has not been made: run `Lab/peers/make-libreswan`"
+    }
 
     /// Starts the daemon, without a connection, in a guest or on the machine's own kernel.
     package func start(at side: Side, of topology: Topology) async throws -> any Peer {
         let files = try await PeerFiles.locate()
+        if let absence = await absence() { throw LabError(absence) }
         if self == .strongSwanInUserSpace {
             return ModernStrongSwan(in: try Chroot(at: side, of: topology, files: files), hasKernelESP: false)
         }
@@ -35,6 +44,7 @@ package enum PeerKind: String, Sendable, CaseIterable {
         return switch self {
         case .strongSwan, .strongSwanInUserSpace: ModernStrongSwan(in: guest, hasKernelESP: true)
         case .libreswan: Libreswan(in: guest)
+        case .newerLibreswan: Libreswan(in: guest, installed: PeerFiles.newerLibreswan)
         case .openIKED: OpenIKED(in: guest)
         }
     }

@@ -13,6 +13,12 @@ package struct PeerFiles: Sendable {
         PeerFiles(root: try await path(from: "make-root"), kernel: try await path(from: "make-kernel"))
     }
 
+    /// Where a guest has the Libreswan that is built from source.
+    static let newerLibreswan = "/opt/libreswan"
+
+    /// Whether somebody has built it; `make peers` does not.
+    static func hasNewerLibreswan() async -> Bool { (try? await path(from: "make-libreswan")) != nil }
+
     private static func path(from script: String) async throws(LabError) -> String {
         var environment = Command.environment
         for name in ["HOME", "CYGNET_CACHE", "XDG_CACHE_HOME"] {
