@@ -2,10 +2,14 @@ extension Scenario {
     static let intermediatePresharedKeys = Scenario(
         "ppk-intermediate", documents: ["RFC 9867", "RFC 9242"],
         summary: "a post-quantum preshared key is mixed in before IKE_AUTH, so that it protects the identities too",
-        peers: [.cygnet]
+        peers: [.newerLibreswan, .cygnet]
     ) { setting in
         let lines = ["ppk-required: yes", "ppk-exchange: intermediate"]
         setting.lines[.right] = lines + ["ppk: { id: quantum, secret: { file: psk } }"]
+        setting.plan.peerLines.connection = ["ppk=insist", "ppk-ids=quantum", "intermediate=yes"]
+        setting.plan.peerLines.secrets = [
+            "@left.example.org @right.example.org : PPKS \"quantum\" \"\(setting.plan.preSharedKey)\""
+        ]
         setting.lines[.left] =
             setting.isExtensionOn
             ? lines + ["ppk: [{ id: spare, secret: { file: psk } }, { id: quantum, secret: { file: psk } }]"]

@@ -76,6 +76,8 @@ package enum ScenarioPeer: String, Sendable, CaseIterable {
     case modernStrongSwan = "strongswan-6"
     /// Made by `make peers`, in a guest whose kernel has ESP.
     case libreswan
+    /// Made by `Lab/peers/make-libreswan`, in such a guest too.
+    case newerLibreswan = "libreswan-5.4"
 
     package var title: String {
         switch self {
@@ -83,20 +85,21 @@ package enum ScenarioPeer: String, Sendable, CaseIterable {
         case .strongSwan: "strongSwan 5.9"
         case .modernStrongSwan: PeerKind.strongSwanInUserSpace.rawValue
         case .libreswan: PeerKind.libreswan.rawValue
+        case .newerLibreswan: PeerKind.newerLibreswan.rawValue
         }
     }
 
     /// Why it cannot be had on this machine; `nil` if it can.
-    func absence() async -> String? {
+    package func absence() async -> String? {
         switch self {
         case .cygnet: return nil
         case .strongSwan:
             let missing = Prerequisites.missing(of: Prerequisites.interoperability)
             return missing.isEmpty ? nil : Prerequisites.advice(missing: missing)
-        case .modernStrongSwan, .libreswan:
+        case .modernStrongSwan, .libreswan, .newerLibreswan:
             do {
                 _ = try await PeerFiles.locate()
-                return nil
+                return self == .newerLibreswan ? await PeerKind.newerLibreswan.absence() : nil
             } catch {
                 return "it has not been made: run `make peers`"
             }

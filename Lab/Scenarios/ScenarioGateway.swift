@@ -25,6 +25,7 @@ enum ScenarioGateway: Sendable {
             return .strongSwan(daemon)
         case .modernStrongSwan: kind = .strongSwanInUserSpace
         case .libreswan: kind = .libreswan
+        case .newerLibreswan: kind = .newerLibreswan
         }
         let peer = try await kind.start(at: .right, of: topology)
         try await peer.load(plan, .right, credentials: credentials)

@@ -40,6 +40,11 @@ struct Meeting: Sendable {
     static func hold(_ row: GuestRow, entry: MatrixEntry) async throws {
         let missing = Prerequisites.missing(of: Prerequisites.interoperability)
         guard missing.isEmpty else { throw LabError(Prerequisites.advice(missing: missing)) }
+        if let absence = await row.peer.absence() {
+            entry.note(peer: "left out: \(absence)")
+            print("LEFT OUT: \(absence)")
+            return
+        }
         try await Laboratory.with { laboratory in
             let meeting = try await Meeting(row, in: laboratory, entry: entry)
             do {
@@ -145,12 +150,6 @@ struct Meeting: Sendable {
             guard ContinuousClock.now < end else { throw LabError("\(what) did not happen within \(seconds) s") }
             try await Task.sleep(for: .milliseconds(100))
         }
-    }
-
-    /// The peer cannot do what the row is about; the table says so.
-    func leaveOut(_ reason: String) {
-        entry.note(peer: "left out: \(reason)")
-        print("LEFT OUT: \(reason)")
     }
 
     /// Like `#expect`, and the table knows of it too.

@@ -1,15 +1,15 @@
-import Foundation
 import Lab
 import Testing
 
 extension GuestRow {
-    /// Post-quantum preshared keys with Libreswan: in IKE_INTERMEDIATE (RFC 9867), which no other peer has, and in IKE_AUTH (RFC 8784).
+    /// Post-quantum preshared keys with Libreswan: in IKE_INTERMEDIATE (RFC 9867), which it has since 5.4 and no other peer has, and in
+    /// IKE_AUTH (RFC 8784).
     static let presharedKeys: [GuestRow] = [Role.initiator, .responder].flatMap { role in
         /// - Parameters:
         ///   - secret: Libreswan's; Cygnet's is the pre-shared key once more, whose file is there.
         func row(
             _ subject: String, isRequired: Bool, isIntermediate: Bool = true, secret: String? = nil,
-            body: @escaping @Sendable (Meeting) async throws -> Void
+            plan change: (inout TunnelPlan) -> Void = { _ in }, body: @escaping @Sendable (Meeting) async throws -> Void
         ) -> GuestRow {
             let lines = [
                 isIntermediate
@@ -18,7 +18,8 @@ extension GuestRow {
                 "ppk-required: \(isRequired ? "yes" : "no")",
                 "ppk-exchange: \(isIntermediate ? "intermediate" : "any")",
             ]
-            return GuestRow("PPK, \(subject)", .libreswan, role, cygnetLines: lines) {
+            return GuestRow("PPK, \(subject)", isIntermediate ? .newerLibreswan : .libreswan, role, cygnetLines: lines)
+            {
                 $0.peerLines.connection = [
                     "ppk=\(isRequired ? "insist" : "yes")", "ppk-ids=quantum",
                     "intermediate=\(isIntermediate ? "yes" : "no")",
@@ -26,14 +27,9 @@ extension GuestRow {
                 $0.peerLines.secrets = [
                     "@left.example.org @right.example.org : PPKS \"quantum\" \"\(secret ?? $0.preSharedKey)\""
                 ]
-            } body: { meeting in
-                // Libreswan has IKE_INTERMEDIATE earlier than RFC 9867.
-                let version = try await meeting.peer.quarters.run(["ipsec", "--version"]).output
-                guard !isIntermediate || version.isLibreswan(from: 5, 4) else {
-                    return meeting.leaveOut(
-                        "RFC 9867 is not in \(version.trimmingCharacters(in: .whitespacesAndNewlines))")
-                }
-                try await body(meeting)
+                change(&$0)
+            } body: {
+                try await body($0)
             }
         }
         return [
@@ -47,6 +43,16 @@ extension GuestRow {
                 try await meeting.cygnet.control("rekey", [TunnelPlan.connection]).orThrow()
                 let pings = try await meeting.ping()
                 meeting.expect(pings.lost == 0, "\(pings.lost) pings lost")
+            },
+            row("required, in IKE_INTERMEDIATE, rekeyed by the peer", isRequired: true) {
+                try await $0.pingThroughRekeys(onCommand: true)
+            },
+            row("required, in IKE_INTERMEDIATE, rekeyed by Cygnet", isRequired: true) {
+                let side: Side = role == .initiator ? .left : .right
+                $0.childRekeySeconds[side] = 1
+                $0.ikeRekeySeconds[side] = 2
+            } body: {
+                try await $0.pingThroughRekeys(onCommand: false, lossy: true)
             },
             row("optional, in IKE_INTERMEDIATE, with another secret", isRequired: false, secret: "another altogether") {
                 meeting in
@@ -65,14 +71,5 @@ extension GuestRow {
                 meeting.expect(explanation.contains("the post-quantum preshared key quantum"), explanation)
             },
         ]
-    }
-}
-
-extension String {
-    /// Whether `ipsec --version` names this version or a later one, as in "Libreswan 5.2".
-    fileprivate func isLibreswan(from major: Int, _ minor: Int) -> Bool {
-        let numbers = split { !$0.isNumber }.compactMap { Int($0) }
-        guard numbers.count >= 2 else { return false }
-        return (numbers[0], numbers[1]) >= (major, minor)
     }
 }

@@ -7,7 +7,7 @@ extension GuestRow {
     /// Libreswan sends on a new SA even before its response leaves, which RFC 7296, section 2.8, warns of: nobody can open
     /// such packets yet. OpenIKED's guest loses a few as it goes from one SA to the next. How many depends on the machine.
     static let rekeys: [GuestRow] = [Role.initiator, .responder].flatMap { role in
-        [PeerKind.strongSwan, .libreswan, .openIKED].flatMap { peer in
+        [PeerKind.strongSwan, .libreswan, .newerLibreswan, .openIKED].flatMap { peer in
             [
                 GuestRow("rekeyed by the peer", peer, role) {
                     guard peer == .openIKED else { return }

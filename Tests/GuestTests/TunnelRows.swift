@@ -48,6 +48,7 @@ extension GuestRow {
                 $0.encryption = .aes256sha256
                 $0.hasESN = true
             },
+            GuestRow("PSK, protocol 50", .newerLibreswan, role),
             GuestRow("Ed25519", .strongSwan, role) { $0.authentication = .ed25519 },
             GuestRow("PSK", .strongSwanInUserSpace, role),
             GuestRow("ECDSA", .strongSwanInUserSpace, role) { $0.authentication = .ecdsa },
