@@ -40,6 +40,23 @@ struct SecurityDocumentTests {
         }
     }
 
+    @Test("Every test that the page of hostile tests quotes exists, and each of fifteen extensions has its row there")
+    func hostileTests() throws {
+        let page = try String(contentsOf: Self.root.appending(path: "docs/hostile-tests.md"), encoding: .utf8)
+        let tests = try Self.files("Tests").map(\.text).joined()
+        // A title may be broken over two lines outside the table.
+        let titles = page.replacingOccurrences(of: "\n", with: " ").split(
+            separator: "\"", omittingEmptySubsequences: false
+        )
+        .enumerated().compactMap { $0.offset.isMultiple(of: 2) ? nil : String($0.element) }
+        #expect(titles.count > 80)
+        for title in titles { #expect(tests.contains("\"\(title)\""), "\(title)") }
+        for suite in Set(Self.quoted(page).filter { $0.hasSuffix("Tests") }) {
+            #expect(tests.contains("struct \(suite)"), "\(suite)")
+        }
+        #expect(page.split(separator: "\n").count { $0.hasPrefix("| ") } == 15 + 2)
+    }
+
     @Test("Every way to fail has its row, numbered from 1 to 40, and says what stands for it")
     func rows() throws {
         let rows = try Self.document().split(separator: "\n").filter {

@@ -122,4 +122,99 @@ struct PostquantumPresharedKeyTests {
         await pair.world.run(for: .seconds(5))
         #expect(!pair.isUp)
     }
+
+    @Test("Whoever adds USE_PPK to the first message, or the answer, is found out", arguments: [false, true])
+    func added(toAnswer: Bool) async {
+        let pair = await Pair(
+            seed: 7, start: .none, left: { if toAnswer { $0.ppks = [Self.key("name")] } },
+            right: { if !toAnswer { $0.ppks = [Self.key("name")] } })
+        pair.world.tap = { datagram in
+            guard datagram.header?.exchangeType == .ikeSAInit, datagram.isResponse == toAnswer,
+                var message = try? Message(parsing: datagram.octets)
+            else { return [datagram] }
+            message.payloads.append(.notify(NotifyPayload(protocolID: .none, spi: [], type: .usePPK, data: [])))
+            return [
+                IKEDatagram(
+                    octets: message.serialized(), local: datagram.local, remote: datagram.remote,
+                    nonESPMarker: datagram.nonESPMarker)
+            ]
+        }
+        await pair.initiate()
+        await pair.world.run(for: .seconds(5))
+        #expect(!pair.isUp)
+        #expect(pair.left.inbound.isEmpty && pair.right.inbound.isEmpty)
+    }
+
+    /// What a peer sends in IKE_AUTH in the place of its notifications about the key.
+    private static func rewritten(
+        seed: UInt64, rightRequires: Bool, inAnswer: Bool = false, by others: [NotifyPayload], keepingProof: Bool = true
+    ) async -> Pair {
+        let pair = await Pair(
+            seed: seed, start: .none,
+            left: {
+                $0.ppks = [key("name")]
+                $0.ppkExchange = .auth
+            },
+            right: {
+                $0.ppks = [key("name")]
+                $0.ppkExchange = .auth
+                $0.requiresPPK = rightRequires
+            }, endpoint: { $0.exportsKeys = true })
+        pair.rewrite({ inAnswer ? $0.isResponse(.ikeAuth) : $0.isRequest(.ikeAuth) }) { payloads in
+            payloads.filter {
+                guard case .notify(let notify) = $0 else { return true }
+                return notify.type != .ppkIdentity && (keepingProof || notify.type != .noPPKAuth)
+            } + others.map { .notify($0) }
+        }
+        await pair.initiate()
+        await pair.world.run(for: .seconds(5))
+        return pair
+    }
+
+    @Test(
+        "An identity that is empty, of an unknown type or of nobody is a key nobody knows",
+        arguments: [[], [2], [1] + Array("name".utf8), [9, 1], [2] + [UInt8](repeating: 0x78, count: 40_000)]
+            as [[UInt8]])
+    func oddIdentity(_ data: [UInt8]) async {
+        let identity = NotifyPayload(protocolID: .none, spi: [], type: .ppkIdentity, data: data)
+        let required = await Self.rewritten(seed: 8, rightRequires: true, by: [identity])
+        #expect(!required.isUp)
+        #expect(required.right.refusals.isEmpty == false && required.right.inbound.isEmpty)
+        let optional = await Self.rewritten(seed: 9, rightRequires: false, by: [identity])
+        #expect(optional.agrees() && !Self.isUsed(optional))
+        let without = await Self.rewritten(seed: 10, rightRequires: false, by: [identity], keepingProof: false)
+        #expect(!without.isUp)
+    }
+
+    @Test("An announcement that no identity follows is refused; of two identities the first counts")
+    func missingIdentity() async {
+        let none = await Self.rewritten(seed: 11, rightRequires: false, by: [])
+        #expect(!none.isUp && none.right.refusals.first?.cause == .authenticationFailed)
+        let right = NotifyPayload(protocolID: .none, spi: [], type: .ppkIdentity, data: [2] + Array("name".utf8))
+        let other = NotifyPayload(protocolID: .none, spi: [], type: .ppkIdentity, data: [2] + Array("other".utf8))
+        let first = await Self.rewritten(seed: 12, rightRequires: true, by: [right, other])
+        #expect(first.agrees())
+        let second = await Self.rewritten(seed: 13, rightRequires: true, by: [other, right])
+        #expect(!second.isUp)
+    }
+
+    @Test("A proof without the key that is empty or wrong is no proof")
+    func wrongProof() async {
+        let unknown = NotifyPayload(protocolID: .none, spi: [], type: .ppkIdentity, data: [2] + Array("other".utf8))
+        for data in [[], [UInt8](repeating: 0, count: 32), [UInt8](repeating: 1, count: 33)] as [[UInt8]] {
+            let pair = await Self.rewritten(
+                seed: 14, rightRequires: false,
+                by: [unknown, NotifyPayload(protocolID: .none, spi: [], type: .noPPKAuth, data: data)],
+                keepingProof: false)
+            #expect(!pair.isUp)
+            #expect(pair.right.refusals.first?.cause == .authenticationFailed)
+        }
+    }
+
+    @Test("A responder that says nothing of the key it has used is not believed")
+    func silentResponder() async {
+        let pair = await Self.rewritten(seed: 15, rightRequires: false, inAnswer: true, by: [])
+        #expect(!pair.left.isUp("site"))
+        #expect(pair.left.inbound.isEmpty)
+    }
 }
