@@ -114,9 +114,17 @@ package final class ControlServer: Sendable {
     }
 
     private func turnAway(_ client: Connection) async {
-        try? await client.executeThenClose { _, replies in
-            let text = "\(Self.clientLimit) clients use the control socket already; try again when one has gone"
-            try await replies.write(ControlCoding.line(ControlReply(.failed, lines: [text])))
+        // Who is silent is not waited for.
+        let channel = client.channel
+        let end = channel.eventLoop.scheduleTask(in: .seconds(5)) { channel.close(promise: nil) }
+        defer { end.cancel() }
+        try? await client.executeThenClose { requests, replies in
+            // Whoever is cut off while it asks does not hear the answer.
+            for try await _ in requests {
+                let text = "\(Self.clientLimit) clients use the control socket already; try again when one has gone"
+                try await replies.write(ControlCoding.line(ControlReply(.failed, lines: [text])))
+                break
+            }
         }
     }
 
