@@ -212,7 +212,8 @@ struct DowngradePreventionTests {
         #expect(!pair.right.isUp("site"))
     }
 
-    @Test("Data, an SPI, or the notification twice, from a peer that sends it so, change nothing")
+    @Test(
+        "Data, an SPI, or the notification twice announce it as well, and who puts them there on the way is found out")
     func odd() async {
         for odd in [
             [Self.notification([1, 2, 3])],

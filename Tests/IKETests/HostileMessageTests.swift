@@ -344,7 +344,8 @@ struct HostileMessageTests {
     func statesAndMessages() async {
         // The states are those that a handshake of four messages and the rest of jobs go through.
         let exchanges: [ExchangeType] = [
-            .ikeSAInit, .ikeAuth, .createChildSA, .informational, ExchangeType(rawValue: 99),
+            .ikeSAInit, .ikeAuth, .createChildSA, .informational, .ikeIntermediate, .ikeFollowupKE,
+            ExchangeType(rawValue: 99),
         ]
         for flags: IKEHeader.Flags in [[], .initiator, .response, [.initiator, .response]] {
             for exchange in exchanges {
