@@ -65,11 +65,8 @@ struct HostileKeyExchangeTests {
             let pair = await Pair(
                 seed: 1, start: .none, left: { $0.ikeProposals = Self.proposals(ours) },
                 right: { $0.ikeProposals = Self.proposals(theirs) + Self.proposals(ours) })
-            pair.world.tap = { datagram in
-                guard datagram.isRequest(.ikeSAInit), var message = try? Message(parsing: datagram.octets) else {
-                    return [datagram]
-                }
-                message.payloads = message.payloads.map { payload in
+            pair.rewriteInit { payloads in
+                payloads.map { payload in
                     guard case .securityAssociation(var association) = payload else { return payload }
                     association.proposals = association.proposals.map { proposal in
                         var proposal = proposal
@@ -79,11 +76,6 @@ struct HostileKeyExchangeTests {
                     }
                     return .securityAssociation(association)
                 }
-                return [
-                    IKEDatagram(
-                        octets: message.serialized(), local: datagram.local, remote: datagram.remote,
-                        nonESPMarker: datagram.nonESPMarker)
-                ]
             }
             await pair.initiate()
             await pair.world.run(for: .seconds(5))

@@ -291,18 +291,14 @@ struct MultipleKeyExchangeTests {
     func stripped(fromAnswer: Bool) async {
         let proposals = Self.proposals(Self.chain([.mlKEM768])) + [Self.classical]
         let pair = await Self.pair(seed: 9, left: proposals, start: .none)
-        pair.world.tap = { datagram in
-            guard datagram.header?.exchangeType == .ikeSAInit, datagram.isResponse == fromAnswer,
-                var message = try? Message(parsing: datagram.octets)
-            else { return [datagram] }
-            message.payloads = message.payloads.map { payload in
+        pair.rewriteInit(isResponse: fromAnswer) { payloads in
+            payloads.map { payload in
                 guard case .securityAssociation(var association) = payload else { return payload }
                 association.proposals = association.proposals.filter {
                     !$0.transforms.contains { $0.type.isAdditionalKeyExchange }
                 }
                 return .securityAssociation(association)
             }
-            return [Self.datagram(datagram, with: message.serialized())]
         }
         await pair.initiate()
         await pair.world.run(for: .seconds(5))

@@ -549,22 +549,4 @@ extension Pair {
         }
         return order.compactMap { heard[$0] }
     }
-
-    /// Changes what is in protected messages on their way, as if the sender had put it there.
-    func rewrite(
-        _ isWanted: @escaping (IKEDatagram) -> Bool, change: @escaping ([Payload]) -> [Payload]
-    ) {
-        let wiretap = wiretap
-        world.tap = { datagram in
-            guard isWanted(datagram), let header = datagram.header,
-                let payloads = wiretap.payloads(of: datagram.octets),
-                let octets = wiretap.seal(header, change(payloads), iv: 1 << 40 + UInt64(header.messageID))
-            else { return [datagram] }
-            return [
-                IKEDatagram(
-                    octets: octets, local: datagram.local, remote: datagram.remote,
-                    nonESPMarker: datagram.nonESPMarker)
-            ]
-        }
-    }
 }

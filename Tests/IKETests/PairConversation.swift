@@ -47,6 +47,39 @@ extension Pair {
                 == Set(theirs.children.map { [$0.outboundSPI, $0.inboundSPI] })
     }
 
+    /// Changes what is in protected messages on their way, as if the sender had put it there.
+    func rewrite(
+        _ isWanted: @escaping (IKEDatagram) -> Bool, change: @escaping ([Payload]) -> [Payload]
+    ) {
+        let wiretap = wiretap
+        world.tap = { datagram in
+            guard isWanted(datagram), let header = datagram.header,
+                let payloads = wiretap.payloads(of: datagram.octets),
+                let octets = wiretap.seal(header, change(payloads), iv: 1 << 40 + UInt64(header.messageID))
+            else { return [datagram] }
+            return [
+                IKEDatagram(
+                    octets: octets, local: datagram.local, remote: datagram.remote,
+                    nonESPMarker: datagram.nonESPMarker)
+            ]
+        }
+    }
+
+    /// Changes the requests of IKE_SA_INIT, or their answers, as anybody on the way can.
+    func rewriteInit(isResponse: Bool = false, change: @escaping ([Payload]) -> [Payload]) {
+        world.tap = { datagram in
+            guard datagram.header?.exchangeType == .ikeSAInit, datagram.isResponse == isResponse,
+                var message = try? Message(parsing: datagram.octets)
+            else { return [datagram] }
+            message.payloads = change(message.payloads)
+            return [
+                IKEDatagram(
+                    octets: message.serialized(), local: datagram.local, remote: datagram.remote,
+                    nonESPMarker: datagram.nonESPMarker)
+            ]
+        }
+    }
+
     /// Lets everything that is under way come to its end.
     func rest() async { await world.run(for: .seconds(8)) }
 

@@ -107,16 +107,8 @@ struct PostquantumPresharedKeyTests {
                 $0.ppkExchange = .auth
             },
             right: { $0.ppks = [Self.key("name")] })
-        pair.world.tap = { datagram in
-            guard datagram.header?.exchangeType == .ikeSAInit, datagram.isResponse == fromAnswer,
-                var message = try? Message(parsing: datagram.octets)
-            else { return [datagram] }
-            message.payloads.removeAll { if case .notify(let notify) = $0 { notify.type == .usePPK } else { false } }
-            return [
-                IKEDatagram(
-                    octets: message.serialized(), local: datagram.local, remote: datagram.remote,
-                    nonESPMarker: datagram.nonESPMarker)
-            ]
+        pair.rewriteInit(isResponse: fromAnswer) {
+            $0.filter { if case .notify(let notify) = $0 { notify.type != .usePPK } else { true } }
         }
         await pair.initiate()
         await pair.world.run(for: .seconds(5))
@@ -128,16 +120,8 @@ struct PostquantumPresharedKeyTests {
         let pair = await Pair(
             seed: 7, start: .none, left: { if toAnswer { $0.ppks = [Self.key("name")] } },
             right: { if !toAnswer { $0.ppks = [Self.key("name")] } })
-        pair.world.tap = { datagram in
-            guard datagram.header?.exchangeType == .ikeSAInit, datagram.isResponse == toAnswer,
-                var message = try? Message(parsing: datagram.octets)
-            else { return [datagram] }
-            message.payloads.append(.notify(NotifyPayload(protocolID: .none, spi: [], type: .usePPK, data: [])))
-            return [
-                IKEDatagram(
-                    octets: message.serialized(), local: datagram.local, remote: datagram.remote,
-                    nonESPMarker: datagram.nonESPMarker)
-            ]
+        pair.rewriteInit(isResponse: toAnswer) {
+            $0 + [.notify(NotifyPayload(protocolID: .none, spi: [], type: .usePPK, data: []))]
         }
         await pair.initiate()
         await pair.world.run(for: .seconds(5))
