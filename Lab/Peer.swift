@@ -27,7 +27,7 @@ package enum PeerKind: String, Sendable, CaseIterable {
     case newerLibreswan = "Libreswan 5.4"
     case openIKED = "OpenIKED 7.4"
 
-    /// Why a peer that `make peers` does not make cannot be had, with what to run; `nil` for all others.
+    /// Why a peer that `make peers` goes on without cannot be had, with what to run; `nil` for all others.
     package func absence() async -> String? {
         guard self == .newerLibreswan, await !PeerFiles.hasNewerLibreswan() else { return nil }
         return "\(rawValue) has not been made: run `Lab/peers/make-libreswan`"

@@ -16,7 +16,7 @@ package struct PeerFiles: Sendable {
     /// Where a guest has the Libreswan that is built from source.
     static let newerLibreswan = "/opt/libreswan"
 
-    /// Whether somebody has built it; `make peers` does not.
+    /// Whether it has been built: `make peers` does where its source can be had.
     static func hasNewerLibreswan() async -> Bool { (try? await path(from: "make-libreswan")) != nil }
 
     private static func path(from script: String) async throws(LabError) -> String {

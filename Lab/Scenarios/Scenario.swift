@@ -76,7 +76,7 @@ package enum ScenarioPeer: String, Sendable, CaseIterable {
     case modernStrongSwan = "strongswan-6"
     /// Made by `make peers`, in a guest whose kernel has ESP.
     case libreswan
-    /// Made by `Lab/peers/make-libreswan`, in such a guest too.
+    /// Made by `make peers` where its source can be had, in such a guest too.
     case newerLibreswan = "libreswan-5.4"
 
     package var title: String {

@@ -136,11 +136,11 @@ final class StreamConnection {
 
     /// Hands TLS what waits, as much as is to go soon, and takes what it has to say.
     private func seal(_ session: TLSSession) throws(StreamFault) {
-        do {
-            // TLS has things to say of its own accord, too.
-            guard sealed.count <= (isTrusted ? Self.backlogLimit : Self.strangerBacklog) else {
-                throw StreamFault("the peer reads no more")
-            }
+        // TLS has things to say of its own accord, too.
+        guard sealed.count <= (isTrusted ? Self.backlogLimit : Self.strangerBacklog) else {
+            throw StreamFault("the peer reads no more")
+        }
+        do throws(TLSFailure) {
             while session.isEstablished, !waiting.isEmpty, sealed.count < Self.sealedAhead {
                 waiting.consume(try session.seal(waiting.front))
                 session.drain { sealed.append($0) }
@@ -148,7 +148,7 @@ final class StreamConnection {
             // What was said last is followed by the end, and that by the connection's (RFC 9329 appendix A.5).
             if phase == .closing, waiting.isEmpty { session.finish() }
         } catch {
-            throw error as? StreamFault ?? StreamFault((error as? TLSFailure)?.reason ?? "\(error)")
+            throw StreamFault(error.reason)
         }
         session.drain { sealed.append($0) }
     }

@@ -73,17 +73,17 @@ extension StreamThread {
             return false
         }
         let stream = StreamID(rawValue: nextAccepted)
-        var session: TLSSession?
-        do {
-            if isSecured, let server { session = try TLSSession(server) }
+        let session: TLSSession?
+        do throws(StreamFault) {
+            session = isSecured ? try answeringSession() : nil
             let watched = cygnet_watch(watch, descriptor, stream.rawValue, 1, 0)
             guard watched == 0 else { throw StreamFault(errno: -watched) }
         } catch {
             statistics.refused &+= 1
-            guard refusals.allows(at: now * 1_000_000) else { return false }
-            let reason = (error as? StreamFault)?.reason ?? (error as? TLSFailure)?.reason ?? "\(error)"
-            events.emit(
-                .streamRefused(from: ends.remoteAddress, port: ends.localAddress.port, reason: reason))
+            if refusals.allows(at: now * 1_000_000) {
+                events.emit(
+                    .streamRefused(from: ends.remoteAddress, port: ends.localAddress.port, reason: error.reason))
+            }
             return false
         }
         nextAccepted += 1
@@ -96,6 +96,15 @@ extension StreamThread {
         countStranger(connection)
         set(connection, deadline: configuration.streamLimits.firstMessage)
         return true
+    }
+
+    private func answeringSession() throws(StreamFault) -> TLSSession {
+        guard let server else { throw StreamFault("there is nothing to answer TLS with") }
+        do throws(TLSFailure) {
+            return try TLSSession(server)
+        } catch {
+            throw StreamFault(error.reason)
+        }
     }
 
     // MARK: Strangers

@@ -83,8 +83,10 @@ package final class ControlServer: Sendable {
                                     count += 1
                                     return count <= Self.clientLimit
                                 }
-                                if isIn { await self.serve(client, responder) } else { await self.turnAway(client) }
+                                if isIn { await self.serve(client, responder) }
+                                // Who is turned away takes nobody's place meanwhile.
                                 self.count.withLock { $0 -= 1 }
+                                if !isIn { await self.turnAway(client) }
                             }
                         }
                     } catch {
