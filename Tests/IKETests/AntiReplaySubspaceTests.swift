@@ -65,24 +65,6 @@ struct AntiReplaySubspaceTests {
     private static func isRekey(_ datagram: IKEDatagram) -> Bool { datagram.isRequest(.createChildSA) }
     private static func isRekeyAnswer(_ datagram: IKEDatagram) -> Bool { datagram.isResponse(.createChildSA) }
 
-    /// Changes the payloads of messages that are `wanted`, as only a peer could.
-    private static func changing(
-        _ wanted: @escaping (IKEDatagram) -> Bool, _ change: @escaping ([Payload]) -> [Payload]
-    ) -> (Pair) -> (IKEDatagram) -> [IKEDatagram] {
-        { pair in
-            let wiretap = pair.wiretap
-            return { datagram in
-                guard wanted(datagram), let header = datagram.header,
-                    let payloads = wiretap.payloads(of: datagram.octets),
-                    let forged = wiretap.seal(header, change(payloads), iv: 0xffff_0001)
-                else { return [datagram] }
-                var datagram = datagram
-                datagram.octets = forged
-                return [datagram]
-            }
-        }
-    }
-
     private static func notification(
         _ data: [UInt8], spi: [UInt8] = [], protocolID: ProtocolID = .none
     ) -> Payload {
@@ -127,7 +109,7 @@ struct AntiReplaySubspaceTests {
         #expect(AntiReplaySubspacesPolicy(count: 0).count == 1)
         let pair = await Self.pair(
             seed: 3, left: Self.on(), right: Self.on(),
-            tap: Self.changing(Self.isOffer, Self.replacing([Self.notification([1, 0xff, 0xff, 0xff])])))
+            tap: Pair.rewriting(Self.isOffer, change: Self.replacing([Self.notification([1, 0xff, 0xff, 0xff])])))
         #expect(Self.counts(pair.right) == [Self.counts(16, 65536)])
     }
 
@@ -208,7 +190,7 @@ struct AntiReplaySubspaceTests {
     func contradictoryAnswer() async {
         let pair = await Self.pair(
             seed: 14, left: Self.on(), right: Self.numbers([.sequential32], Self.off),
-            tap: Self.changing(Self.isAnswer, Self.replacing([Self.notification([1, 0, 0, 15])])))
+            tap: Pair.rewriting(Self.isAnswer, change: Self.replacing([Self.notification([1, 0, 0, 15])])))
         #expect(pair.left.inbound.isEmpty && pair.right.inbound.isEmpty)
         #expect(pair.left.status("site")?.ikeSAs.count == 1)
         #expect(pair.left.refusals.contains { $0.reason.contains("without extended sequence numbers") })
@@ -250,7 +232,7 @@ struct AntiReplaySubspaceTests {
     private func oddOffer(_ odd: Odd) async {
         let pair = await Self.pair(
             seed: 16, left: Self.on(), right: Self.on(),
-            tap: Self.changing(Self.isOffer, Self.replacing(odd.payloads)))
+            tap: Pair.rewriting(Self.isOffer, change: Self.replacing(odd.payloads)))
         #expect(Self.counts(pair.left) == [nil] && Self.counts(pair.right) == [nil])
         #expect(Self.notifications(pair, Self.isAnswer).isEmpty)
         #expect(pair.agrees() && pair.faults.isEmpty)
@@ -260,11 +242,11 @@ struct AntiReplaySubspaceTests {
     private func oddAnswer(_ odd: Odd) async {
         let lax = await Self.pair(
             seed: 17, left: Self.on(), right: Self.off,
-            tap: Self.changing(Self.isAnswer, Self.replacing(odd.payloads)))
+            tap: Pair.rewriting(Self.isAnswer, change: Self.replacing(odd.payloads)))
         #expect(Self.counts(lax.left) == [nil] && lax.agrees())
         let strict = await Self.pair(
             seed: 18, left: Self.on(isRequired: true), right: Self.off,
-            tap: Self.changing(Self.isAnswer, Self.replacing(odd.payloads)))
+            tap: Pair.rewriting(Self.isAnswer, change: Self.replacing(odd.payloads)))
         #expect(strict.left.inbound.isEmpty && strict.right.inbound.isEmpty)
         #expect(strict.left.status("site")?.ikeSAs.count == 1)
     }
@@ -273,7 +255,7 @@ struct AntiReplaySubspaceTests {
     func unasked() async {
         let pair = await Self.pair(
             seed: 19, left: Self.off, right: Self.off,
-            tap: Self.changing(Self.isAnswer, Self.replacing([Self.notification([1, 0, 0, 7])])))
+            tap: Pair.rewriting(Self.isAnswer, change: Self.replacing([Self.notification([1, 0, 0, 7])])))
         #expect(Self.counts(pair.left) == [nil])
         #expect(pair.agrees())
     }
@@ -282,7 +264,7 @@ struct AntiReplaySubspaceTests {
     func flags() async {
         let pair = await Self.pair(
             seed: 20, left: Self.on(8), right: Self.on(),
-            tap: Self.changing(Self.isOffer, Self.replacing([Self.notification([1, 0xff, 0, 7])])))
+            tap: Pair.rewriting(Self.isOffer, change: Self.replacing([Self.notification([1, 0xff, 0, 7])])))
         #expect(Self.counts(pair.right) == [Self.counts(16, 8)])
     }
 
@@ -337,7 +319,7 @@ struct AntiReplaySubspaceTests {
     @Test("Absent in a rekey it is absent in the new child, while the old one keeps its own")
     func absentInRekey() async {
         let pair = await Self.pair(
-            seed: 23, left: Self.on(), right: Self.on(), tap: Self.changing(Self.isRekey, Self.replacing([])))
+            seed: 23, left: Self.on(), right: Self.on(), tap: Pair.rewriting(Self.isRekey, change: Self.replacing([])))
         #expect(Self.counts(pair.left) == [Self.counts(16, 16)])
         await pair.rekeyChild("left")
         _ = await pair.world.run(atMost: .seconds(5)) { pair.left.inbound.count == 2 && pair.right.inbound.count == 2 }
@@ -346,6 +328,23 @@ struct AntiReplaySubspaceTests {
         await pair.rest()
         #expect(Self.counts(pair.left) == [nil] && Self.counts(pair.right) == [nil])
         #expect(pair.agrees())
+    }
+
+    @Test(
+        "An offer, or an answer, in a rekey that is not understood is as none: the new child is without", arguments: odd
+    )
+    private func oddInRekey(_ odd: Odd) async {
+        for wanted in [Self.isRekey, Self.isRekeyAnswer] {
+            let pair = await Self.pair(
+                seed: 25, left: Self.on(), right: Self.on(),
+                tap: Pair.rewriting(wanted, change: Self.replacing(odd.payloads)))
+            let old = pair.childSPIs
+            await pair.rekeyChild("left")
+            await pair.rest()
+            #expect(Self.counts(pair.left) == [nil])
+            #expect(pair.childSPIs.count == 1 && pair.childSPIs != old && pair.ikeSPI != 0)
+            #expect(pair.right.inbound.count == 1 && pair.faults.isEmpty)
+        }
     }
 
     @Test("A rekey that changes nothing but keys keeps the subspaces")

@@ -121,8 +121,7 @@ struct AuthenticationAnnouncementTests {
                 let octets = pair.wiretap.seal(header, replaced(payloads, by: data), iv: 1 << 40)
             else { return [datagram] }
             return [
-                IKEDatagram(
-                    octets: octets, local: datagram.local, remote: datagram.remote, nonESPMarker: datagram.nonESPMarker)
+                datagram.carrying(octets)
             ]
         }
     }
@@ -236,9 +235,7 @@ struct AuthenticationAnnouncementTests {
                 if case .notify(let notify) = $0 { notify.type == .signatureHashAlgorithms } else { false }
             }
             return [
-                IKEDatagram(
-                    octets: message.serialized(), local: datagram.local, remote: datagram.remote,
-                    nonESPMarker: datagram.nonESPMarker)
+                datagram.carrying(message.serialized())
             ]
         }
         // The messages that were signed are not those that arrived, so neither side believes the other; the choice is seen all the same.
@@ -292,12 +289,52 @@ struct AuthenticationAnnouncementTests {
             }
             message.payloads = Self.replaced(message.payloads, by: isRemoved ? [] : [[2, 13]])
             return [
-                IKEDatagram(
-                    octets: message.serialized(), local: datagram.local, remote: datagram.remote,
-                    nonESPMarker: datagram.nonESPMarker)
+                datagram.carrying(message.serialized())
             ]
         }
         #expect(!pair.isUp)
+    }
+
+    @Test("Whoever gives a responder a list, or a promise of one, that it has not sent is found out")
+    func added() async throws {
+        for proposals in [nil, Self.hybrid] {
+            for data in [Self.digital(.ed25519), [2, 13], [0], []] as [[UInt8]] {
+                let pair = try await Self.pair(
+                    seed: 9, try Fixture(), left: [.rsa, .ed25519], right: [.ecdsa], policies: (.auto, .no),
+                    proposals: proposals)
+                #expect(pair.isUp)
+                await pair.terminate("left")
+                await pair.rest()
+                pair.rewriteInit(isResponse: true) { Self.replaced($0, by: [data]) }
+                await pair.initiate()
+                await pair.world.run(for: .seconds(5))
+                #expect(!pair.isUp)
+                #expect(pair.left.inbound.isEmpty && pair.right.inbound.isEmpty)
+                #expect(pair.faults.isEmpty)
+            }
+        }
+    }
+
+    @Test("Whoever takes away or fills the promise of a list that is to come in IKE_INTERMEDIATE is found out")
+    func alteredPromise() async throws {
+        for data in [[], [Self.digital(.rsaPSS(.sha2_256))]] as [[[UInt8]]] {
+            var seen: [[UInt8]] = []
+            let pair = try await Self.pair(
+                seed: 10, try Fixture(), left: [.rsa, .ed25519], right: [.ecdsa], proposals: Self.hybrid
+            ) { _, datagram in
+                guard datagram.isResponse(.ikeSAInit), var message = try? Message(parsing: datagram.octets) else {
+                    return [datagram]
+                }
+                for case .notify(let notify) in message.payloads where notify.type == .supportedAuthMethods {
+                    seen.append(notify.data)
+                }
+                message.payloads = Self.replaced(message.payloads, by: data)
+                return [datagram.carrying(message.serialized())]
+            }
+            #expect(seen.first == [])
+            #expect(!pair.isUp)
+            #expect(pair.left.inbound.isEmpty && pair.right.inbound.isEmpty)
+        }
     }
 
     @Test("Peers that prove themselves by a secret are not told what else there is")

@@ -41,14 +41,10 @@ struct DowngradePreventionTests {
         inResponse: Bool, by notifications: [NotifyPayload]
     ) -> (IKEDatagram) -> [IKEDatagram] {
         { datagram in
-            guard inResponse ? datagram.isResponse(.ikeSAInit) : datagram.isRequest(.ikeSAInit),
-                var message = try? Message(parsing: datagram.octets)
-            else { return [datagram] }
-            message.payloads.removeAll { if case .notify(let notify) = $0 { notify.type == type } else { false } }
-            message.payloads += notifications.map { .notify($0) }
-            var changed = datagram
-            changed.octets = message.serialized()
-            return [changed]
+            datagram.rewritingInit(isResponse: inResponse) { payloads in
+                payloads.filter { if case .notify(let notify) = $0 { notify.type != type } else { true } }
+                    + notifications.map { .notify($0) }
+            }
         }
     }
 

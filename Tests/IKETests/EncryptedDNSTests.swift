@@ -208,5 +208,25 @@ struct EncryptedDNSTests {
         #expect(pair.left.isUp("site") && pair.right.isUp("site"))
     }
 
+    @Test("A question, and an answer, in CREATE_CHILD_SA is passed over: the rekey gives no addresses and no resolvers")
+    func inRekey() async {
+        let pair = await Pair.established(seed: 23)
+        let old = pair.childSPIs
+        let odd: [ConfigurationAttribute] = [
+            .init(type: .encdnsIP4, value: [0, 0, 9]), .init(type: .encdnsIP6, value: []),
+            .init(type: .encdnsDigestInfo, value: [255]), .init(type: .internalDNSDomain, value: [0xff]),
+        ]
+        pair.rewrite({ $0.header?.exchangeType == .createChildSA }) { payloads in
+            payloads
+                + [.request, .reply, .set].map { .configuration(ConfigurationPayload(type: $0, attributes: odd)) }
+        }
+        await pair.rekeyChild("left")
+        await pair.rest()
+        let answers = pair.world.sent.filter { $0.isResponse(.createChildSA) }
+        #expect(!answers.isEmpty)
+        #expect(answers.allSatisfy { pair.wiretap.payloads(of: $0.octets)?.contains(.configuration) == false })
+        #expect(pair.agrees() && pair.childSPIs != old && pair.faults.isEmpty)
+    }
+
     private struct Missing: Error {}
 }

@@ -150,12 +150,9 @@ struct ExtendedPayloadTests {
 
     /// With other data in the notification, or without it where that is `nil`.
     private static func replacing(_ data: String?, in datagram: IKEDatagram, ofAnswer: Bool) -> [IKEDatagram] {
-        guard datagram.header?.exchangeType == .ikeSAInit, datagram.isResponse == ofAnswer,
-            var message = try? Message(parsing: datagram.octets)
-        else { return [datagram] }
-        message.payloads.removeAll { $0.is(format) }
-        if let data { message.payloads.append(announcement([UInt8](hexadecimal: data) ?? [])) }
-        return [datagram.carrying(message.serialized())]
+        datagram.rewritingInit(isResponse: ofAnswer) { payloads in
+            payloads.filter { !$0.is(format) } + (data.map { [announcement([UInt8](hexadecimal: $0) ?? [])] } ?? [])
+        }
     }
 
     @Test("Without fragments no more is announced than a message has in one piece")
@@ -528,11 +525,5 @@ struct ExtendedPayloadTests {
                     if case .warning(_, let text) = $0 { text.contains("the peer takes at most 100000") } else { false }
                 })
         }
-    }
-}
-
-extension IKEDatagram {
-    fileprivate func carrying(_ octets: [UInt8]) -> IKEDatagram {
-        IKEDatagram(octets: octets, local: local, remote: remote, nonESPMarker: nonESPMarker)
     }
 }

@@ -87,8 +87,7 @@ struct HostileExtendedPayloadTests {
                 let octets = pair.wiretap.seal(header, payloads, iv: 1 << 40)
             else { return [datagram] }
             return [
-                IKEDatagram(
-                    octets: octets, local: datagram.local, remote: datagram.remote, nonESPMarker: datagram.nonESPMarker)
+                datagram.carrying(octets)
             ]
         }
         await pair.initiate()

@@ -122,6 +122,20 @@ struct HostileKeyExchangeTests {
         #expect(pair.agrees() && pair.childSPIs != old)
     }
 
+    @Test("Of two public values the first counts, whether it is the right one or not", arguments: [true, false])
+    func twoValues(isFirst: Bool) async {
+        let pair = await Self.established(seed: 8)
+        let old = pair.childSPIs
+        let other = Payload.keyExchange(KeyExchangePayload(method: 20, data: [UInt8](repeating: 0, count: 96)))
+        Self.rewriteFirst(pair, { $0.isRequest(.ikeFollowupKE) }) { isFirst ? $0 + [other] : [other] + $0 }
+        await pair.rekeyChild("left")
+        await pair.world.run(for: .seconds(1))
+        let answer = pair.world.sent.first { $0.isResponse(.ikeFollowupKE) }
+        #expect(answer.flatMap { pair.wiretap.payloads(of: $0.octets) }?.contains(.invalidSyntax) == !isFirst)
+        #expect(await pair.world.run(atMost: .seconds(60)) { pair.agrees() && pair.childSPIs != old })
+        #expect(pair.faults.isEmpty)
+    }
+
     @Test("A link that belongs to no exchange, beside a request that needs none, is passed over")
     func misplacedLink() async {
         let pair = await Self.established(seed: 4)

@@ -1,6 +1,8 @@
+import Credentials
 import IKE
 import IKEMessage
 import IPPacket
+import IPsecPolicy
 import Octets
 import Simulation
 import Testing
@@ -302,11 +304,40 @@ struct HostileMessageTests {
         #expect(pair.agrees())
     }
 
+    /// Every extension that changes messages and can be had together with the others.
+    private static func withExtensions(_ connection: inout ConnectionConfiguration) {
+        connection.ikeProposals = [
+            IKEProposal(
+                encryption: [.aesGCM16(256)], prf: [.hmacSHA2_256], keyExchange: [.curve25519],
+                additional: [
+                    AdditionalKeyExchange(number: 1, methods: [.mlKEM768]),
+                    AdditionalKeyExchange(number: 2, methods: [.ecp256]),
+                ])
+        ]
+        connection.children[0].espProposals = [
+            ESPProposal(
+                encryption: [.aesGCM16(256)], keyExchange: [.curve25519],
+                additional: [AdditionalKeyExchange(number: 1, methods: [.ecp256])], sequenceNumbers: [.extended])
+        ]
+        connection.ppks = [
+            PostquantumPresharedKey(identifier: Array("name".utf8), secret: SecretOctets(Array("secret".utf8)))
+        ]
+        connection.ppkExchange = .any
+        connection.optimizedRekey = true
+        connection.extendedPayloads = .init(.yes)
+        connection.linkMTUNotification = LinkMTUPolicy()
+        connection.children[0].classes = DSCPSet([10, 12]).map { TrafficClasses($0) }
+        connection.children[0].securityLabels = SecurityLabel(text: "s0").map { [$0] } ?? []
+        connection.children[0].antiReplaySubspaces = AntiReplaySubspacesPolicy(count: 4)
+    }
+
     @Test(
         "Real messages, cut, changed and put together at random, trap nothing and end no SA",
-        arguments: 1...4 as ClosedRange<UInt64>)
-    func mutations(seed: UInt64) async {
-        let pair = await Pair.established(seed: seed)
+        arguments: 1...4 as ClosedRange<UInt64>, [false, true])
+    func mutations(seed: UInt64, hasExtensions: Bool) async {
+        let change = hasExtensions ? Self.withExtensions : { _ in }
+        let pair = await Pair.established(seed: seed, left: change, right: change)
+        #expect(pair.agrees())
         await pair.rekeyChild("left")
         await pair.rekeyIKE("right")
         await pair.world.run(for: .seconds(20))
@@ -338,6 +369,29 @@ struct HostileMessageTests {
         #expect(pair.faults.isEmpty)
         await pair.world.run(for: .seconds(60))
         #expect(pair.right.endpoint.saCount == 1)
+    }
+
+    @Test(
+        "A selector longer than its payload, or shorter than its own header, is answered INVALID_SYNTAX",
+        arguments: [
+            // TS_DSCP and TS_SECLABEL as the second selector, with another length than they have.
+            [0xf1, 0, 0, 8, 10, 12, 14], [0xf1, 0, 0, 3, 10, 12, 14], [0xf1, 0, 0xff, 0xff, 10], [0xf1, 0, 0],
+            [10, 0, 0, 20, 0x73, 0x30, 0], [10, 0, 0, 0], [10, 0, 0, 2, 0, 0], [10],
+        ] as [[UInt8]])
+    func selectorLengths(_ selector: [UInt8]) async {
+        let pair = await Pair.established(seed: 34)
+        // Two selectors, the first of which is 10.1.0.0 to 10.1.255.255.
+        let body = [2, 0, 0, 0, 7, 0, 0, 16, 0, 0, 0xff, 0xff, 10, 1, 0, 0, 10, 1, 0xff, 0xff] + selector
+        let payload = [0, 0] + UInt16(4 + body.count).bigEndianOctets + body
+        let before = pair.world.sent.count
+        await send(
+            pair,
+            pair.wiretap.seal(
+                header(pair, .createChildSA, id: 2), first: .trafficSelectorInitiator, payload, iv: 1 << 41))
+        let answer = pair.world.sent.dropFirst(before).last.flatMap { pair.wiretap.payloads(of: $0.octets) }
+        #expect(answer?.contains(.invalidSyntax) == true)
+        #expect(pair.right.status("site")?.ikeSAs.isEmpty == true)
+        #expect(pair.faults.isEmpty)
     }
 
     @Test("In whatever state an SA is, a message of any exchange that is not its own leaves it on its way")

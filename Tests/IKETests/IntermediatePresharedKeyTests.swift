@@ -235,6 +235,33 @@ struct IntermediatePresharedKeyTests {
         #expect(pair.left.status("site")?.ikeSAs.isEmpty ?? true)
     }
 
+    @Test(
+        "Whoever announces it, or IKE_INTERMEDIATE alone, in the name of a side that has neither is found out",
+        arguments: [[NotifyType.intermediateExchangeSupported], [.intermediateExchangeSupported, .usePPKInt]],
+        [false, true])
+    func added(_ types: [NotifyType], inAnswer: Bool) async {
+        let (with, without) = (End(keys: [Self.key("one")]), End(keys: []))
+        let pair = await Pair(
+            seed: 16, start: .none, left: { (inAnswer ? with : without).set(&$0) },
+            right: { (inAnswer ? without : with).set(&$0) })
+        pair.rewriteInit(isResponse: inAnswer) { payloads in
+            payloads.filter { payload in
+                if case .notify(let notify) = payload { !types.contains(notify.type) } else { true }
+            } + types.map { .notify(NotifyPayload(protocolID: .none, spi: [], type: $0, data: [])) }
+        }
+        await pair.initiate()
+        await pair.world.run(for: .seconds(5))
+        #expect(!pair.isUp)
+        #expect(pair.left.inbound.isEmpty && pair.right.inbound.isEmpty)
+        #expect(pair.faults.isEmpty)
+        // Without him they come together.
+        pair.world.tap = nil
+        await pair.world.run(for: .seconds(60))
+        await pair.initiate()
+        await pair.rest()
+        #expect(pair.agrees())
+    }
+
     @Test("Whoever takes the offer out of IKE_INTERMEDIATE, with keys he should not have, is found out by IKE_AUTH")
     func strippedOffer() async {
         let end = End(keys: [Self.key("one")])
@@ -335,6 +362,28 @@ struct IntermediatePresharedKeyTests {
         #expect(pair.left.refusals.first?.reason.contains("that we have not offered") ?? false)
     }
 
+    @Test(
+        "Of two chosen keys the first counts, and that the peer meant the other is found out", arguments: [true, false])
+    func twoChosen(isOfferedFirst: Bool) async {
+        let end = End(keys: [Self.key("one")])
+        let pair = await Self.pair(seed: 17, left: end, right: end) { pair, datagram in
+            let chosen = (isOfferedFirst ? ["one", "two"] : ["two", "one"]).map { name in
+                Payload.notify(
+                    NotifyPayload(protocolID: .none, spi: [], type: .ppkIdentity, data: [2] + Array(name.utf8)))
+            }
+            guard datagram.isResponse(.ikeIntermediate), let header = datagram.header,
+                let octets = pair.wiretap.seal(header, chosen, iv: 1 << 40)
+            else { return [datagram] }
+            return [datagram.carrying(octets)]
+        }
+        #expect(!pair.isUp)
+        let isFirstTaken = pair.left.narratives.contains { narrative in
+            narrative.lines.contains { $0.text.contains("the post-quantum preshared key one, before IKE_AUTH") }
+        }
+        #expect(isFirstTaken == isOfferedFirst)
+        #expect(pair.left.inbound.isEmpty && pair.right.inbound.isEmpty)
+    }
+
     @Test("A key of another connection than the peer's does not let it in")
     func notForThisPeer() async {
         let pair = await Pair(
@@ -363,11 +412,5 @@ struct IntermediatePresharedKeyTests {
         await pair.world.run(for: .seconds(5))
         #expect(!pair.isUp)
         #expect(pair.right.refusals.first?.reason.contains("is not for this peer") ?? false)
-    }
-}
-
-extension IKEDatagram {
-    fileprivate func carrying(_ octets: [UInt8]) -> IKEDatagram {
-        IKEDatagram(octets: octets, local: local, remote: remote, nonESPMarker: nonESPMarker)
     }
 }

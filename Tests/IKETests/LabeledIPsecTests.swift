@@ -54,40 +54,6 @@ struct LabeledIPsecTests {
         }
     }
 
-    /// Puts other selectors behind the addresses of TSi and TSr of the first message that is `wanted`, in place of its labels.
-    private static func rewriting(
-        _ wanted: @escaping (IKEDatagram) -> Bool, keepsAddresses: Bool = true, initiator: [WireTrafficSelector],
-        responder: [WireTrafficSelector]
-    ) -> (Pair) -> (IKEDatagram) -> [IKEDatagram] {
-        { pair in
-            let wiretap = pair.wiretap
-            return { datagram in
-                guard wanted(datagram), let header = datagram.header,
-                    let payloads = wiretap.payloads(of: datagram.octets)
-                else { return [datagram] }
-                func changed(_ payload: TrafficSelectorPayload, _ others: [WireTrafficSelector])
-                    -> TrafficSelectorPayload
-                {
-                    let addresses = payload.selectors.filter {
-                        if case .addressRange = $0 { keepsAddresses } else { false }
-                    }
-                    return TrafficSelectorPayload(selectors: addresses + others)
-                }
-                let forged = payloads.map { payload -> Payload in
-                    switch payload {
-                    case .trafficSelectorsInitiator(let body): .trafficSelectorsInitiator(changed(body, initiator))
-                    case .trafficSelectorsResponder(let body): .trafficSelectorsResponder(changed(body, responder))
-                    default: payload
-                    }
-                }
-                var datagram = datagram
-                guard let octets = wiretap.seal(header, forged, iv: 0xffff_0001) else { return [] }
-                datagram.octets = octets
-                return [datagram]
-            }
-        }
-    }
-
     private static func isAuthRequest(_ datagram: IKEDatagram) -> Bool { datagram.isRequest(.ikeAuth) }
     private static func isAuthResponse(_ datagram: IKEDatagram) -> Bool { datagram.isResponse(.ikeAuth) }
 
@@ -347,7 +313,7 @@ struct LabeledIPsecTests {
         let blue = try #require(Self.blue).octets
         let pair = await Self.pair(
             seed: 17, left: Self.labels(Self.red), right: Self.labels(Self.red, Self.blue),
-            tap: Self.rewriting(
+            tap: Pair.rewritingSelectors(
                 { $0.isRequest(.createChildSA) }, initiator: isOther ? [Self.wire(blue)] : [],
                 responder: isOther ? [Self.wire(blue)] : []))
         let old = pair.childSPIs
@@ -428,7 +394,7 @@ struct LabeledIPsecTests {
     private func oddOffer(_ offer: OddOffer) async {
         let pair = await Self.pair(
             seed: 31, left: Self.labels(SecurityLabel(text: "s0")), right: Self.labels(SecurityLabel(text: "s0")),
-            tap: Self.rewriting(
+            tap: Pair.rewritingSelectors(
                 Self.isAuthRequest, keepsAddresses: offer.keepsAddresses,
                 initiator: offer.initiator.map { Self.wire($0) }, responder: offer.responder.map { Self.wire($0) }))
         guard let label = offer.label else {
@@ -443,7 +409,7 @@ struct LabeledIPsecTests {
     func emptyForUnlabeled() async {
         let pair = await Self.pair(
             seed: 32, left: Self.labels(), right: Self.labels(),
-            tap: Self.rewriting(Self.isAuthRequest, initiator: [Self.wire([])], responder: [Self.wire([])]))
+            tap: Pair.rewritingSelectors(Self.isAuthRequest, initiator: [Self.wire([])], responder: [Self.wire([])]))
         Self.expectNoChild(pair)
     }
 
@@ -451,7 +417,7 @@ struct LabeledIPsecTests {
     func reserved() async {
         let pair = await Self.pair(
             seed: 33, left: Self.labels(SecurityLabel(text: "s0")), right: Self.labels(SecurityLabel(text: "s0")),
-            tap: Self.rewriting(
+            tap: Pair.rewritingSelectors(
                 Self.isAuthRequest, initiator: [Self.wire(Self.s0, second: 7)],
                 responder: [Self.wire(Self.s0, second: 1)]))
         #expect(pair.right.inbound.values.map { $0.securityLabel?.octets } == [Self.s0])
@@ -471,7 +437,7 @@ struct LabeledIPsecTests {
         let configured = Self.labels(SecurityLabel(text: "s0"), SecurityLabel(octets: [2]))
         let pair = await Self.pair(
             seed: 34, left: configured, right: configured,
-            tap: Self.rewriting(
+            tap: Pair.rewritingSelectors(
                 Self.isAuthResponse, initiator: answer.initiator.map { Self.wire($0) },
                 responder: answer.responder.map { Self.wire($0) }))
         Self.expectNoChild(pair)
@@ -483,7 +449,8 @@ struct LabeledIPsecTests {
     func unaskedAnswer() async {
         let pair = await Self.pair(
             seed: 35, left: Self.labels(), right: Self.labels(),
-            tap: Self.rewriting(Self.isAuthResponse, initiator: [Self.wire(Self.s0)], responder: [Self.wire(Self.s0)]))
+            tap: Pair.rewritingSelectors(
+                Self.isAuthResponse, initiator: [Self.wire(Self.s0)], responder: [Self.wire(Self.s0)]))
         Self.expectNoChild(pair)
         #expect(pair.left.refusals.first?.cause == .protocolViolation)
     }
@@ -492,7 +459,7 @@ struct LabeledIPsecTests {
     func answerWithout() async {
         let pair = await Self.pair(
             seed: 36, left: Self.labels(Self.red, isRequired: false), right: Self.labels(Self.red),
-            tap: Self.rewriting(Self.isAuthResponse, initiator: [], responder: []))
+            tap: Pair.rewritingSelectors(Self.isAuthResponse, initiator: [], responder: []))
         #expect(pair.left.inbound.values.map(\.securityLabel) == [nil])
     }
 }

@@ -126,24 +126,28 @@ struct LinkMTUNotificationTests {
         #expect(auth.allSatisfy { pair.wiretap.payloads(of: $0.octets)?.contains(NotifyType.supported) == false })
     }
 
-    @Test("An announcement with data is none")
-    func malformedAnnouncement() async {
+    @Test("An announcement with data or an SPI is none, twice it is one", arguments: 0..<3)
+    func malformedAnnouncement(form: Int) async {
         let pair = await Self.pair(seed: 9)
         pair.rewrite {
             pair.isFromLeft($0) && $0.isRequest(.ikeAuth)
         } change: { payloads in
-            payloads.map { payload in
-                guard case .notify(var notify) = payload, notify.type == .supported else { return payload }
-                notify.data = [1]
-                return .notify(notify)
+            payloads.flatMap { payload -> [Payload] in
+                guard case .notify(var notify) = payload, notify.type == .supported else { return [payload] }
+                switch form {
+                case 0: notify.data = [1]
+                case 1: (notify.protocolID, notify.spi) = (.esp, [1, 2, 3, 4])
+                default: return [payload, payload]
+                }
+                return [.notify(notify)]
             }
         }
         await pair.terminate("left")
         await pair.rest()
         await pair.initiate()
         await pair.rest()
-        #expect(pair.right.status("site")?.ikeSAs.first?.notifiesLinkMTU == false)
-        #expect(pair.left.status("site")?.ikeSAs.first?.notifiesLinkMTU == false)
+        #expect(pair.right.status("site")?.ikeSAs.first?.notifiesLinkMTU == (form == 2))
+        #expect(pair.left.status("site")?.ikeSAs.first?.notifiesLinkMTU == (form == 2))
     }
 
     @Test("Over a network that loses and doubles, a report arrives")
@@ -296,6 +300,7 @@ struct LinkMTUNotificationTests {
             ("575 octets", [.lmap([0x40, 0, 2, 0x3f])]),
             ("twice", [.lmap([0x40, 0, 5, 0x74]), .lmap([0x40, 0, 5, 0x70])]),
             ("an SPI", [.lmap([0x40, 0, 5, 0x74], spi: [1, 2, 3, 4])]),
+            ("PTB twice", [.ptb(1500, 1400), .ptb(1500, 1300)]),
             ("PTB of four octets", [.ptb([0, 0, 5, 0xdc])]),
             ("PTB of nine octets", [.ptb([0, 0, 5, 0xdc, 0, 0, 5, 0xdc, 0])]),
             ("PTB with a link of 575", [.ptb(575, 9000)]),

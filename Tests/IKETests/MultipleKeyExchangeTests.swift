@@ -281,8 +281,7 @@ struct MultipleKeyExchangeTests {
     // MARK: On the way
 
     private static func datagram(_ datagram: IKEDatagram, with octets: [UInt8]) -> IKEDatagram {
-        IKEDatagram(
-            octets: octets, local: datagram.local, remote: datagram.remote, nonESPMarker: datagram.nonESPMarker)
+        datagram.carrying(octets)
     }
 
     @Test(

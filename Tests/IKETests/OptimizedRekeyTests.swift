@@ -171,6 +171,24 @@ struct OptimizedRekeyTests {
         }
     }
 
+    @Test("An announcement made twice is made once")
+    func doubledAnnouncement() async {
+        let pair = await Pair(
+            seed: 15, start: .none, left: { $0.optimizedRekey = true }, right: { $0.optimizedRekey = true },
+            endpoint: { $0.exportsKeys = true })
+        pair.rewrite {
+            $0.header?.exchangeType == .ikeAuth
+        } change: { payloads in
+            payloads + payloads.filter { $0.is(NotifyType(rawValue: 51201)) }
+        }
+        await pair.initiate()
+        await pair.rest()
+        #expect(pair.right.status("site")?.ikeSAs.first?.optimizedRekey == true)
+        await pair.rekeyIKE("right")
+        await pair.rest()
+        #expect(pair.agrees() && pair.faults.isEmpty)
+    }
+
     @Test("Other numbers than the usual ones serve as well, if both sides have the same")
     func otherNumbers() async {
         for isCommon in [true, false] {

@@ -51,33 +51,48 @@ extension Pair {
     func rewrite(
         _ isWanted: @escaping (IKEDatagram) -> Bool, change: @escaping ([Payload]) -> [Payload]
     ) {
-        let wiretap = wiretap
-        world.tap = { datagram in
-            guard isWanted(datagram), let header = datagram.header,
-                let payloads = wiretap.payloads(of: datagram.octets),
-                let octets = wiretap.seal(header, change(payloads), iv: 1 << 40 + UInt64(header.messageID))
-            else { return [datagram] }
-            return [
-                IKEDatagram(
-                    octets: octets, local: datagram.local, remote: datagram.remote,
-                    nonESPMarker: datagram.nonESPMarker)
-            ]
+        world.tap = Self.rewriting(isWanted, change: change)(self)
+    }
+
+    /// The tap that ``rewrite(_:change:)`` sets, for a pair that is still to be made.
+    static func rewriting(
+        _ isWanted: @escaping (IKEDatagram) -> Bool, change: @escaping ([Payload]) -> [Payload]
+    ) -> (Pair) -> (IKEDatagram) -> [IKEDatagram] {
+        { pair in
+            let wiretap = pair.wiretap
+            return { datagram in
+                guard isWanted(datagram), let header = datagram.header,
+                    let payloads = wiretap.payloads(of: datagram.octets),
+                    let octets = wiretap.seal(header, change(payloads), iv: 1 << 40 + UInt64(header.messageID))
+                else { return [datagram] }
+                return [datagram.carrying(octets)]
+            }
+        }
+    }
+
+    /// Changes the traffic selectors in protected messages on their way: what follows the addresses, which may go too.
+    static func rewritingSelectors(
+        _ isWanted: @escaping (IKEDatagram) -> Bool, keepsAddresses: Bool = true, initiator: [WireTrafficSelector],
+        responder: [WireTrafficSelector]
+    ) -> (Pair) -> (IKEDatagram) -> [IKEDatagram] {
+        func changed(_ payload: TrafficSelectorPayload, _ others: [WireTrafficSelector]) -> TrafficSelectorPayload {
+            let addresses = payload.selectors.filter { if case .addressRange = $0 { keepsAddresses } else { false } }
+            return TrafficSelectorPayload(selectors: addresses + others)
+        }
+        return rewriting(isWanted) { payloads in
+            payloads.map { payload -> Payload in
+                switch payload {
+                case .trafficSelectorsInitiator(let body): .trafficSelectorsInitiator(changed(body, initiator))
+                case .trafficSelectorsResponder(let body): .trafficSelectorsResponder(changed(body, responder))
+                default: payload
+                }
+            }
         }
     }
 
     /// Changes the requests of IKE_SA_INIT, or their answers, as anybody on the way can.
     func rewriteInit(isResponse: Bool = false, change: @escaping ([Payload]) -> [Payload]) {
-        world.tap = { datagram in
-            guard datagram.header?.exchangeType == .ikeSAInit, datagram.isResponse == isResponse,
-                var message = try? Message(parsing: datagram.octets)
-            else { return [datagram] }
-            message.payloads = change(message.payloads)
-            return [
-                IKEDatagram(
-                    octets: message.serialized(), local: datagram.local, remote: datagram.remote,
-                    nonESPMarker: datagram.nonESPMarker)
-            ]
-        }
+        world.tap = { $0.rewritingInit(isResponse: isResponse, change: change) }
     }
 
     /// Lets everything that is under way come to its end.
@@ -106,6 +121,22 @@ extension IKEDatagram {
     var isResponse: Bool { header?.flags.contains(.response) ?? false }
     func isRequest(_ exchange: ExchangeType) -> Bool { header?.exchangeType == exchange && !isResponse }
     func isResponse(_ exchange: ExchangeType) -> Bool { header?.exchangeType == exchange && isResponse }
+
+    /// The same with other octets.
+    func carrying(_ octets: [UInt8]) -> IKEDatagram {
+        var datagram = self
+        datagram.octets = octets
+        return datagram
+    }
+
+    /// A request of IKE_SA_INIT, or an answer, with other payloads; anything else as it is.
+    func rewritingInit(isResponse: Bool, change: ([Payload]) -> [Payload]) -> [IKEDatagram] {
+        guard header?.exchangeType == .ikeSAInit, self.isResponse == isResponse,
+            var message = try? Message(parsing: octets)
+        else { return [self] }
+        message.payloads = change(message.payloads)
+        return [carrying(message.serialized())]
+    }
 
     /// An answer that a stranger on the way could send to this message.
     func answered(with payloads: [Payload], responderSPI: UInt64 = 0) -> IKEDatagram? {

@@ -62,41 +62,11 @@ struct TrafficClassTests {
         }
     }
 
-    /// Changes the payloads of the first message that is `wanted`, and of its repetitions.
-    private static func changing(
-        _ wanted: @escaping (IKEDatagram) -> Bool, _ change: @escaping ([Payload]) -> [Payload]
-    ) -> (Pair) -> (IKEDatagram) -> [IKEDatagram] {
-        { pair in
-            let wiretap = pair.wiretap
-            return { datagram in
-                guard wanted(datagram), let header = datagram.header,
-                    let payloads = wiretap.payloads(of: datagram.octets),
-                    let forged = wiretap.seal(header, change(payloads), iv: 0xffff_0001)
-                else { return [datagram] }
-                var datagram = datagram
-                datagram.octets = forged
-                return [datagram]
-            }
-        }
-    }
-
     private static func rewriting(
         _ wanted: @escaping (IKEDatagram) -> Bool, keepsAddresses: Bool = true, initiator: [WireTrafficSelector],
         responder: [WireTrafficSelector] = []
     ) -> (Pair) -> (IKEDatagram) -> [IKEDatagram] {
-        func changed(_ payload: TrafficSelectorPayload, _ others: [WireTrafficSelector]) -> TrafficSelectorPayload {
-            let addresses = payload.selectors.filter { if case .addressRange = $0 { keepsAddresses } else { false } }
-            return TrafficSelectorPayload(selectors: addresses + others)
-        }
-        return changing(wanted) { payloads in
-            payloads.map { payload -> Payload in
-                switch payload {
-                case .trafficSelectorsInitiator(let body): .trafficSelectorsInitiator(changed(body, initiator))
-                case .trafficSelectorsResponder(let body): .trafficSelectorsResponder(changed(body, responder))
-                default: payload
-                }
-            }
-        }
+        Pair.rewritingSelectors(wanted, keepsAddresses: keepsAddresses, initiator: initiator, responder: responder)
     }
 
     private static func isAuthRequest(_ datagram: IKEDatagram) -> Bool { datagram.isRequest(.ikeAuth) }
@@ -246,7 +216,7 @@ struct TrafficClassTests {
     func transport() async {
         let pair = await Self.pair(
             seed: 9, left: Self.classes([10], isRequired: true), right: Self.classes([10]),
-            tap: Self.changing(Self.isAuthRequest) {
+            tap: Pair.rewriting(Self.isAuthRequest) {
                 $0 + [.notify(NotifyPayload(protocolID: .none, spi: [], type: .useTransportMode, data: []))]
             })
         Self.expectNoChild(pair)
@@ -363,6 +333,45 @@ struct TrafficClassTests {
         #expect(pair.faults.isEmpty)
     }
 
+    @Test(
+        "An odd selector in a rekey is answered TS_UNACCEPTABLE, and the child that was there stays",
+        arguments: oddOffers)
+    private func oddRekey(_ odd: Odd) async {
+        let pair = await Self.pair(
+            seed: 28, left: Self.classes([10, 12]), right: Self.classes([10, 12]),
+            tap: Self.rewriting(
+                { $0.isRequest(.createChildSA) }, keepsAddresses: odd.keepsAddresses,
+                initiator: odd.initiator.map { Self.wire($0) }, responder: odd.responder.map { Self.wire($0) }))
+        let old = pair.childSPIs
+        await pair.rekeyChild("left")
+        await pair.world.run(for: .seconds(2))
+        let answer = pair.world.sent.last { $0.isResponse(.createChildSA) }
+        #expect(answer.flatMap { pair.wiretap.payloads(of: $0.octets) }?.contains(.tsUnacceptable) ?? false)
+        #expect(pair.agrees() && pair.childSPIs == old && Self.agreed(pair.left) == [[10, 12]])
+        // Once it is as it should be, it is taken.
+        pair.world.tap = nil
+        await pair.world.run(for: .seconds(60))
+        await pair.rekeyChild("left")
+        await pair.rest()
+        #expect(pair.agrees() && pair.childSPIs != old && Self.agreed(pair.right) == [[10, 12]])
+        #expect(pair.faults.isEmpty)
+    }
+
+    @Test(
+        "After an odd selector in the answer to a rekey the new child is gone, and the old one stays",
+        arguments: oddAnswers)
+    private func oddRekeyAnswer(_ odd: Odd) async {
+        let pair = await Self.pair(
+            seed: 29, left: Self.classes([10, 12]), right: Self.classes([10, 12]),
+            tap: Self.rewriting({ $0.isResponse(.createChildSA) }, initiator: odd.initiator.map { Self.wire($0) }))
+        let old = pair.childSPIs
+        await pair.rekeyChild("left")
+        await pair.rest()
+        #expect(pair.agrees() && pair.childSPIs == old)
+        #expect(pair.left.refusals.last?.decidedBy == .us)
+        #expect(pair.faults.isEmpty)
+    }
+
     // MARK: The notification
 
     @Test("Each side says what it sends, which may differ, and nobody is bound")
@@ -389,7 +398,7 @@ struct TrafficClassTests {
     }
 
     private static func notifying(_ values: [UInt8]) -> (Pair) -> (IKEDatagram) -> [IKEDatagram] {
-        changing(isAuthRequest) { payloads in
+        Pair.rewriting(isAuthRequest) { payloads in
             payloads.filter { if case .notify(let notify) = $0 { notify.type.rawValue != 41031 } else { true } }
                 + [.notify(NotifyPayload(protocolID: .none, spi: [], type: NotifyType(rawValue: 41031), data: values))]
         }
