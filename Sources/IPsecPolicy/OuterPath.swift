@@ -1,16 +1,16 @@
 /// What is known of the way of an association's outer packets from the peer that opens them, not from routers on the way.
 public struct OuterPath: Hashable, Sendable {
-    /// Octets of the largest outer packet to send, IP header included; `nil` where the peer has said nothing. It never raises what
-    /// the link takes.
-    public var limit: Int?
+    /// Octets of the largest outer packet that comes through in one piece, IP header included; `nil` where the peer has said nothing. It
+    /// never raises what the link takes.
+    public var largestWhole: Int?
     /// Octets of the largest outer packet that the peer can put together from fragments, IP header included; `nil` where it has said
     /// nothing. What is larger does not arrive, fragmented or not.
     public var largestReassembled: Int?
     /// Whether routers may fragment outer packets, since the peer tells when they do: "don't fragment" is not set.
     public var mayBeFragmented = false
 
-    public init(limit: Int? = nil, largestReassembled: Int? = nil, mayBeFragmented: Bool = false) {
-        self.limit = limit
+    public init(largestWhole: Int? = nil, largestReassembled: Int? = nil, mayBeFragmented: Bool = false) {
+        self.largestWhole = largestWhole
         self.largestReassembled = largestReassembled
         self.mayBeFragmented = mayBeFragmented
     }

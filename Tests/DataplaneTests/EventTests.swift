@@ -292,7 +292,7 @@ struct EventTests {
         try tunnel.protect()
         try tunnel.key(inner: .v4, outer: .v4, encapsulation: .ip)
         func path(_ largest: Int?) -> OuterPath {
-            OuterPath(limit: 1000, largestReassembled: largest, mayBeFragmented: true)
+            OuterPath(largestWhole: 1000, largestReassembled: largest, mayBeFragmented: true)
         }
         // 1300 octets inside, 1356 outside.
         let large = "-M dont -s 1272"
@@ -330,7 +330,7 @@ struct EventTests {
         tunnel.left.updatePath(inboundSPI: 0x2002_0001, OuterPath(mayBeFragmented: true))
         #expect(try told().contains(" 0% packet loss"))
         #expect(try unmarked() == "1")
-        tunnel.left.updatePath(inboundSPI: 0x2002_0001, OuterPath(limit: 1300, mayBeFragmented: true))
+        tunnel.left.updatePath(inboundSPI: 0x2002_0001, OuterPath(largestWhole: 1300, mayBeFragmented: true))
         #expect(try told().contains("mtu = 1246"))
         #expect(try unmarked() == "1")
         #expect(try ping(sides.left, inner: .v4, count: 1, extra: "-M do -s 1218"))

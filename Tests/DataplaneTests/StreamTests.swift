@@ -107,6 +107,27 @@ struct StreamTests {
     }
 
     @Test(
+        "What comes by a connection ranks low until the peer has proved who it is, whoever has opened it",
+        .timeLimit(.minutes(1)))
+    func ranks() async throws {
+        let streamed = try await StreamedTunnel()
+        let tunnel = streamed.tunnel
+        let ends = [(tunnel.left, streamed.called), (tunnel.right, streamed.accepted)]
+        for (index, (dataplane, stream)) in ends.enumerated() {
+            let (other, otherStream) = ends[1 - index]
+            var ranks: [ReceivedDatagram.Rank] = []
+            for isProved in [false, true] {
+                if isProved { dataplane.trustStream(stream) }
+                try await Task.sleep(for: .milliseconds(50))
+                other.send([UInt8](repeating: 1, count: 60), by: otherStream)
+                ranks.append(try await StreamedTunnel.message(at: dataplane).rank)
+            }
+            #expect(ranks == [.unchecked, .known])
+        }
+        tunnel.stop()
+    }
+
+    @Test(
         "A connection that is cut is told of, and what would go by it is dropped and counted", .timeLimit(.minutes(1)))
     func cut() async throws {
         let streamed = try await StreamedTunnel()

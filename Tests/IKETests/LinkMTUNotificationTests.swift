@@ -203,14 +203,14 @@ struct LinkMTUNotificationTests {
     func rekeys() async {
         let pair = await Self.pair(seed: 16)
         await pair.see(Self.fragments(8, of: 1396), at: "right")
-        #expect(pair.path("left") == OuterPath(limit: 1396, mayBeFragmented: true))
+        #expect(pair.path("left") == OuterPath(largestWhole: 1396, mayBeFragmented: true))
         #expect(pair.path("right") == OuterPath(mayBeFragmented: true))
         for side in ["left", "right"] {
             await pair.rekeyIKE(side)
             await pair.rest()
             await pair.rekeyChild(side)
             await pair.rest()
-            #expect(pair.path("left") == OuterPath(limit: 1396, mayBeFragmented: true))
+            #expect(pair.path("left") == OuterPath(largestWhole: 1396, mayBeFragmented: true))
             #expect(pair.limit("left") == 1396)
         }
         #expect(pair.agrees())
@@ -231,7 +231,7 @@ struct LinkMTUNotificationTests {
         #expect(await tell([0x40, 0, 0x05, 0]) == 1280)
         await pair.world.run(for: .seconds(500))
         #expect(pair.limit("right") == 1280)
-        #expect(pair.path("right")?.limit == 1280)
+        #expect(pair.path("right")?.largestWhole == 1280)
     }
 
     @Test("A peer that says less and less has the data plane told a few times at once, and then once a second")
@@ -253,7 +253,7 @@ struct LinkMTUNotificationTests {
         let pair = await Self.pair(seed: 18)
         await pair.tell([.lmap([0x40, 0, 0x05, 0x74])])
         await pair.world.run(for: .seconds(590))
-        #expect(pair.path("right")?.limit == 1396)
+        #expect(pair.path("right")?.largestWhole == 1396)
         await pair.world.run(for: .seconds(15))
         #expect(pair.path("right") == OuterPath(mayBeFragmented: true))
         #expect(pair.limit("right") == nil)
@@ -277,11 +277,11 @@ struct LinkMTUNotificationTests {
     func reassembled() async {
         let pair = await Self.pair(seed: 24)
         await pair.tell([.lmap([0x40, 0, 0x05, 0x74]), .ptb(1500, 2000)])
-        #expect(pair.path("right") == OuterPath(limit: 1396, largestReassembled: 2000, mayBeFragmented: true))
+        #expect(pair.path("right") == OuterPath(largestWhole: 1396, largestReassembled: 2000, mayBeFragmented: true))
         await pair.tell([.lmap([0x40, 0, 0x05, 0])])
-        #expect(pair.path("right") == OuterPath(limit: 1280, largestReassembled: 2000, mayBeFragmented: true))
+        #expect(pair.path("right") == OuterPath(largestWhole: 1280, largestReassembled: 2000, mayBeFragmented: true))
         await pair.tell([.ptb(1500, 1800)])
-        #expect(pair.path("right") == OuterPath(limit: 1280, largestReassembled: 1800, mayBeFragmented: true))
+        #expect(pair.path("right") == OuterPath(largestWhole: 1280, largestReassembled: 1800, mayBeFragmented: true))
     }
 
     @Test("Reserved bits are not looked at")
@@ -332,7 +332,7 @@ struct LinkMTUNotificationTests {
     func moved() async {
         let pair = await Self.pair(seed: 23) { if !$0.localAddresses.contains(Self.right) { $0.localAddresses = [] } }
         await pair.see(Self.fragments(8, of: 1396), at: "left")
-        #expect(pair.path("right")?.limit == 1396)
+        #expect(pair.path("right")?.largestWhole == 1396)
         await pair.world.move("left", to: ["203.0.113.9"])
         await pair.world.run(for: .seconds(30))
         #expect(pair.right.outbound.values.first?.remote.address == IPAddress("203.0.113.9"))

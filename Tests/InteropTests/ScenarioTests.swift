@@ -8,22 +8,37 @@ extension Interoperability {
     struct Scenarios {
         private static let quickPeers: Set<ScenarioPeer> = [.cygnet, .strongSwan]
 
-        @Test("All that must be true in it is", .timeLimit(.minutes(1)), arguments: Scenario.all)
-        func scenario(_ scenario: Scenario) async throws {
-            for peer in scenario.peers where Self.quickPeers.contains(peer) {
-                let told = Box("")
-                let result = await scenario.run(
-                    with: peer, narrator: Narrator { line in told.update { $0 += "\(line)\n" } })
-                #expect(result.passed, "with \(peer.title):\n\(told.get())")
+        /// Hands over each scenario, three at a time, as most of it is waiting.
+        private static func forEachScenario(_ body: @escaping @Sendable (Scenario) async throws -> Void) async throws {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for (index, scenario) in Scenario.all.enumerated() {
+                    if index >= 3 { try await group.next() }
+                    group.addTask { try await body(scenario) }
+                }
+                try await group.waitForAll()
             }
             #expect(Laboratory.leftovers().isEmpty)
         }
 
-        @Test("It fails with its extension switched off", .timeLimit(.minutes(1)), arguments: Scenario.all)
-        func switchedOff(_ scenario: Scenario) async throws {
-            let peer = try #require(scenario.peers.first { Self.quickPeers.contains($0) })
-            let result = await scenario.run(with: peer, isExtensionOn: false)
-            #expect(!result.passed)
+        @Test("All that must be true in each is", .timeLimit(.minutes(4)))
+        func scenarios() async throws {
+            try await Self.forEachScenario { scenario in
+                for peer in scenario.peers where Self.quickPeers.contains(peer) {
+                    let told = Box("")
+                    let result = await scenario.run(
+                        with: peer, narrator: Narrator { line in told.update { $0 += "\(line)\n" } })
+                    #expect(result.passed, "\(scenario.name) with \(peer.title):\n\(told.get())")
+                }
+            }
+        }
+
+        @Test("Each fails with its extension switched off", .timeLimit(.minutes(4)))
+        func switchedOff() async throws {
+            try await Self.forEachScenario { scenario in
+                let peer = try #require(scenario.peers.first { Self.quickPeers.contains($0) })
+                let result = await scenario.run(with: peer, isExtensionOn: false)
+                #expect(!result.passed, "\(scenario.name)")
+            }
         }
 
         @Test("The command lists them, plays one, writes its result as JSON, and refuses names it does not know")
@@ -43,8 +58,4 @@ extension Interoperability {
             #expect(passed)
         }
     }
-}
-
-extension Scenario: CustomTestStringConvertible {
-    public var testDescription: String { name }
 }

@@ -111,7 +111,7 @@ public final class Host {
                     if outbounds[policy, default: []][index].remote.address != remote.address
                         || outbounds[policy, default: []][index].local.address != local.address
                     {
-                        outbounds[policy, default: []][index].outerPath.limit = nil
+                        outbounds[policy, default: []][index].outerPath.largestWhole = nil
                     }
                     outbounds[policy, default: []][index].local = local
                     outbounds[policy, default: []][index].remote = remote

@@ -29,8 +29,10 @@ final class StreamConnection {
     var phase: Phase
     /// TLS around the stream.
     let session: TLSSession?
-    /// The peer has proved who it is, or we have called it.
+    /// The peer has proved who it is, or we have called it: it has time, and its connection is missed.
     var isTrusted: Bool
+    /// The peer has proved who it is: it is read from before others are, and what it says is looked at before what others say.
+    var isProved = false
     /// It was so once.
     var wasTrusted = false
     /// Something has come by it.

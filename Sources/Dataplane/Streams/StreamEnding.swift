@@ -61,6 +61,7 @@ extension StreamThread {
     /// Nobody uses a connection any more: ours is closed, the peer may close its own.
     mutating func finish(_ connection: StreamConnection) {
         guard connection.phase != .connecting else { return remove(connection) }
+        connection.isProved = false
         if connection.stream.isAccepted {
             // Whatever it may begin now has to be proved again; and there is time for our last words.
             if connection.isTrusted {

@@ -115,6 +115,7 @@ extension StreamThread {
     }
 
     mutating func trust(_ connection: StreamConnection) {
+        connection.isProved = true
         guard !connection.isTrusted else { return }
         connection.isTrusted = true
         forgetStranger(connection)

@@ -9,14 +9,16 @@ extension StreamThread {
     private static let turns = 4
     /// Octets of one that has not proved who it is, in one turn: what can be made of them costs little time.
     private static let strangerShare = 16 << 10
-    /// How often, half a millisecond each, a worker is waited for that has no room.
+    /// Octets that a packet takes in the ring to its worker for each that it has in the stream, at most.
+    private static let spread = 8
+    /// So many rounds in a row nothing is read because a worker has no room; then what comes for it is dropped.
     private static let patience = 40
 
     mutating func read(_ connection: StreamConnection) {
         // It is ready the next time, too.
         if connection.phase == .securing, handshakeTime <= 0 { return }
-        let share = connection.isTrusted ? input.count : Self.strangerShare
-        for _ in 0..<(connection.isTrusted ? Self.turns : 1) {
+        for _ in 0..<(connection.isProved ? Self.turns : 1) {
+            guard let share = share(of: connection) else { return }
             let count = recv(connection.descriptor, input.baseAddress, share, Int32(MSG_DONTWAIT))
             guard count > 0 else {
                 if count < 0, errno == EAGAIN || errno == EINTR { return }
@@ -36,6 +38,19 @@ extension StreamThread {
             guard connections[connection.stream.rawValue] != nil else { return }
             if count < share { return }
         }
+    }
+
+    /// How many octets are read at once; `nil`: none, as some worker would have no room for the packets in them. TCP has the peer wait as
+    /// long as nothing is read. For a stranger's sake nobody is waited for.
+    private mutating func share(of connection: StreamConnection) -> Int? {
+        guard connection.isProved else { return Self.strangerShare }
+        let share = ways.inbound.reduce(input.count) { min($0, $1.room / Self.spread) }
+        if share >= Self.strangerShare {
+            roundsHeldBack = 0
+            return share
+        }
+        isHeldBack = true
+        return roundsHeldBack < Self.patience ? nil : Self.strangerShare
     }
 
     /// Takes what TLS is around.
@@ -98,7 +113,7 @@ extension StreamThread {
             events.emit(
                 ReceivedDatagram(
                     octets: Array(message), local: connection.local, remote: connection.remote, nonESPMarker: true,
-                    rank: connection.isTrusted ? .known : .unchecked, stream: connection.stream))
+                    rank: connection.isProved ? .known : .unchecked, stream: connection.stream))
         case .esp: handOver(message, connection)
         }
     }
@@ -112,20 +127,12 @@ extension StreamThread {
         datagram.stream = connection.stream.rawValue
         let handed = HandedDatagram(datagram: datagram, header: 0, port: connection.local.port, isInUDP: true)
         statistics.packetsIn &+= 1
-        // For a stranger's sake nobody is held up.
-        let patience = connection.isTrusted ? Self.patience : 0
-        for attempt in 0...patience {
-            let isTaken = ways.inbound[owner].push(HandedDatagram.size + packet.count) { place in
-                place.storeBytes(of: handed, as: HandedDatagram.self)
-                (place + HandedDatagram.size).copyMemory(from: from, byteCount: packet.count)
-            }
-            given |= 1 << UInt64(owner)
-            if isTaken { return }
-            // TCP has the peer wait as long as we read nothing.
-            wake()
-            if attempt < patience { usleep(500) }
+        let isTaken = ways.inbound[owner].push(HandedDatagram.size + packet.count) { place in
+            place.storeBytes(of: handed, as: HandedDatagram.self)
+            (place + HandedDatagram.size).copyMemory(from: from, byteCount: packet.count)
         }
-        statistics.packetsDropped &+= 1
+        given |= 1 << UInt64(owner)
+        if !isTaken { statistics.packetsDropped &+= 1 }
     }
 
     /// Wakes the inbound workers that have been handed something.

@@ -41,6 +41,10 @@ struct StreamThread: ~Copyable {
     var given: UInt64 = 0
     /// What is left in this round of the time for handshakes, in nanoseconds.
     var handshakeTime: Int64 = 0
+    /// In this round something was left unread, as a worker has no room.
+    var isHeldBack = false
+    /// Rounds before this one in which that was so, without one in between in which it was not.
+    var roundsHeldBack = 0
     /// Strangers that nothing has come of are told of as often.
     var refusals = RateLimit(perSecond: 1, burst: 5)
     var statistics = DataplaneStatistics.Streams()
@@ -116,6 +120,7 @@ struct StreamThread: ~Copyable {
             flush()
             if !timed.isEmpty { expire() }
             wake()
+            if isHeldBack { awaitRoom() }
             control.statistics = statistics
         }
         // What ends associations is to arrive.
@@ -123,6 +128,13 @@ struct StreamThread: ~Copyable {
             connection.phase = .closing
             _ = try? connection.flush()
         }
+    }
+
+    /// Gives workers time to take what they have been handed.
+    private mutating func awaitRoom() {
+        isHeldBack = false
+        roundsHeldBack += 1
+        usleep(500)
     }
 
     private mutating func handle(_ ready: cygnet_readiness) {

@@ -43,7 +43,7 @@ struct OutboundEntry: ~Copyable {
 
     /// Takes what the peer says of the way to it.
     mutating func take(_ outer: OuterPath) {
-        path.limit = outer.limit
+        path.limit = outer.largestWhole
         mayBeFragmented = outer.mayBeFragmented
         largestReassembled = outer.largestReassembled ?? .max
     }

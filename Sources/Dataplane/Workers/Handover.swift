@@ -22,6 +22,9 @@ package final class Handover: @unchecked Sendable {
 
     // MARK: The producer's
 
+    /// Octets that are free, at the end of the memory and at its beginning: a record takes more than it has.
+    package var room: Int { Self.capacity - (put.load(ordering: .relaxed) - taken.load(ordering: .acquiring)) }
+
     /// Hands over a record. The consumer is not woken by it.
     ///
     /// - Parameter write: fills its octets, which begin at a multiple of 16.

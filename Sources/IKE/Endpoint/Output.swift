@@ -13,7 +13,7 @@ public enum Output: Sendable {
     /// The pair is named by the SPI we chose. Peers choose the ones we send with, and two may have chosen the same.
     case removeOutbound(inboundSPI: UInt32)
     /// The peer, a NAT before it, or this host is now at another address, and packets may go in UDP or no longer. A limit that
-    /// the peer has told of (``OuterPath/limit``) does not hold between other addresses.
+    /// the peer has told of (``OuterPath/largestWhole``) does not hold between other addresses.
     /// `stream`: the TCP connection that packets go by, if they do.
     case updateAddresses(
         inboundSPI: UInt32, local: SocketAddress, remote: SocketAddress, isEncapsulatedInUDP: Bool, stream: StreamID?)

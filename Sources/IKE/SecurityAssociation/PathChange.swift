@@ -71,7 +71,7 @@ extension IKESA {
         let before = path
         path = next
         // Who has authenticated is no stranger on the connection that the SA goes by.
-        if isEstablished, let stream = next.stream, stream.isAccepted, stream != before.stream {
+        if isEstablished, let stream = next.stream, stream != before.stream {
             context.emit(.trustStream(stream))
         }
         if let connection, isEstablished, !next.hasSameEnds(as: before) {
@@ -149,7 +149,7 @@ extension ChildSADescription {
                 || stream != path.stream
         else { return false }
         // What was said of the old way does not hold for another.
-        if local.address != path.local.address || remote.address != path.remote.address { outerPath.limit = nil }
+        if local.address != path.local.address || remote.address != path.remote.address { outerPath.largestWhole = nil }
         local = path.local
         remote = path.remote
         isEncapsulatedInUDP = path.encapsulatesESP

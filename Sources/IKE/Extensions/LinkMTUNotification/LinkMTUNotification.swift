@@ -263,7 +263,7 @@ enum LinkMTUNotification: IKEExtension {
     private static func direct(_ sa: IKESA) {
         guard sa.slots[Self.self] != nil else { return }
         let known = known(of: sa)
-        let path = OuterPath(limit: known?.whole, largestReassembled: known?.reassembled, mayBeFragmented: true)
+        let path = OuterPath(largestWhole: known?.whole, largestReassembled: known?.reassembled, mayBeFragmented: true)
         let changed = sa.withEstablished { established in
             established.children.indices.compactMap { index -> UInt32? in
                 guard established.children[index].description.outerPath != path else { return nil }

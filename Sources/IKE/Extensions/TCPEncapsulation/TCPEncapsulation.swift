@@ -212,7 +212,7 @@ enum TCPEncapsulation: IKEExtension {
             }
             return
         }
-        if stream.isAccepted { sa.context.emit(.trustStream(stream)) }
+        sa.context.emit(.trustStream(stream))
         sa.tell(
             .note, "IKE and ESP go by TCP (RFC 9329), \(sa.founding.isOurs ? "which we open" : "which the peer opens")")
         guard sa.founding.isOurs else { return }
