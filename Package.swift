@@ -131,3 +131,8 @@ let package = Package(
 if Context.environment["CYGNET_FUZZ"] != nil {
     package.targets.append(.executableTarget(name: "cygnet-fuzz", dependencies: ["FuzzTargets"], path: "Fuzz/Driver"))
 }
+
+// Optimizing the tests themselves takes longer than all else in the build, and makes none of them faster: what they call is optimized.
+for target in package.targets where target.type == .test {
+    target.swiftSettings = (target.swiftSettings ?? []) + [.unsafeFlags(["-Onone"])]
+}
