@@ -68,6 +68,31 @@ struct FirstPacketTests {
         #expect(pair.left.status("site")?.children.count == 2)
     }
 
+    @Test("When the peer replaces the older of two children with other selectors, packets go on by the new one")
+    func olderReplaced() async throws {
+        func halves(_ connection: inout ConnectionConfiguration) {
+            var second = connection.children[0]
+            second.name = "upper"
+            second.policyID = 2
+            connection.children[0].remoteSelectors = Pair.selector("10.1.0.0/17")
+            second.remoteSelectors = Pair.selector("10.1.128.0/17")
+            connection.children.append(second)
+        }
+        let pair = await Pair(seed: 6, start: .demand, right: halves)
+        pair.world.carriesTraffic = false
+        await Self.acquire(pair, Self.packet("10.1.3.1", "10.2.0.9"))
+        await Self.acquire(pair, Self.packet("10.1.200.1", "10.2.0.9"))
+        let old = pair.left.status("site")?.children ?? []
+        #expect(old.map(\.localSelectors) == ["10.1.0.0/17", "10.1.128.0/17"])
+        await pair.rekeyChild("right")
+        await pair.rest()
+        let children = pair.left.status("site")?.children ?? []
+        #expect(children.count == 2)
+        let next = try #require(children.first { $0.localSelectors == "10.1.0.0/17" })
+        #expect(next.inboundSPI != old.first?.inboundSPI)
+        #expect(pair.left.activated.contains { $0.inboundSPI == next.inboundSPI })
+    }
+
     @Test("Packets that no child of the peer's will ever carry do not make one child after another")
     func bounded() async {
         let pair = await Pair(

@@ -44,7 +44,8 @@ extension Endpoint {
             }
         case .peerMoved(let spi, let remote, let stream):
             withOwner(ofInbound: spi) { sa, child in
-                if child.description.isEncapsulatedInUDP || stream != nil { sa.follow(espFrom: remote, by: stream) }
+                guard child.description.isEncapsulatedInUDP || stream != nil else { return }
+                sa.follow(espFrom: remote, by: stream, isNewestOfAll: child.description.subspaces == nil)
             }
         case .streamOpened(let stream, let local):
             withSA(awaiting: stream) { sa in

@@ -114,6 +114,7 @@ extension Endpoint {
         }
         guard !configuration.remoteAddresses.isEmpty || !record.sas.isEmpty else { throw .noRemoteAddress(name) }
         let wanted = child.map { [$0] } ?? configuration.children.map(\.name)
+        for spi in record.sas { sas[spi]?.bringUp(children: wanted) }
         if let sa = establishedSA(record) {
             if sa.established?.children.isEmpty ?? true {
                 enterConnecting(&record, "asking for \(wanted.joined(separator: ", "))")
@@ -149,15 +150,8 @@ extension Endpoint {
             record.heldDownChildren.insert(child)
             connections[name] = record
             for spi in record.sas {
-                guard let sa = sas[spi], let established = sa.established else { continue }
-                _ = sa.withEstablished { established in
-                    established.tasks.removeAll {
-                        if case .createChild(let planned) = $0 { planned.name == child } else { false }
-                    }
-                }
-                for pair in established.children where pair.configuration.name == child {
-                    sa.enqueue(.deleteChild(inboundSPI: pair.inboundSPI, reason: "taken down"))
-                }
+                guard let sa = sas[spi], sa.isEstablished else { continue }
+                sa.takeDown(child: child)
                 settle(sa)
             }
             return
@@ -195,9 +189,7 @@ extension Endpoint {
         guard !concerned.isEmpty else { throw .unknownInstance(instance, connection: name) }
         for sa in concerned {
             if let child {
-                for pair in sa.established?.children ?? [] where pair.configuration.name == child {
-                    sa.enqueue(.deleteChild(inboundSPI: pair.inboundSPI, reason: "taken down"))
-                }
+                sa.takeDown(child: child)
             } else {
                 sa.enqueue(.deleteIKE(reason: "taken down"))
             }

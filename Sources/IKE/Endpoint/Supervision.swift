@@ -259,6 +259,7 @@ extension Endpoint {
             connections[name]?.attempt = 0
             connections[name]?.refusal = nil
             connections[name]?.enter(.up, "established", context)
+            sa.deleteTakenDown(child)
             return [sa]
         case .childLost(let sa, let child, let refusal):
             childLost(sa, child, refusal)

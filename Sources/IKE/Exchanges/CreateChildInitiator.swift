@@ -34,8 +34,8 @@ extension IKESA {
             let refusal = Refusal(.local, "all SPIs are in use")
             if let replaces {
                 retryRekey(ofChild: replaces, after: .seconds(30))
-            } else if !isSettled(byExtensions: child, refusal, isTemporary: false) {
-                context.signals.append(.childLost(self, child: child.name, refusal: refusal))
+            } else {
+                fail(toCreate: child, refusal, isTemporary: false)
             }
             return
         }
@@ -300,24 +300,25 @@ extension IKESA {
                     .failed(
                         connection: connection?.name, child: creation.configuration.name, refusal, nextAttempt: next))
             }
-        } else if isSettled(byExtensions: creation.configuration, refusal, isTemporary: isTemporary) {
-            // Its extension knows what follows.
-        } else if established?.children.contains(where: {
-            $0.configuration.name == creation.configuration.name && $0.isCurrent
-        })
-            == true
-        {
-            // It was to be one more for what the others of the name leave out; they stay.
-            context.emit(
-                .failed(connection: connection?.name, child: creation.configuration.name, refusal, nextAttempt: nil))
         } else {
-            context.signals.append(.childLost(self, child: creation.configuration.name, refusal: refusal))
+            fail(toCreate: creation.configuration, refusal, isTemporary: isTemporary)
         }
         runNextTask()
     }
 
-    private func isSettled(byExtensions child: ChildConfiguration, _ refusal: Refusal, isTemporary: Bool) -> Bool {
-        Extensions.all.contains { $0.failed(child, refusal, isTemporary: isTemporary, of: self) }
+    /// A child that was to replace none has come to nothing.
+    private func fail(toCreate child: ChildConfiguration, _ refusal: Refusal, isTemporary: Bool) {
+        // An extension may know what follows.
+        guard !Extensions.all.contains(where: { $0.failed(child, refusal, isTemporary: isTemporary, of: self) }) else {
+            return
+        }
+        let remains = established?.children.contains { $0.configuration.name == child.name && $0.isCurrent } ?? false
+        if remains {
+            // It was to be one more for what the others of the name leave out; they stay.
+            context.emit(.failed(connection: connection?.name, child: child.name, refusal, nextAttempt: nil))
+        } else {
+            context.signals.append(.childLost(self, child: child.name, refusal: refusal))
+        }
     }
 
     /// The old pair works until its lifetime ends: tries again before that.

@@ -186,18 +186,24 @@ extension IKESA {
         return !established.children.contains { carriesSame($0, as: child) && $0.outboundRank ?? 0 > rank }
     }
 
-    /// Whether two pairs have the same packets: those of one policy or, in a group of which each worker has its own, of one worker.
+    /// Whether two pairs have the same packets: those of the same selectors, label and classes or, in a group of which each worker has
+    /// its own, of one worker.
     private func carriesSame(_ one: ChildSA, as other: ChildSA) -> Bool {
-        guard one.configuration.policyID == other.configuration.policyID else { return false }
+        guard one.configuration.policyID == other.configuration.policyID, one.terms.carriesSame(as: other.terms) else {
+            return false
+        }
         guard let group = one.configuration.place?.group, group == other.configuration.place?.group else { return true }
         return context.childSPIs.worker(of: one.inboundSPI) == context.childSPIs.worker(of: other.inboundSPI)
     }
 
     /// The child through which packets go on when `child` is no longer there.
     private func heir(of child: ChildSA) -> UInt32? {
-        let others = (established?.children ?? []).filter {
-            $0.inboundSPI != child.inboundSPI && carriesSame($0, as: child)
+        let replacements = [child.ownReplacement, child.peerReplacement].compactMap { $0?.inboundSPI }
+        let all = (established?.children ?? []).filter { $0.inboundSPI != child.inboundSPI }
+        if let next = all.last(where: { replacements.contains($0.inboundSPI) && $0.isCurrent }) {
+            return next.inboundSPI
         }
+        let others = all.filter { carriesSame($0, as: child) }
         return (others.last { $0.isCurrent } ?? others.last { $0.state == .rekeyed })?.inboundSPI
     }
 
@@ -208,6 +214,7 @@ extension IKESA {
     /// Begins the next exchange of ours, if none is under way. While an answer of ours is being computed there is none
     /// either: it may change what is to be done, or where.
     func runNextTask() {
+        forgetTakenDown()
         let task = withEstablished { established -> Established.Task? in
             guard established.outgoing == nil, established.incoming == nil, !established.tasks.isEmpty else {
                 return nil

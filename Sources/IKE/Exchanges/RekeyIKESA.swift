@@ -506,6 +506,7 @@ extension IKESA {
             $0.lingering = old.lingering
             $0.undone = old.undone
             $0.activations = old.activations
+            $0.takenDown = old.takenDown
             $0.tasks = old.tasks.filter(\.goesAlong) + $0.tasks
             // If another has been set up in place of the old one, this one is to go as that would have.
             $0.isReplaced = old.retireAt != nil

@@ -190,6 +190,10 @@ extension IKESA {
         for owner in Extensions.all { try owner.settle(&terms, of: child, by: payloads, isOffer: isOffer, of: self) }
     }
 
+    func preferredProposals(of child: ChildConfiguration, for offer: [Payload]) -> [ESPProposal] {
+        Extensions.all.reduce(child.espProposals) { $1.preferred($0, of: child, for: offer, of: self) }
+    }
+
     func childrenBeyondUsual() -> Int { Extensions.all.reduce(0) { $0 + $1.childrenBeyondUsual(of: self) } }
 
     func extensionPayloads(accepting child: SelectedChild) -> [Payload] {

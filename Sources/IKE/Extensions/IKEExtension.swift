@@ -123,6 +123,11 @@ protocol IKEExtension: SendableMetatype {
     /// - Returns: whether that is no failure of the connection's, and the extension sees to what follows.
     static func failed(_ child: ChildConfiguration, _ refusal: Refusal, isTemporary: Bool, of sa: IKESA) -> Bool
 
+    /// What is chosen from where the peer offers a child, instead of these proposals or before them.
+    static func preferred(
+        _ proposals: [ESPProposal], of child: ChildConfiguration, for offer: [Payload], of sa: IKESA
+    ) -> [ESPProposal]
+
     /// How many more children than usual the peer may have.
     static func childrenBeyondUsual(of sa: IKESA) -> Int
 
@@ -358,6 +363,9 @@ extension IKEExtension {
     static func failed(_ child: ChildConfiguration, _ refusal: Refusal, isTemporary: Bool, of sa: IKESA) -> Bool {
         false
     }
+    static func preferred(
+        _ proposals: [ESPProposal], of child: ChildConfiguration, for offer: [Payload], of sa: IKESA
+    ) -> [ESPProposal] { proposals }
     static func childrenBeyondUsual(of sa: IKESA) -> Int { 0 }
     static func lacks(worker: Int, beside child: ChildSA, of sa: IKESA) {}
     static func payloads(accepting child: SelectedChild, of sa: IKESA) -> [Payload] { [] }

@@ -24,6 +24,15 @@ struct ChildTerms {
     var subspaces: SubspaceCounts?
     /// Its place among SAs for the same traffic (RFC 9611).
     var place: ResourcePlace?
+
+    /// Whether the same packets go by both.
+    func carriesSame(as other: ChildTerms) -> Bool {
+        haveSameSelectors(as: other) && securityLabel == other.securityLabel && classes == other.classes
+    }
+
+    func haveSameSelectors(as other: ChildTerms) -> Bool {
+        Set(localSelectors) == Set(other.localSelectors) && Set(remoteSelectors) == Set(other.remoteSelectors)
+    }
 }
 
 /// Traffic selectors of both sides.
@@ -193,7 +202,8 @@ extension IKESA {
         for (child, local, remote) in fitting {
             guard
                 let choice = ProposalSelection.selectESP(
-                    from: association.proposals, configured: child.espProposals, withKeyExchange: withKeyExchange,
+                    from: association.proposals, configured: preferredProposals(of: child, for: payloads),
+                    withKeyExchange: withKeyExchange,
                     preferring: method),
                 let spi = Self.spi(choice.spi)
             else { continue }
@@ -258,7 +268,7 @@ extension IKESA {
     ///   - old: the pair that it replaces, in whose worker's place it steps.
     func childSPI(at place: ResourcePlace?, replacing old: UInt32?) -> UInt32? {
         if old == nil, let worker = place?.wanted {
-            return context.childSPIs.allocate(of: worker, using: &context.random)
+            if let spi = context.childSPIs.allocate(of: worker, using: &context.random) { return spi }
         }
         return context.childSPIs.allocate(
             beside: old ?? established?.children.first?.inboundSPI, using: &context.random)

@@ -64,6 +64,8 @@ struct Established {
     var forgottenChains = 0
     /// Inbound SPIs of pairs that the peer has made and we have not taken on, until the peer has deleted them.
     var undone: Set<UInt32> = []
+    /// Names of children that are being taken down, for as long as there is one, or one in the making.
+    var takenDown: Set<String> = []
     /// How often packets have been sent another way: see ``ChildSA/outboundRank``.
     var activations: UInt64 = 0
     /// Inbound SAs of deleted children that packets on their way may still need, and when they go.

@@ -49,14 +49,19 @@ extension IKESA {
     }
 
     /// Authentic ESP came from elsewhere: the NAT's mapping, which IKE shares, has changed, or the peer has another TCP connection.
-    func follow(espFrom remote: SocketAddress, by stream: StreamID?) {
+    ///
+    /// - Parameter isNewestOfAll: whether the packet is newer than all others of its association. In a subspace that is seldom used it may
+    ///   be an old one that somebody has held back: there only what the peer itself says moves it.
+    func follow(espFrom remote: SocketAddress, by stream: StreamID?, isNewestOfAll: Bool) {
         if stream != path.stream {
             _ = Extensions.all.contains { $0.follow(espFrom: remote, by: stream, of: self) }
             return
         }
         guard stream == nil else { return }
         guard path.isPeerBehindNAT, path.usesNATPort, remote != path.remote else { return }
-        guard !Extensions.all.contains(where: { $0.follow(espFrom: remote, by: nil, of: self) }) else { return }
+        guard !Extensions.all.contains(where: { $0.follow(espFrom: remote, by: nil, of: self) }), isNewestOfAll else {
+            return
+        }
         var next = path
         next.remote = remote
         next.doubt(since: path)

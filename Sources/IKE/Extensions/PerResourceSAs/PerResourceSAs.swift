@@ -24,8 +24,10 @@ enum PerResourceSAs: IKEExtension {
     static let identifierLength = 4
     /// Octets of the peer's identifier that are kept, to be shown.
     static let keptIdentifierLength = 32
-    /// How long a worker does without, when the peer has deleted its SA.
+    /// How long a worker does without, when the peer has deleted its SA, or it could not be had or installed.
     static let pauseAfterDeletion: Duration = .seconds(30)
+    /// How long a peer that is always busy is left alone at most.
+    static let longestPause: Duration = .seconds(240)
 
     // MARK: What is said
 
@@ -71,14 +73,14 @@ enum PerResourceSAs: IKEExtension {
             terms.place =
                 try isOffer
                 ? info.map { identifier throws(Refusal) in try admit(identifier, terms, child, limit, sa) }
-                : begin(info, child, sa)
+                : begin(info, terms, child, sa)
             return
         }
         if place.wanted != nil, let other = members(of: place.group, sa).first {
             if let difference = difference(terms, from: other.terms, withTraffic: true) {
                 throw Refusal(
                     .protocolViolation,
-                    "the peer answered another \(difference) for one more SA of child \(child.name) than its first has",
+                    "the peer answered other \(difference) for one more SA of child \(child.name) than its first has",
                     at: [child.origin(of: "per-resource")])
             }
             let identifier = payloads.notification(.saResourceInfo)?.data
@@ -99,12 +101,19 @@ enum PerResourceSAs: IKEExtension {
     }
 
     /// As an initiator: the first SA's place; `nil` where the peer takes no further ones.
-    private static func begin(_ info: [UInt8]?, _ child: ChildConfiguration, _ sa: IKESA) -> ResourcePlace? {
+    private static func begin(
+        _ info: [UInt8]?, _ terms: ChildTerms, _ child: ChildConfiguration, _ sa: IKESA
+    ) -> ResourcePlace? {
         guard let info else {
             sa.tell(.note, "child \(child.name): the peer takes no further SAs for the same traffic")
             return nil
         }
-        return beginGroup(info, child, sa)
+        // The peer's first one may have come while ours was under way.
+        let other = all(sa).first {
+            $0.configuration.name == child.name && difference(terms, from: $0.terms, withTraffic: true) == nil
+        }
+        guard let group = other?.configuration.place?.group else { return beginGroup(info, child, sa) }
+        return ResourcePlace(group: group, isFallback: false, peerIdentifier: kept(info))
     }
 
     private static func beginGroup(_ identifier: [UInt8], _ child: ChildConfiguration, _ sa: IKESA) -> ResourcePlace {
@@ -136,7 +145,7 @@ enum PerResourceSAs: IKEExtension {
         if let difference = difference(terms, from: first.terms, withTraffic: false) {
             throw Refusal(
                 .noProposal,
-                "one more SA of child \(child.name) must have the \(difference) of its first, which the peer does not offer",
+                "one more SA of child \(child.name) must have the \(difference) of its first, and the peer's offer has others",
                 at: origins, notify: .noProposalChosen)
         }
         let members = members(of: group, sa)
@@ -153,7 +162,10 @@ enum PerResourceSAs: IKEExtension {
             let worker = sa.context.childSPIs.worker(of: member.inboundSPI)
             if counts.indices.contains(worker) { counts[worker] += 1 }
         }
-        let worker = counts.indices.min { (counts[$0], $0) < (counts[$1], $1) }
+        // Of equals the one that comes next after the first's, so that second ones are spread as evenly as first ones.
+        let start = sa.context.childSPIs.worker(of: first.inboundSPI)
+        func distance(_ worker: Int) -> Int { (worker - start + counts.count) % counts.count }
+        let worker = counts.indices.min { (counts[$0], distance($0)) < (counts[$1], distance($1)) }
         sa.tell(
             .chosen, "child \(child.name): SA \(count + 1) of at most \(limit) for the same traffic",
             origin: origins.first)
@@ -187,10 +199,36 @@ enum PerResourceSAs: IKEExtension {
     }
 
     private static func differenceOfTraffic(_ terms: ChildTerms, from first: ChildTerms) -> String? {
-        guard Set(terms.localSelectors) == Set(first.localSelectors),
-            Set(terms.remoteSelectors) == Set(first.remoteSelectors)
-        else { return "selectors" }
-        return terms.securityLabel == first.securityLabel && terms.classes == first.classes ? nil : "traffic"
+        guard terms.haveSameSelectors(as: first) else { return "selectors" }
+        return terms.carriesSame(as: first) ? nil : "traffic"
+    }
+
+    // MARK: Proposals
+
+    /// The algorithms of a group's first SA, as each of these proposals has them that has them.
+    private static func reduced(_ proposals: [ESPProposal], to suite: ChildSuite) -> [ESPProposal] {
+        proposals.compactMap { proposal in
+            guard proposal.encryption.contains(suite.encryption),
+                suite.integrity.map(proposal.integrity.contains) ?? proposal.integrity.isEmpty,
+                proposal.sequenceNumbers.contains(suite.sequenceNumbers)
+            else { return nil }
+            var proposal = proposal
+            proposal.encryption = [suite.encryption]
+            proposal.integrity = suite.integrity.map { [$0] } ?? []
+            proposal.sequenceNumbers = [suite.sequenceNumbers]
+            return proposal
+        }
+    }
+
+    /// One more SA is to have the algorithms of the first, whichever we would rather have.
+    static func preferred(
+        _ proposals: [ESPProposal], of child: ChildConfiguration, for offer: [Payload], of sa: IKESA
+    ) -> [ESPProposal] {
+        guard child.resourceLimit != nil, offer.notification(.saResourceInfo) != nil,
+            offer.notification(.rekeySA) == nil,
+            let first = all(sa).first(where: { $0.configuration.name == child.name })
+        else { return proposals }
+        return reduced(proposals, to: first.terms.suite) + proposals
     }
 
     // MARK: Who is in a group
@@ -223,6 +261,8 @@ enum PerResourceSAs: IKEExtension {
         // What was agreed upon, not what was once asked for.
         wish.localSelectors = child.terms.localSelectors
         wish.remoteSelectors = child.terms.remoteSelectors
+        let proposals = reduced(wish.espProposals, to: child.terms.suite)
+        if !proposals.isEmpty { wish.espProposals = proposals }
         wish.place = ResourcePlace(
             group: group, isFallback: false, identifier: freshIdentifier(beside: members(of: group, sa), sa),
             wanted: worker)
@@ -249,23 +289,36 @@ enum PerResourceSAs: IKEExtension {
         let known = sa.slots[Self.self]?[group] ?? ResourceGroup()
         return !members.isEmpty && lineages(members) < min(limit, known.ceiling ?? .max)
             && lineages(all(sa)) < maximumOfIKESA
+            && known.pause.map { $0 <= sa.context.now } ?? true
             && known.pauses[worker].map { $0 <= sa.context.now } ?? true
             && !members.contains { sa.context.childSPIs.worker(of: $0.inboundSPI) == worker }
     }
 
     static func failed(_ child: ChildConfiguration, _ refusal: Refusal, isTemporary: Bool, of sa: IKESA) -> Bool {
         guard let place = child.place, let worker = place.wanted else { return false }
-        var group = sa.slots[Self.self]?[place.group] ?? ResourceGroup()
         let isFull = refusal.notify == .tsMaxQueue || refusal.notify == .noAdditionalSAs
-        if isTemporary || refusal.cause == .local {
-            group.pauses[worker] =
-                sa.context.now + sa.context.jittered(isTemporary ? .seconds(4) : .seconds(30), by: 0.5)
+        let members = members(of: place.group, sa)
+        // The group may have gone meanwhile, and what is known of it with it.
+        guard !members.isEmpty else { return isTemporary || isFull }
+        var group = sa.slots[Self.self]?[place.group] ?? ResourceGroup()
+        if isTemporary {
+            group.refusalsInARow += 1
+            let pause = min(Duration.seconds(4) * (1 << min(group.refusalsInARow - 1, 6)), longestPause)
+            group.pause = sa.context.now + sa.context.jittered(pause, by: 0.5)
+        } else if refusal.cause == .local {
+            group.pauses[worker] = sa.context.now + sa.context.jittered(pauseAfterDeletion, by: 0.5)
         } else {
-            group.ceiling = lineages(members(of: place.group, sa))
+            group.ceiling = lineages(members)
         }
         sa.slots[Self.self, default: [:]][place.group] = group
-        // That there are enough is no failure.
-        return isTemporary || isFull
+        // That there are enough is no failure, nor is a busy peer, unless it is so for long.
+        return isFull || isTemporary && group.refusalsInARow != 4
+    }
+
+    static func added(_ child: ChildSA, to sa: IKESA) {
+        guard let group = child.configuration.place?.group else { return }
+        sa.slots[Self.self]?[group]?.refusalsInARow = 0
+        sa.slots[Self.self]?[group]?.pause = nil
     }
 
     static func removed(_ child: ChildSA, from sa: IKESA) {
@@ -274,11 +327,14 @@ enum PerResourceSAs: IKEExtension {
             sa.slots[Self.self]?[group] = nil
             return
         }
-        // The peer has no use for it: to ask for it at once would never end.
-        guard child.isCurrent else { return }
-        let worker = sa.context.childSPIs.worker(of: child.inboundSPI)
-        sa.slots[Self.self, default: [:]][group, default: ResourceGroup()].pauses[worker] =
-            sa.context.now + sa.context.jittered(pauseAfterDeletion, by: 0.5)
+        // The peer has no use for it, or it could not be installed: to ask for it at once would never end. With subspaces it has served
+        // more workers than its own.
+        let count = max(sa.context.configuration.packetWorkers, 1)
+        let first = sa.context.childSPIs.worker(of: child.inboundSPI)
+        let until = sa.context.now + sa.context.jittered(pauseAfterDeletion, by: 0.5)
+        for offset in 0..<min(child.terms.subspaces?.outbound ?? 1, count) {
+            sa.slots[Self.self, default: [:]][group, default: ResourceGroup()].pauses[(first + offset) % count] = until
+        }
     }
 }
 
@@ -288,4 +344,8 @@ struct ResourceGroup {
     var ceiling: Int?
     /// Until when no SA is asked for on behalf of a worker.
     var pauses: [Int: Instant] = [:]
+    /// The same on behalf of any.
+    var pause: Instant?
+    /// How often the peer was busy when it was asked for one more, since it made the last.
+    var refusalsInARow = 0
 }
