@@ -195,10 +195,7 @@ struct EncryptedDNSTests {
             messageID: 2)
         let octets = try #require(pair.wiretap.seal(header, [.configuration(question)], iv: 1 << 40))
         let before = pair.world.sent.count
-        pair.world.inject(
-            IKEDatagram(
-                octets: octets, local: SocketAddress(pair.left.address, port: 500),
-                remote: SocketAddress(pair.right.address, port: 500), nonESPMarker: false))
+        pair.inject(octets)
         await pair.world.run(for: .milliseconds(20))
         let answer = try #require(
             pair.world.sent.dropFirst(before).last.flatMap { pair.wiretap.payloads(of: $0.octets) })

@@ -22,6 +22,16 @@ struct FirstPacketTests {
         await pair.world.run(for: .seconds(1))
     }
 
+    /// Two children that halve the left side's network between them.
+    private static func halves(_ connection: inout ConnectionConfiguration) {
+        var second = connection.children[0]
+        second.name = "upper"
+        second.policyID = 2
+        connection.children[0].remoteSelectors = Pair.selector("10.1.0.0/17")
+        second.remoteSelectors = Pair.selector("10.1.128.0/17")
+        connection.children.append(second)
+    }
+
     /// A second child beside the one of the pair.
     private static func more(isLeft: Bool) -> ChildConfiguration {
         let origin = Origin(file: "x.yaml", line: 9, column: 1, key: "more")
@@ -51,15 +61,7 @@ struct FirstPacketTests {
 
     @Test("A responder that could narrow to either of two children takes the one that carries the packet")
     func responderChoosesByPacket() async {
-        func halves(_ connection: inout ConnectionConfiguration) {
-            var second = connection.children[0]
-            second.name = "upper"
-            second.policyID = 2
-            connection.children[0].remoteSelectors = Pair.selector("10.1.0.0/17")
-            second.remoteSelectors = Pair.selector("10.1.128.0/17")
-            connection.children.append(second)
-        }
-        let pair = await Pair(seed: 3, start: .demand, right: halves)
+        let pair = await Pair(seed: 3, start: .demand, right: Self.halves)
         await Self.acquire(pair, Self.packet("10.1.200.1", "10.2.0.9"))
         #expect(pair.right.status("site")?.children.map(\.name) == ["upper"])
         // The other half is asked for by a packet of its own.
@@ -70,15 +72,7 @@ struct FirstPacketTests {
 
     @Test("When the peer replaces the older of two children with other selectors, packets go on by the new one")
     func olderReplaced() async throws {
-        func halves(_ connection: inout ConnectionConfiguration) {
-            var second = connection.children[0]
-            second.name = "upper"
-            second.policyID = 2
-            connection.children[0].remoteSelectors = Pair.selector("10.1.0.0/17")
-            second.remoteSelectors = Pair.selector("10.1.128.0/17")
-            connection.children.append(second)
-        }
-        let pair = await Pair(seed: 6, start: .demand, right: halves)
+        let pair = await Pair(seed: 6, start: .demand, right: Self.halves)
         pair.world.carriesTraffic = false
         await Self.acquire(pair, Self.packet("10.1.3.1", "10.2.0.9"))
         await Self.acquire(pair, Self.packet("10.1.200.1", "10.2.0.9"))

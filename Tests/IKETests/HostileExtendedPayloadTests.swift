@@ -22,10 +22,7 @@ struct HostileExtendedPayloadTests {
 
     private static func send(_ pair: Pair, _ octets: [UInt8]?) async {
         guard let octets else { return }
-        pair.world.inject(
-            IKEDatagram(
-                octets: octets, local: SocketAddress(pair.left.address, port: 500),
-                remote: SocketAddress(pair.right.address, port: 500), nonESPMarker: false))
+        pair.inject(octets)
         await pair.world.run(for: .milliseconds(20))
     }
 

@@ -162,10 +162,7 @@ struct HostileKeyExchangeTests {
             Issue.record("the keys are not known")
             return
         }
-        pair.world.inject(
-            IKEDatagram(
-                octets: octets, local: SocketAddress(pair.left.address, port: 500),
-                remote: SocketAddress(pair.right.address, port: 500), nonESPMarker: false))
+        pair.inject(octets)
         await pair.world.run(for: .milliseconds(200))
         let answer = pair.world.sent.last { $0.isResponse(.ikeFollowupKE) }
         #expect(answer.flatMap { pair.wiretap.payloads(of: $0.octets) }?.contains(.stateNotFound) ?? false)

@@ -20,10 +20,7 @@ struct HostileMessageTests {
 
     private func send(_ pair: Pair, _ octets: [UInt8]?) async {
         guard let octets else { return }
-        pair.world.inject(
-            IKEDatagram(
-                octets: octets, local: SocketAddress(pair.left.address, port: 500),
-                remote: SocketAddress(pair.right.address, port: 500), nonESPMarker: false))
+        pair.inject(octets)
         await pair.world.run(for: .milliseconds(20))
     }
 
@@ -293,11 +290,7 @@ struct HostileMessageTests {
         header.responderSPI = 77
         let before = pair.world.sent.count
         for _ in 0..<200 {
-            pair.world.inject(
-                IKEDatagram(
-                    octets: Message(header: header, payloads: []).serialized(),
-                    local: SocketAddress(pair.left.address, port: 500),
-                    remote: SocketAddress(pair.right.address, port: 500), nonESPMarker: false))
+            pair.inject(Message(header: header, payloads: []).serialized())
         }
         await pair.world.run(for: .milliseconds(100))
         #expect(pair.world.sent.count - before == 50)

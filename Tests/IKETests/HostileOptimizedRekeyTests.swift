@@ -40,10 +40,7 @@ struct HostileOptimizedRekeyTests {
             flags: .initiator, messageID: id)
         guard let octets = pair.wiretap.seal(header, payloads, iv: UInt64(id) << 40) else { return [] }
         let before = pair.world.sent.count
-        pair.world.inject(
-            IKEDatagram(
-                octets: octets, local: SocketAddress(pair.left.address, port: 500),
-                remote: SocketAddress(pair.right.address, port: 500), nonESPMarker: false))
+        pair.inject(octets)
         await pair.world.run(for: .milliseconds(200))
         let answer = pair.world.sent.dropFirst(before).last { $0.isResponse(.createChildSA) }
         return answer.flatMap { pair.wiretap.payloads(of: $0.octets) } ?? []

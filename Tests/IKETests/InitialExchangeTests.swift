@@ -160,10 +160,7 @@ struct InitialExchangeTests {
             octets[17] = version
             octets[18] = ExchangeType.ikeSAInit.rawValue
             octets[19] = IKEHeader.Flags.initiator.rawValue
-            pair.world.inject(
-                IKEDatagram(
-                    octets: octets, local: SocketAddress(pair.left.address, port: 500),
-                    remote: SocketAddress(pair.right.address, port: 500), nonESPMarker: false))
+            pair.inject(octets)
         }
         await pair.world.run(for: .seconds(1))
         #expect(pair.world.sent.count == 1)

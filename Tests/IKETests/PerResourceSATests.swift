@@ -82,22 +82,6 @@ struct PerResourceSATests {
         ).count
     }
 
-    /// Changes the payloads of the messages that are `wanted`.
-    private static func change(
-        _ pair: Pair, _ wanted: @escaping (IKEDatagram) -> Bool, _ change: @escaping ([Payload]) -> [Payload]
-    ) {
-        let wiretap = pair.wiretap
-        pair.world.tap = { datagram in
-            guard wanted(datagram), let header = datagram.header,
-                let payloads = wiretap.payloads(of: datagram.octets),
-                let forged = wiretap.seal(header, change(payloads), iv: 0xffff_0001 + UInt64(header.messageID))
-            else { return [datagram] }
-            var datagram = datagram
-            datagram.octets = forged
-            return [datagram]
-        }
-    }
-
     private static func notification(_ type: NotifyType, _ data: [UInt8] = []) -> Payload {
         .notify(NotifyPayload(protocolID: .none, spi: [], type: type, data: data))
     }
@@ -246,7 +230,7 @@ struct PerResourceSATests {
         arguments: [35, 14, 38] as [UInt16])
     func refused(type: UInt16) async {
         let pair = await Self.pair(seed: 11)
-        Self.change(pair, { $0.isResponse(.createChildSA) }) { _ in
+        pair.rewrite({ $0.isResponse(.createChildSA) }) { _ in
             [Self.notification(NotifyType(rawValue: type))]
         }
         await Self.lackAll(pair)
@@ -260,7 +244,7 @@ struct PerResourceSATests {
     func temporaryFailure() async {
         let pair = await Self.pair(seed: 12)
         let worker = (0..<4).first { !Self.owners(pair.left).contains($0) } ?? 0
-        Self.change(pair, { $0.isResponse(.createChildSA) }) { _ in
+        pair.rewrite({ $0.isResponse(.createChildSA) }) { _ in
             [Self.notification(.temporaryFailure)]
         }
         await Self.lack(pair, worker)
@@ -279,7 +263,7 @@ struct PerResourceSATests {
     @Test("A peer that is always busy is asked ever more seldom, whichever workers have packets, and that is told once")
     func alwaysBusy() async {
         let pair = await Self.pair(seed: 31)
-        Self.change(pair, { $0.isResponse(.createChildSA) }) { _ in [Self.notification(.temporaryFailure)] }
+        pair.rewrite({ $0.isResponse(.createChildSA) }) { _ in [Self.notification(.temporaryFailure)] }
         for _ in 0..<600 {
             for worker in 0..<Self.workers { await Self.lack(pair, worker) }
             await pair.world.run(for: .seconds(1))
@@ -332,7 +316,7 @@ struct PerResourceSATests {
             #expect(pair.agrees(children: 4), "\(name)")
             #expect(Set(pair.left.inbound.values.map(\.suite.encryption)) == [.chaCha20Poly1305])
             // A peer that offers all it has gets those of the first, too.
-            Self.change(pair, { $0.isRequest(.createChildSA) }) { payloads in
+            pair.rewrite({ $0.isRequest(.createChildSA) }) { payloads in
                 payloads.map { payload in
                     guard case .securityAssociation(var association) = payload else { return payload }
                     for index in association.proposals.indices {
@@ -374,7 +358,7 @@ struct PerResourceSATests {
     func firstRefused() async {
         let pair = await Pair(
             seed: 13, start: .none, left: Self.limit(64), right: Self.limit(64), endpoint: { $0.exportsKeys = true })
-        Self.change(pair, { $0.isResponse(.ikeAuth) }) { payloads in
+        pair.rewrite({ $0.isResponse(.ikeAuth) }) { payloads in
             payloads.filter {
                 ![PayloadType.securityAssociation, .trafficSelectorInitiator, .trafficSelectorResponder].contains(
                     $0.type)
@@ -576,7 +560,7 @@ struct PerResourceSATests {
         arguments: [0, 1, 4, 255, 20_000])
     func oddIdentifiers(length: Int) async {
         let pair = await Self.pair(seed: 22)
-        Self.change(pair, { $0.isRequest(.createChildSA) }) { payloads in
+        pair.rewrite({ $0.isRequest(.createChildSA) }) { payloads in
             payloads.filter { !Self.isInfo($0) }
                 + [Self.info([UInt8](repeating: 7, count: length)), Self.info([1]), Self.info([])]
         }
@@ -590,7 +574,7 @@ struct PerResourceSATests {
     @Test("The peer's identifier decides nothing: whatever it says, SAs go to the workers that have fewest")
     func identifierDecidesNothing() async {
         let pair = await Self.pair(seed: 23)
-        Self.change(pair, { $0.isRequest(.createChildSA) }) { payloads in
+        pair.rewrite({ $0.isRequest(.createChildSA) }) { payloads in
             payloads.map { Self.isInfo($0) ? Self.info([0, 0, 0, 1]) : $0 }
         }
         await Self.lackAll(pair)
@@ -600,7 +584,7 @@ struct PerResourceSATests {
     @Test("Protocol and SPI in the notification are of no consequence")
     func protocolAndSPI() async {
         let pair = await Self.pair(seed: 24)
-        Self.change(pair, { $0.isRequest(.createChildSA) }) { payloads in
+        pair.rewrite({ $0.isRequest(.createChildSA) }) { payloads in
             payloads.map {
                 Self.isInfo($0)
                     ? .notify(NotifyPayload(protocolID: .esp, spi: [1, 2, 3, 4], type: .saResourceInfo, data: [])) : $0
@@ -627,7 +611,7 @@ struct PerResourceSATests {
     @Test("One more SA that is offered with other algorithms than the first has is refused, and the first stays")
     func otherAlgorithms() async {
         let pair = await Self.pair(seed: 25)
-        Self.change(pair, { $0.isRequest(.createChildSA) }, Self.weakened)
+        pair.rewrite({ $0.isRequest(.createChildSA) }, change: Self.weakened)
         await Self.lackAll(pair)
         #expect(pair.agrees())
         #expect(Self.notifications(.noProposalChosen, pair) { $0.isResponse(.createChildSA) }.count == 1)
@@ -650,7 +634,7 @@ struct PerResourceSATests {
     @Test("One more SA that is answered with narrower selectors is deleted again, and not asked for any more")
     func narrowedAnswer() async {
         let pair = await Self.pair(seed: 26)
-        Self.change(pair, { $0.isResponse(.createChildSA) }, Self.narrowed)
+        pair.rewrite({ $0.isResponse(.createChildSA) }, change: Self.narrowed)
         await Self.lackAll(pair)
         pair.world.tap = nil
         await Self.lackAll(pair)
@@ -665,7 +649,7 @@ struct PerResourceSATests {
         await Self.lack(pair, (0..<4).first { !Self.owners(pair.left).contains($0) } ?? 0)
         await pair.world.run(for: .seconds(2))
         #expect(Self.owners(pair.right).count == 2)
-        Self.change(pair, { $0.isRequest(.createChildSA) }, Self.narrowed)
+        pair.rewrite({ $0.isRequest(.createChildSA) }, change: Self.narrowed)
         await Self.lackAll(pair)
         let refusals = Self.notifications(.tsMaxQueue, pair) { _ in true }
         #expect(refusals.isEmpty)
@@ -677,7 +661,7 @@ struct PerResourceSATests {
     @Test("An answer without the notification is taken all the same: the SA serves its worker")
     func answerWithout() async {
         let pair = await Self.pair(seed: 28)
-        Self.change(pair, { $0.isResponse(.createChildSA) }) { $0.filter { !Self.isInfo($0) } }
+        pair.rewrite({ $0.isResponse(.createChildSA) }) { $0.filter { !Self.isInfo($0) } }
         await Self.lackAll(pair)
         #expect(pair.agrees(children: 4))
         #expect(Self.owners(pair.left) == [0, 1, 2, 3])

@@ -135,10 +135,7 @@ struct StrangerCostTests {
             header, leading: leading, first: number == 1 ? .notify : .none, [UInt8](repeating: 0, count: octets),
             fragment: (number, total), iv: 1 << 50 | UInt64(number))
         guard let sealed else { return }
-        pair.world.inject(
-            IKEDatagram(
-                octets: sealed, local: SocketAddress(pair.left.address, port: 500),
-                remote: SocketAddress(pair.right.address, port: 500), nonESPMarker: false))
+        pair.inject(sealed)
         await pair.world.run(for: .milliseconds(20))
     }
 
@@ -196,10 +193,7 @@ struct StrangerCostTests {
         func send(_ octets: [UInt8]?) async -> Int {
             let before = pair.world.sent.count
             guard let octets else { return 0 }
-            pair.world.inject(
-                IKEDatagram(
-                    octets: octets, local: SocketAddress(pair.left.address, port: 500),
-                    remote: SocketAddress(pair.right.address, port: 500), nonESPMarker: false))
+            pair.inject(octets)
             await pair.world.run(for: .milliseconds(20))
             return pair.world.sent.count - before
         }

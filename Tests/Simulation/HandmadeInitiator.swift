@@ -191,10 +191,7 @@ public final class HandmadeInitiator {
 
     private func send(_ octets: [UInt8], _ type: ExchangeType) async throws -> [UInt8] {
         let before = pair.world.sent.count
-        pair.world.inject(
-            IKEDatagram(
-                octets: octets, local: SocketAddress(pair.left.address, port: 500),
-                remote: SocketAddress(pair.right.address, port: 500), nonESPMarker: false))
+        pair.inject(octets)
         await pair.world.run(for: .milliseconds(200))
         let answer = pair.world.sent.dropFirst(before).last { $0.octets.starts(with: spi.bigEndianOctets) }
         guard let answer else { throw Failure.noAnswer(type) }

@@ -99,6 +99,14 @@ public struct Pair {
     }
     public var faults: [String] { world.faults + left.faults + right.faults }
 
+    /// Puts octets on their way from left to right, at port 500.
+    public func inject(_ octets: [UInt8]) {
+        world.inject(
+            IKEDatagram(
+                octets: octets, local: SocketAddress(left.address, port: 500),
+                remote: SocketAddress(right.address, port: 500), nonESPMarker: false))
+    }
+
     /// Reads and forges messages, if the endpoints export their keys.
     public var wiretap: Wiretap { Wiretap { [world] in world.hosts.values.sorted { $0.name < $1.name } } }
 }
