@@ -38,8 +38,8 @@ extension Stage {
     /// Many flows both ways, which the kernels spread over the workers.
     fileprivate func checkFlows(_ occasion: String) async throws {
         try await checkPings(occasion)
-        try await sendFlows(from: .left)
-        try await sendFlows(from: .right)
+        try await topology.sendFlows(from: .left, setting.plan.inner)
+        try await topology.sendFlows(from: .right, setting.plan.inner)
         let sa = try await left.status().childSAs.first
         check(
             "\(occasion), the left sends and receives by two subspaces",

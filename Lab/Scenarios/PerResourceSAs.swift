@@ -9,16 +9,16 @@ extension Scenario {
     } play: { stage in
         try await stage.bringUp()
         try await stage.checkPings("through the first SA")
-        try await stage.sendFlows()
+        try await stage.topology.sendFlows()
         try await stage.wait(for: "an SA for the other worker") {
-            try await stage.sendFlows()
+            try await stage.topology.sendFlows()
             return try await stage.left.status().childSAs.count >= 2
         }
         let before = try await stage.left.status()
         stage.check(
             "each worker of the left has an SA of the same group",
             before.childSAs.workers == [0, 1] && Set(before.childSAs.map { $0.resource?.group }).count == 1)
-        try await stage.sendFlows()
+        try await stage.topology.sendFlows()
         let after = try await stage.left.status()
         stage.check(
             "packets of many flows have gone by both of them",

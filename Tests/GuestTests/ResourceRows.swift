@@ -15,9 +15,7 @@ extension GuestRow {
             meeting.expect(first.count == 1 && first.first?.resource != nil, "\(first)")
             // Packets of both workers, and of the guest's processor, ask for SAs of their own.
             try await meeting.wait(for: "an SA of a resource", atMost: 20) {
-                for side in Side.allCases {
-                    for _ in 0..<4 { _ = try await meeting.ping(from: side, count: 2) }
-                }
+                for side in Side.allCases { try await meeting.topology.sendFlows(from: side) }
                 return try await meeting.cygnet.status().childSAs.count > 1
             }
             let associations = try await meeting.cygnet.status().childSAs

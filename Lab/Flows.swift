@@ -1,12 +1,12 @@
 import Foundation
 import IPPacket
 
-extension Stage {
+extension Topology {
     /// Sends UDP datagrams of many flows from a host, so that the kernel gives some of them to each worker of its gateway. Nobody
-    /// has to answer.
-    func sendFlows(from side: Side = .left) async throws {
-        let target = Topology.hostAddress(side.other, setting.plan.inner)
-        let senders = try await topology.host(side).inside {
+    /// has to answer. (Pings between two hosts are all one flow to the kernel.)
+    package func sendFlows(from side: Side = .left, _ family: IPFamily = .v4) async throws {
+        let target = Topology.hostAddress(side.other, family)
+        let senders = try await host(side).inside {
             (0..<48).map { _ in socket(target.family == .v4 ? AF_INET : AF_INET6, Int32(SOCK_DGRAM.rawValue), 0) }
         }
         defer { for descriptor in senders where descriptor >= 0 { close(descriptor) } }
