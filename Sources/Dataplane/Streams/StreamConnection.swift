@@ -33,7 +33,7 @@ final class StreamConnection {
     var isTrusted: Bool
     /// The peer has proved who it is: it is read from before others are, and what it says is looked at before what others say.
     var isProved = false
-    /// It was so once.
+    /// It was trusted once.
     var wasTrusted = false
     /// Something has come by it.
     var hasHeard = false

@@ -114,7 +114,7 @@ extension Endpoint {
         }
         guard !configuration.remoteAddresses.isEmpty || !record.sas.isEmpty else { throw .noRemoteAddress(name) }
         let wanted = child.map { [$0] } ?? configuration.children.map(\.name)
-        for spi in record.sas { sas[spi]?.bringUp(children: wanted) }
+        for spi in record.sas { sas[spi]?.stopTakingDown(children: wanted) }
         if let sa = establishedSA(record) {
             if sa.established?.children.isEmpty ?? true {
                 enterConnecting(&record, "asking for \(wanted.joined(separator: ", "))")

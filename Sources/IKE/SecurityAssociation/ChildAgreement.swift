@@ -264,11 +264,13 @@ extension IKESA {
     /// An SPI for a pair that is to come.
     ///
     /// - Parameters:
-    ///   - place: says which worker of the data plane is to have it; otherwise the one that has the IKE SA's first pair.
+    ///   - place: says which worker of the data plane is to have it, if that has room; otherwise the one that has the IKE SA's first pair.
     ///   - old: the pair that it replaces, in whose worker's place it steps.
     func childSPI(at place: ResourcePlace?, replacing old: UInt32?) -> UInt32? {
-        if old == nil, let worker = place?.wanted {
-            if let spi = context.childSPIs.allocate(of: worker, using: &context.random) { return spi }
+        if old == nil, let worker = place?.wanted,
+            let spi = context.childSPIs.allocate(of: worker, using: &context.random)
+        {
+            return spi
         }
         return context.childSPIs.allocate(
             beside: old ?? established?.children.first?.inboundSPI, using: &context.random)

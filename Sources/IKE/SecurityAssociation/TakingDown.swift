@@ -24,7 +24,7 @@ extension IKESA {
     }
 
     /// Somebody wants these children again.
-    func bringUp(children names: [String]) { _ = withEstablished { $0.takenDown.subtract(names) } }
+    func stopTakingDown(children names: [String]) { _ = withEstablished { $0.takenDown.subtract(names) } }
 
     /// What is begun when the last of a name has gone may stay.
     func forgetTakenDown() {
